@@ -1,0 +1,42 @@
+// What the CPU asks of the world around it: ports, MMIO, MSRs, CPUID, hypercalls, interrupt vectors.
+
+/**
+ * Answered in place, synchronously, by the machine or by a hypervisor interface. Nothing here may touch RIP, CR3, IF or
+ * the exit policy directly: an answer that must goes through `requestExit` and is acted on after `run` has returned.
+ * While one of these is running, `Cpu.retired()` is exact: it counts the instructions completed before the current one.
+ */
+export interface Border {
+  /** Reads a port. `bytes` is 1, 2 or 4; the answer is zero-extended, unsigned. */
+  ioRead(port: number, bytes: number): number;
+  ioWrite(port: number, bytes: number, value: number): void;
+  /** Reads guest-physical memory that is not RAM; `bytes` is 1, 2, 4 or 8; low and high half go to `out[0]`, `out[1]`. */
+  mmioRead(gpa: number, bytes: number, out: Uint32Array): void;
+  mmioWrite(gpa: number, bytes: number, lo: number, hi: number): void;
+  /** Fills `out` with EAX, EBX, ECX, EDX. */
+  cpuid(leaf: number, subleaf: number, out: Uint32Array): void;
+  /** MSRs that the CPU does not own. `false` means #GP(0). */
+  rdmsr(index: number, out: Uint32Array): boolean;
+  wrmsr(index: number, lo: number, hi: number): boolean;
+  /** VMCALL or VMMCALL. Registers are read and written through the CPU's state. `false` means #UD. */
+  hypercall(instruction: 'vmcall' | 'vmmcall'): boolean;
+  /** The vector to deliver now that the interrupt line is up and the CPU accepts it; -1 when there is none after all. */
+  acknowledgeInterrupt(): number;
+}
+
+/** Why `Cpu.run` returned. The closed list of reasons to leave the CPU. */
+export type Exit =
+  | { readonly kind: 'budget' }
+  | { readonly kind: 'requested' }
+  | { readonly kind: 'halt' }
+  | { readonly kind: 'shutdown'; readonly why: string }
+  | { readonly kind: 'unsupported'; readonly why: string };
+
+/** The CPU as the machine and the interfaces see it. */
+export interface CpuControl {
+  /** Instructions completed since reset; exact at any time, also inside a `Border` call. */
+  retired(): number;
+  /** Level of the INTR line. Taken at the next instruction boundary at which IF is set and no shadow is in force. */
+  setInterruptLine(level: boolean): void;
+  /** Makes `run` return with `requested` at the next instruction boundary. */
+  requestExit(): void;
+}
