@@ -1,5 +1,21 @@
 // Page walks, access checks and the frames' attribute bytes: every access to memory that misses the TLB comes here.
 
+import type { Border } from './border.ts';
+import { CR4_SMAP, GP, isCanonical, SS } from './control-bits.ts';
+import { FRAME_CODE, FRAME_DIRTY, FRAME_MMIO, FRAME_WATCH } from './frames.ts';
+import {
+  DATA_TLB_ENTRIES,
+  DATA_TLB_STRIDE,
+  FETCH_TLB_ENTRIES,
+  FETCH_TLB_STRIDE,
+  FIELDS,
+  type Layout,
+  SCRATCH_AT,
+  type State,
+} from './state.ts';
+import { Tlb } from './tlb.ts';
+import { FETCH, READ, Walker, WRITE } from './walk.ts';
+
 /** What the MMU asks of the engine that is running. */
 export interface MmuHooks {
   /**
@@ -11,6 +27,10 @@ export interface MmuHooks {
   restart(): void;
   /** A store, or a device, has changed bytes of a frame that holds decoded code. */
   codeWritten(gpa: number, bytes: number): void;
+  /** Do these bytes of a frame with FRAME_CODE hold decoded code? Without it, all of them do. */
+  codeAt?(gpa: number, bytes: number): boolean;
+  /** A store has changed bytes of a frame with FRAME_WATCH. */
+  watchedWritten?(gpa: number, bytes: number): void;
 }
 
 export type AccessAs = 'current' | 'system';
@@ -22,12 +42,18 @@ export type AccessAs = 'current' | 'system';
 export interface Mmu {
   /** Address in linear memory of the bytes at `va`: in RAM, or SCRATCH with the value in it (MMIO, page crossing). 0: faulted. */
   loadSlow(va: number, bytes: number, stack: number): number;
-  /** The same, checked for writing: a `storeSlow` or a direct store of the same bytes cannot fault. */
+  /**
+   * The same, checked for writing: a `storeSlow` or a direct store of the same bytes cannot fault. When the store has
+   * effects of its own (MMIO, decoded code, a watched frame) or crosses a page, the address is SCRATCH: use `storeSlow`.
+   */
   rmwSlow(va: number, bytes: number, stack: number): number;
   /** Stores the `bytes` that lie in SCRATCH. 0: done, 1: faulted. */
   storeSlow(va: number, bytes: number, stack: number): 0 | 1;
   probeSlow(va: number, bytes: number, stack: number): 0 | 1;
-  /** Guest-physical address of the code byte at `va`, through the fetch TLB (filled on a miss); -1: faulted. */
+  /**
+   * Guest-physical address of the code byte at `va`, through the fetch TLB (filled on a miss); -1: faulted.
+   * It may lie outside RAM (`isRam` tells): such code is not in the TLB.
+   */
   fetch(va: number): number;
 
   /** For slow paths: up to 4096 bytes between guest memory and `buf`. `system`: supervisor access whatever the CPL (descriptor tables, TSS). */
@@ -40,4 +66,344 @@ export interface Mmu {
   flushAll(): void;
   flushNonGlobal(): void;
   flushPage(va: number): void;
+
+  /** Is this guest-physical byte RAM, rather than a device's? */
+  isRam(gpa: number): boolean;
+  /** Sets attribute bits of a frame. FRAME_CODE and FRAME_WATCH make its stores come here from now on. */
+  setFrame(frame: number, bits: number): void;
+  clearFrame(frame: number, bits: number): void;
+  /** After a snapshot has been copied into linear memory. */
+  restored(): void;
+}
+
+export interface MmuParts {
+  readonly layout: Layout;
+  readonly state: State;
+  readonly border: Border;
+  readonly hooks: MmuHooks;
+}
+
+/** An MMU with an empty TLB, and 0xa0000..0xbffff given to devices. `modeChanged` must have set the TLB bases. */
+export function createMmu(parts: MmuParts): Mmu {
+  return new SoftMmu(parts);
+}
+
+const BUF_BYTES = 4096;
+const FOUR_GIB = 4294967296;
+const DEVICE_HOLE_FIRST = 0xa0;
+const DEVICE_HOLE_END = 0xc0;
+
+class SoftMmu implements Mmu {
+  readonly buf = new DataView(new ArrayBuffer(BUF_BYTES));
+
+  private readonly bytes = new Uint8Array(this.buf.buffer);
+  private readonly out = new Uint32Array(2);
+  private readonly state: State;
+  private readonly border: Border;
+  private readonly hooks: MmuHooks;
+  private readonly tlb: Tlb;
+  private readonly walker: Walker;
+  private readonly u8: Uint8Array;
+  private readonly u32: Uint32Array;
+  private readonly attrs: number;
+  private readonly ramBase: number;
+  private readonly ramBytes: number;
+  private readonly scratch: number;
+  private readonly supervisorTlb: number;
+  private readonly openTlb: number;
+  private readonly userTlb: number;
+  private readonly userFetchTlb: number;
+  /** Word indexes of state fields. */
+  private readonly dataTlb: number;
+  private readonly fetchTlb: number;
+  private readonly cr4: number;
+  /** Guest-physical addresses of the two parts of the access under way; the second part is empty, or on the next page. */
+  private gpa1 = 0;
+  private gpa2 = 0;
+
+  constructor({ layout, state, border, hooks }: MmuParts) {
+    this.state = state;
+    this.border = border;
+    this.hooks = hooks;
+    this.tlb = new Tlb(state.views.u32, layout);
+    this.walker = new Walker(state, layout, hooks);
+    this.u8 = state.views.u8;
+    this.u32 = state.views.u32;
+    this.attrs = layout.frameAttrs;
+    this.ramBase = layout.ramBase;
+    this.ramBytes = layout.ramBytes;
+    this.scratch = state.base + SCRATCH_AT;
+    this.supervisorTlb = layout.dataTlbs;
+    this.openTlb = layout.dataTlbs + DATA_TLB_ENTRIES * DATA_TLB_STRIDE;
+    this.userTlb = layout.dataTlbs + 2 * DATA_TLB_ENTRIES * DATA_TLB_STRIDE;
+    this.userFetchTlb = layout.fetchTlbs + FETCH_TLB_ENTRIES * FETCH_TLB_STRIDE;
+    this.dataTlb = (state.base + FIELDS.dataTlb.at) >>> 2;
+    this.fetchTlb = (state.base + FIELDS.fetchTlb.at) >>> 2;
+    this.cr4 = (state.base + FIELDS.cr4.at) >>> 2;
+    for (let frame = DEVICE_HOLE_FIRST; frame < DEVICE_HOLE_END; frame++)
+      if (frame * 4096 < layout.ramBytes) this.setFrame(frame, FRAME_MMIO);
+  }
+
+  loadSlow(va: number, bytes: number, stack: number): number {
+    const tlb = this.u32[this.dataTlb]!;
+    if (this.locate(va, bytes, READ, stack, tlb)) return 0;
+    const first = firstPart(va, bytes);
+    if (first === bytes && this.isRam(this.gpa1)) return this.ramBase + this.gpa1;
+    if (!this.mayTouch(bytes, first)) return 0;
+    this.gather(bytes, first, this.u8, this.scratch);
+    return this.scratch;
+  }
+
+  rmwSlow(va: number, bytes: number, stack: number): number {
+    const tlb = this.u32[this.dataTlb]!;
+    if (this.locate(va, bytes, WRITE, stack, tlb)) return 0;
+    const first = firstPart(va, bytes);
+    if (!this.mayStore(bytes, first)) return 0;
+    if (first === bytes && this.isPlain(this.gpa1, bytes)) return this.ramBase + this.gpa1;
+    this.gather(bytes, first, this.u8, this.scratch);
+    return this.scratch;
+  }
+
+  storeSlow(va: number, bytes: number, stack: number): 0 | 1 {
+    const tlb = this.u32[this.dataTlb]!;
+    if (this.locate(va, bytes, WRITE, stack, tlb)) return 1;
+    const first = firstPart(va, bytes);
+    if (!this.mayStore(bytes, first)) return 1;
+    this.scatter(bytes, first, this.u8, this.scratch);
+    return 0;
+  }
+
+  probeSlow(va: number, bytes: number, stack: number): 0 | 1 {
+    const tlb = this.u32[this.dataTlb]!;
+    if (this.locate(va, bytes, WRITE, stack, tlb)) return 1;
+    return this.mayStore(bytes, firstPart(va, bytes)) ? 0 : 1;
+  }
+
+  fetch(va: number): number {
+    if (!isCanonical(va)) {
+      this.state.raise(GP, 0);
+      return -1;
+    }
+    const tlb = this.u32[this.fetchTlb]!;
+    const lo = (va & ~0xfff) >>> 0;
+    const hi = Math.floor(va / FOUR_GIB) >>> 0;
+    const i = this.tlb.fetchEntry(tlb, lo);
+    if (this.tlb.holds(i, lo, hi)) return this.tlb.fetchPage(i) + (va & 0xfff);
+    if (this.walker.walk(va, FETCH, tlb === this.userFetchTlb, false)) return -1;
+    const page = this.walker.page;
+    if (this.isRam(page)) this.tlb.fillFetch(i, lo, hi, page, this.walker.flags);
+    return page + (va & 0xfff);
+  }
+
+  read(va: number, bytes: number, as: AccessAs): boolean {
+    if (this.locate(va, bytes, READ, 0, this.tlbFor(as))) return false;
+    const first = firstPart(va, bytes);
+    if (!this.mayTouch(bytes, first)) return false;
+    this.gather(bytes, first, this.bytes, 0);
+    return true;
+  }
+
+  write(va: number, bytes: number, as: AccessAs): boolean {
+    if (!this.probe(va, bytes, as)) return false;
+    this.scatter(bytes, firstPart(va, bytes), this.bytes, 0);
+    return true;
+  }
+
+  probe(va: number, bytes: number, as: AccessAs): boolean {
+    if (this.locate(va, bytes, WRITE, 0, this.tlbFor(as))) return false;
+    return this.mayStore(bytes, firstPart(va, bytes));
+  }
+
+  flushAll(): void {
+    this.tlb.flushAll();
+  }
+
+  flushNonGlobal(): void {
+    this.tlb.flushNonGlobal();
+  }
+
+  flushPage(va: number): void {
+    this.tlb.flushPage((va & ~0xfff) >>> 0, Math.floor(va / FOUR_GIB) >>> 0);
+  }
+
+  isRam(gpa: number): boolean {
+    return gpa < this.ramBytes && (this.u8[this.attrs + (gpa >>> 12)]! & FRAME_MMIO) === 0;
+  }
+
+  setFrame(frame: number, bits: number): void {
+    const old = this.u8[this.attrs + frame]!;
+    this.u8[this.attrs + frame] = old | bits;
+    if (bits & ~old & FRAME_MMIO) this.tlb.flushAll();
+    else if (bits & ~old & (FRAME_CODE | FRAME_WATCH)) this.tlb.closeWrites(frame);
+  }
+
+  clearFrame(frame: number, bits: number): void {
+    const old = this.u8[this.attrs + frame]!;
+    this.u8[this.attrs + frame] = old & ~bits;
+    // A page that is clean again must come here once more before it is written.
+    if (old & bits & FRAME_DIRTY) this.tlb.closeWrites(frame);
+  }
+
+  restored(): void {
+    this.tlb.rebuild();
+  }
+
+  /** Implicit supervisor accesses obey SMAP whatever AC says. SDM 3A 4.6.1. */
+  private tlbFor(as: AccessAs): number {
+    if (as === 'current') return this.u32[this.dataTlb]!;
+    return this.u32[this.cr4]! & CR4_SMAP ? this.supervisorTlb : this.openTlb;
+  }
+
+  /** Translates all pages of the access, into `gpa1` and `gpa2`, before anything is moved. 1: faulted. */
+  private locate(va: number, bytes: number, kind: number, stack: number, tlb: number): 0 | 1 {
+    if (!isCanonical(va, bytes)) return this.state.raise(stack ? SS : GP, 0);
+    this.gpa1 = this.translate(va, kind, tlb);
+    if (this.gpa1 < 0) return 1;
+    if (firstPart(va, bytes) === bytes) return 0;
+    this.gpa2 = this.translate(this.nextPage(va), kind, tlb);
+    return this.gpa2 < 0 ? 1 : 0;
+  }
+
+  /** Outside 64-bit code linear addresses wrap at 4 GiB. SDM 1 3.3.3. */
+  private nextPage(va: number): number {
+    const next = Math.floor(va / 4096) * 4096 + 4096;
+    return next === FOUR_GIB && this.state.get('codeMode') !== 64 ? 0 : next;
+  }
+
+  /** Guest-physical address of `va`, or -1: faulted. Fills the TLB; a write also opens the page for the engines. */
+  private translate(va: number, kind: number, tlb: number): number {
+    const lo = (va & ~0xfff) >>> 0;
+    const hi = Math.floor(va / FOUR_GIB) >>> 0;
+    const i = this.tlb.dataEntry(tlb, lo);
+    if (this.tlb.holds(i, lo, hi) && (kind === READ || this.tlb.mayWrite(i))) {
+      const frame = this.tlb.dataFrame(i);
+      if (kind === WRITE) this.openWrite(i, frame);
+      return frame * 4096 + (va & 0xfff);
+    }
+    if (
+      this.walker.walk(va, kind, tlb === this.userTlb, tlb === this.supervisorTlb && this.smapOn())
+    )
+      return -1;
+    const page = this.walker.page;
+    if (this.isRam(page)) this.enter(i, lo, hi, page, kind);
+    return page + (va & 0xfff);
+  }
+
+  private enter(i: number, lo: number, hi: number, page: number, kind: number): void {
+    const frame = page >>> 12;
+    this.tlb.fillData(i, lo, hi, page, this.walker.flags);
+    const dirty = (this.u8[this.attrs + frame]! & FRAME_DIRTY) !== 0;
+    if (kind === WRITE || (dirty && this.tlb.mayWrite(i))) this.openWrite(i, frame);
+  }
+
+  private openWrite(i: number, frame: number): void {
+    const attr = this.u8[this.attrs + frame]!;
+    this.u8[this.attrs + frame] = attr | FRAME_DIRTY;
+    if ((attr & (FRAME_CODE | FRAME_WATCH)) === 0) this.tlb.openWrite(i);
+  }
+
+  private smapOn(): boolean {
+    return (this.u32[this.cr4]! & CR4_SMAP) !== 0;
+  }
+
+  /** False: the engine has been asked to restart, since a device would see the access. */
+  private mayTouch(bytes: number, first: number): boolean {
+    if (this.isRam(this.gpa1) && (first === bytes || this.isRam(this.gpa2))) return true;
+    return this.actNow();
+  }
+
+  private mayStore(bytes: number, first: number): boolean {
+    if (!this.hasEffects(this.gpa1, first)) {
+      if (first === bytes || !this.hasEffects(this.gpa2, bytes - first)) return true;
+    }
+    return this.actNow();
+  }
+
+  private actNow(): boolean {
+    if (this.hooks.mayActNow()) return true;
+    this.hooks.restart();
+    return false;
+  }
+
+  private hasEffects(gpa: number, bytes: number): boolean {
+    return !this.isRam(gpa) || this.touchesCode(gpa, bytes);
+  }
+
+  private touchesCode(gpa: number, bytes: number): boolean {
+    if ((this.u8[this.attrs + (gpa >>> 12)]! & FRAME_CODE) === 0) return false;
+    return this.hooks.codeAt ? this.hooks.codeAt(gpa, bytes) : true;
+  }
+
+  /** May an engine store here directly? */
+  private isPlain(gpa: number, bytes: number): boolean {
+    if (this.hasEffects(gpa, bytes)) return false;
+    return (this.u8[this.attrs + (gpa >>> 12)]! & FRAME_WATCH) === 0;
+  }
+
+  private gather(bytes: number, first: number, to: Uint8Array, at: number): void {
+    this.readPart(this.gpa1, first, to, at);
+    if (first !== bytes) this.readPart(this.gpa2, bytes - first, to, at + first);
+  }
+
+  private scatter(bytes: number, first: number, from: Uint8Array, at: number): void {
+    this.writePart(this.gpa1, first, from, at);
+    if (first !== bytes) this.writePart(this.gpa2, bytes - first, from, at + first);
+  }
+
+  private readPart(gpa: number, bytes: number, to: Uint8Array, at: number): void {
+    if (!this.isRam(gpa)) {
+      this.readDevice(gpa, bytes, to, at);
+      return;
+    }
+    const from = this.ramBase + gpa;
+    for (let n = 0; n < bytes; n++) to[at + n] = this.u8[from + n]!;
+  }
+
+  private writePart(gpa: number, bytes: number, from: Uint8Array, at: number): void {
+    if (!this.isRam(gpa)) {
+      this.writeDevice(gpa, bytes, from, at);
+      return;
+    }
+    const to = this.ramBase + gpa;
+    for (let n = 0; n < bytes; n++) this.u8[to + n] = from[at + n]!;
+    if (this.touchesCode(gpa, bytes)) this.hooks.codeWritten(gpa, bytes);
+    const watched = (this.u8[this.attrs + (gpa >>> 12)]! & FRAME_WATCH) !== 0;
+    if (watched && this.hooks.watchedWritten) this.hooks.watchedWritten(gpa, bytes);
+  }
+
+  /** Devices see the access whole if it has 1, 2, 4 or 8 bytes, and else the largest such pieces from the bottom up. */
+  private readDevice(gpa: number, bytes: number, to: Uint8Array, at: number): void {
+    for (let done = 0; done < bytes; ) {
+      const size = pieceOf(bytes - done);
+      this.out[0] = 0;
+      this.out[1] = 0;
+      this.border.mmioRead(gpa + done, size, this.out);
+      for (let n = 0; n < size; n++) to[at + done + n] = this.out[n >>> 2]! >>> ((n & 3) * 8);
+      done += size;
+    }
+  }
+
+  private writeDevice(gpa: number, bytes: number, from: Uint8Array, at: number): void {
+    for (let done = 0; done < bytes; ) {
+      const size = pieceOf(bytes - done);
+      this.out[0] = 0;
+      this.out[1] = 0;
+      for (let n = 0; n < size; n++)
+        this.out[n >>> 2] = this.out[n >>> 2]! | (from[at + done + n]! << ((n & 3) * 8));
+      this.border.mmioWrite(gpa + done, size, this.out[0]!, this.out[1]!);
+      done += size;
+    }
+  }
+}
+
+/** Bytes of the access that lie in its first page. */
+function firstPart(va: number, bytes: number): number {
+  const room = 4096 - (va & 0xfff);
+  return Math.min(bytes, room);
+}
+
+function pieceOf(bytes: number): number {
+  if (bytes >= 8) return 8;
+  if (bytes >= 4) return 4;
+  return bytes >= 2 ? 2 : 1;
 }

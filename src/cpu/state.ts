@@ -25,6 +25,7 @@ export const ST_AT = 0x400; // 8 physical x87 registers: significand u64 @0, sig
 export const ARG_AT = 0x580; // 8 slots of 16 bytes: arguments of a slow path
 export const RET_AT = 0x600; // 4 slots of 16 bytes: its results
 export const SCRATCH_AT = 0x640; // 16 bytes: value of a load or store that takes the slow way (MMIO, page crossing)
+export const MSR_AT = 0x660; // 52 x u64: MSRs that only hold a value, see msr.ts
 export const STATE_BYTES = 0x800;
 
 /**
@@ -51,6 +52,17 @@ export const FIELDS = {
   /** EFLAGS without the six status flags (bit 1 always set). */
   eflags: f(0x0b4, 32),
   flAux: f(0x0b8, 32),
+  /** The visible parts of the segment registers, again under names that the IR can read. */
+  esSelector: f(SEG_AT + 0 * SEG_STRIDE + SEG_SELECTOR, 32),
+  csSelector: f(SEG_AT + 1 * SEG_STRIDE + SEG_SELECTOR, 32),
+  ssSelector: f(SEG_AT + 2 * SEG_STRIDE + SEG_SELECTOR, 32),
+  dsSelector: f(SEG_AT + 3 * SEG_STRIDE + SEG_SELECTOR, 32),
+  fsSelector: f(SEG_AT + 4 * SEG_STRIDE + SEG_SELECTOR, 32),
+  gsSelector: f(SEG_AT + 5 * SEG_STRIDE + SEG_SELECTOR, 32),
+  ldtrSelector: f(SEG_AT + 6 * SEG_STRIDE + SEG_SELECTOR, 32),
+  trSelector: f(SEG_AT + 7 * SEG_STRIDE + SEG_SELECTOR, 32),
+  fsBase: f(SEG_AT + 4 * SEG_STRIDE + SEG_BASE, 64),
+  gsBase: f(SEG_AT + 5 * SEG_STRIDE + SEG_BASE, 64),
   gdtrBase: f(0x1c0, 64),
   gdtrLimit: f(0x1c8, 32),
   idtrBase: f(0x1d0, 64),
@@ -119,6 +131,11 @@ export const FIELDS = {
   stop: f(0x548, 32),
   /** Engine: a second cause for leaving at the next boundary: requestExit, shadow handling, trap flag. */
   attention: f(0x54c, 32),
+  /** Engine: what decoding depends on besides the bytes (code mode, stack size): part of a block's key. */
+  modeKey: f(0x558, 32),
+  /** 0: SSE (x87) instructions may run; else the vector they fault with, see fpu-fault.ts. Kept by `recomputeFpuFaults`. */
+  sseFault: f(0x550, 32),
+  x87Fault: f(0x554, 32),
 } as const satisfies Record<string, Field>;
 
 export type FieldName = keyof typeof FIELDS;

@@ -83,22 +83,31 @@ export class Build {
   get mode(): 16 | 32 | 64 {
     return this.variant.mode;
   }
-  /** Width of the stack pointer for implicit stack accesses (64 in 64-bit code; the B flag decides elsewhere: `stackMask`). */
+  /** Width of the stack pointer for implicit stack accesses: SDM 1 6.2.3. */
   get stackWidth(): 16 | 32 | 64 {
-    return this.variant.mode;
+    return this.variant.stack ?? this.variant.mode;
   }
 
   // Operands.
 
   /** Reads an operand at its own size. A memory operand that is also written is probed for writing first. */
   read(o: Operand): Value {
-    if (o.kind === 'imm') return this.imm(o.n, asWidth(o.size));
+    if (o.kind === 'imm') {
+      const width = asWidth(o.size);
+      return o.fixed === undefined ? this.imm(o.n, width) : this.const(width, o.fixed);
+    }
     if (o.kind === 'mem') {
       const v = this.loadAt('operand', this.address(), asWidth(o.size));
       this.loaded = v;
       return v;
     }
     return this.value({ op: 'getreg', reg: regOf(o), width: asWidth(o.size) });
+  }
+
+  /** Reads an operand (an immediate, as a rule) and sign-extends or truncates it to `width`. */
+  readAs(o: Operand, width: Width): Value {
+    const v = this.read(o);
+    return v.width > width ? this.trunc(v, width) : this.sext(v, width);
   }
 
   write(o: Operand, v: Value): void {
@@ -169,12 +178,23 @@ export class Build {
     this.effect({ op: 'setreg', reg: { file: 'gpr', slot: -1, fixed: 16, width: 8 }, value: v });
   }
 
+  /** Which register an operand names, as a value of 32 bits: for slow paths over ST(i). */
+  regNumber(o: Operand): Value {
+    if (o.kind !== 'reg') return bug('only a register operand has a number');
+    if (o.fixed !== undefined) return this.const(32, o.fixed);
+    return this.value({ op: 'regno', slot: o.slot, width: 32 });
+  }
+
   xmm(n: number): Value {
     return this.value({
       op: 'getreg',
       reg: { file: 'xmm', slot: -1, fixed: n, width: 128 },
       width: 128,
     });
+  }
+
+  setXmm(n: number, v: Value): void {
+    this.effect({ op: 'setreg', reg: { file: 'xmm', slot: -1, fixed: n, width: v.width }, value: v });
   }
 
   load(seg: SegRef, addr: Value, width: Width): Value {

@@ -19,7 +19,18 @@ import type { Build } from './build.ts';
  *   E G I J M O A C D S R X Y V W U P Q N ST0 STi F are understood; literals AL CL DL AX DX eAX(=rAX by operand size)
  *   eCX..., `1`, `rAX` (always the full width of the mode), ES CS SS DS FS GS, `Zv`/`Zb`/`Zq` for the `+r` register.
  *   Sizes: b w d q v z y dq ps pd ss sd x p s a, and `Mt` for an operand whose size only its meaning knows.
- *   `x/y` after a register code gives the size as register and as memory: `Ed/q`, `Vq`, `Wq` (low half of an xmm).
+ *   `x/y` after a register code gives the size as register and as memory: `Ev/w`, `Vq`, `Wq` (low half of an xmm), `Wdq/q`.
+ *   In detail:
+ *   - v: 16 32 64 by operand size; z: 16 32 32; y: 64 with REX.W, else 32; `Ry`/`Rm` (mov cr): m is 64 in 64-bit code, else 32.
+ *   - `Ib` has size 8. `Ibs` is one byte sign-extended to the operand size (`83 /0`: `Ev,Ibs`; `6b`: `Gv,Ev,Ibs`; `6a`: `Ibs`).
+ *     `Iz` has the operand size (32 bits extended to 64), `Iv` (only `b8+r`) too, `Iw` is 16. `Jb` `Jz`: imm 0, size = operand size.
+ *   - `Ap` binds two operands: offset (imm 0, operand size), then selector (imm 1, size 16).
+ *   - `M` alone, `Mt`, `Ms`: a memory operand of size 0; `Mp`: far pointer, 32/48/80 bits by operand size; `Ma`: two operands.
+ *   - `X`/`Y` (strings) bind a memory operand of that size; the address is the meaning's business (`Decoded.segment` is X's).
+ *   - `F` (flags) binds nothing. AL..., ST0, ES... bind a fixed register; `eAX` 16/32/64 by operand size, `eAXz` 16/32 (in, out).
+ *   - A form with only M operands matches memory only; with U N R only registers; E W Q both. `/digit` without a ModRM operand
+ *     matches every mod; give an exact ModRM (`=e8`) or `=c0+i` otherwise.
+ *   - The operand size of a form with a mandatory prefix ignores 66, except where it has a v or z operand (crc32, popcnt, movbe).
  */
 export interface Form {
   readonly op: string;
@@ -34,6 +45,8 @@ export interface Form {
   readonly rep?: 'rep' | 'repcc';
   /** Which CPUID feature the encoding needs, as in the SDM's column; absent: the 80386 set. A name of `cpuid.ts`. */
   readonly needs?: string;
+  /** The meaning depends on whether the base of the memory operand is rSP (`pop`): `variant.spBase`, and part of the key. */
+  readonly asksSpBase?: boolean;
   /** Overrides the printed mnemonic: `movsd` for one form of `movs`, `cwde`/`cdqe`. */
   readonly name?: string;
 }
@@ -55,8 +68,8 @@ export type Operand =
     }
   /** Memory at the decoded effective address. `size` 0: only the meaning knows (fxsave, lgdt, lea ...). */
   | { readonly kind: 'mem'; readonly size: number }
-  /** Immediate `n` (0 or 1), sign-extended to `size` bits by the decoder as the encoding says. */
-  | { readonly kind: 'imm'; readonly size: number; readonly n: number };
+  /** Immediate `n` (0 or 1), sign-extended to `size` bits by the decoder as the encoding says. `fixed`: the literal `1`. */
+  | { readonly kind: 'imm'; readonly size: number; readonly n: number; readonly fixed?: number };
 
 export interface Insn {
   /** Intel's mnemonic, lower case. With a `+cc` opcode the condition is appended: `j`, `set`, `cmov`. */

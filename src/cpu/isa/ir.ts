@@ -16,8 +16,16 @@ export type BinFn =
   | 'shr'
   | 'sar'
   | 'rotl'
-  | 'rotr';
-/** Shift and rotate counts have the width of the value and are below it: the meaning masks them, the IR does not. */
+  | 'rotr'
+  | 'divu'
+  | 'remu'
+  | 'divs'
+  | 'rems';
+/**
+ * Shift and rotate counts have the width of the value and are below it: the meaning masks them, the IR does not.
+ * Divisions truncate; an earlier `fault` has excluded a zero divisor and (signed) the quotient that does not fit `width`,
+ * so they must not be computed before that fault. `clz` and `ctz` of 0 give the width.
+ */
 export type UnFn = 'not' | 'neg' | 'clz' | 'ctz' | 'popcnt' | 'bswap';
 export type CmpFn = 'eq' | 'ne' | 'ltu' | 'lts' | 'leu' | 'les';
 export type CastFn = 'zext' | 'sext' | 'trunc';
@@ -80,6 +88,8 @@ export type Value = Base & { readonly width: Width } & (
         readonly b: Value;
       }
     | { readonly op: 'getreg'; readonly reg: RegRef }
+    /** The number of the register that operand `slot` names (`regs[slot]`), 32 bits: x87's ST(i), which only slow paths reach. */
+    | { readonly op: 'regno'; readonly slot: number }
     /** Linear address of offset `a` in a segment, checked for an access of `bytes` where segments are not flat: for slow paths. */
     | {
         readonly op: 'linear';
@@ -143,7 +153,7 @@ export type Effect = Base &
         readonly results: readonly Width[];
         readonly ends: boolean;
       }
-    /** Ends the instruction when true: RIP = next. */
+    /** Ends the instruction when true: RIP = next. First in a `rep` string instruction; before the flags of a shift by zero. */
     | { readonly op: 'skip'; readonly when: Value }
     /** Last node of a repeated string instruction: when true, RIP stays. */
     | { readonly op: 'again'; readonly when: Value }
@@ -170,6 +180,10 @@ export interface Variant {
   readonly lock: boolean;
   /** Condition code of a `+cc` opcode; -1 else. */
   readonly cc: number;
+  /** Width of the stack pointer for implicit stack accesses, where SS.B disagrees with `mode` (16 or 32; never in 64-bit code). */
+  readonly stack?: 16 | 32;
+  /** Only for forms with `asksSpBase`: the base of the memory operand is rSP. */
+  readonly spBase?: boolean;
 }
 
 export interface Program {

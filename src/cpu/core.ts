@@ -1,0 +1,267 @@
+// One vCPU as a whole: instructions counted exactly, faults and interrupts delivered at their counts, whatever the engine.
+
+import type { Border, CpuControl, Exit } from './border.ts';
+import { DB, EFLAGS_IF, EFLAGS_TF, UD } from './control-bits.ts';
+import { deliver } from './deliver.ts';
+import { Interpreter } from './interp/engine.ts';
+import { createMmu, type Mmu } from './mmu.ts';
+import { modeChanged } from './modes.ts';
+import { createReferenceEngine } from './reference-engine.ts';
+import { reset } from './reset.ts';
+import type { Cx } from './slow/define.ts';
+import { type Layout, layoutFor, State, type Views, viewsOf } from './state.ts';
+
+/** Why an engine stopped. RIP is that of the next instruction to run (the faulting one's after a fault). */
+export type Stop = 'budget' | 'fault' | 'attention';
+
+/** The part of a vCPU that executes instructions: the interpreter, the reference, the JIT. */
+export interface Engine {
+  readonly name: string;
+  /** Runs until the state's budget is used up, a fault is raised, or `attention` is set. */
+  run(): Stop;
+  /** While a slow path runs: instructions of the budget's prepaid block that have not completed, the current one included. */
+  pending(): number;
+  mayActNow(): boolean;
+  restart(): void;
+  /** Whether decoded code lies in these bytes; if so, `codeWritten` drops it. */
+  codeAt(gpa: number, bytes: number): boolean;
+  codeWritten(gpa: number, bytes: number): void;
+}
+
+export type EngineName = 'interpreter' | 'reference';
+
+export interface CpuOptions {
+  readonly ramBytes: number;
+  readonly border: Border;
+  readonly engine: EngineName;
+}
+
+/** What an engine is made of. */
+export interface EngineParts {
+  readonly memory: WebAssembly.Memory;
+  readonly views: Views;
+  readonly layout: Layout;
+  readonly state: State;
+  readonly mmu: Mmu;
+  readonly cx: Cx & { insn: { osize: number; asize: number; mode: number; length: number } };
+  /** Bytes that are no instruction raise #UD; one that we lack, or code outside RAM, ends the run. */
+  undecodable(gpa: number, why: 'undefined' | 'too-long' | 'not-ram'): void;
+}
+
+/** A vCPU and its linear memory. */
+export interface Cpu extends CpuControl {
+  readonly state: State;
+  readonly views: Views;
+  readonly layout: Layout;
+  readonly mmu: Mmu;
+  readonly cx: Cx;
+  readonly memory: WebAssembly.Memory;
+  readonly engine: Engine;
+  /** Runs at most `budget` instructions. */
+  run(budget: number): Exit;
+  /** A device or a loader has written RAM: decoded code there is dropped. */
+  ramWritten(gpa: number, bytes: number): void;
+  /** After registers were set from outside (start of day): recompute what hangs on them. */
+  stateChanged(): void;
+}
+
+const MAX_GRANT = 1 << 30;
+const GP = 13;
+const DR6_BS = 1 << 14;
+const MODE_KEY_STACK = 0x80;
+
+export function createCpu(options: CpuOptions): Cpu {
+  return new VCpu(options);
+}
+
+class VCpu implements Cpu {
+  readonly memory: WebAssembly.Memory;
+  readonly views: Views;
+  readonly layout: Layout;
+  readonly state: State;
+  readonly mmu: Mmu;
+  readonly cx: EngineParts['cx'];
+  readonly engine: Engine;
+  private readonly border: Border;
+  /** Instructions completed before the current grant, and the grant. */
+  private total = 0;
+  private granted = 0;
+  private exitRequested = false;
+  private ended: Exit | null = null;
+  /** Retired count at which a shadow began; it blocks interrupts only while that count stands. */
+  private shadowAt = -1;
+
+  constructor({ ramBytes, border, engine }: CpuOptions) {
+    this.border = border;
+    this.layout = layoutFor(ramBytes);
+    this.memory = new WebAssembly.Memory({
+      initial: Math.ceil((this.layout.ramBase + ramBytes) / 65536),
+    });
+    this.views = viewsOf(this.memory);
+    this.state = new State(this.views, this.layout.state);
+    const hooks = {
+      mayActNow: () => this.engine.mayActNow(),
+      restart: () => this.engine.restart(),
+      codeAt: (gpa: number, bytes: number) => this.engine.codeAt(gpa, bytes),
+      codeWritten: (gpa: number, bytes: number) => this.engine.codeWritten(gpa, bytes),
+    };
+    this.mmu = createMmu({ layout: this.layout, state: this.state, border, hooks });
+    this.cx = {
+      state: this.state,
+      mmu: this.mmu,
+      border,
+      insn: { osize: 0, asize: 0, mode: 0, length: 0 },
+      retired: () => this.retired(),
+      tsc: () => BigInt.asUintN(64, BigInt(this.retired()) + this.state.get64('tscOffset')),
+      modeChanged: () => this.stateChanged(),
+      checkInterrupts: () => this.checkInterrupts(),
+    };
+    reset(this.state);
+    this.stateChanged();
+    const parts: EngineParts = {
+      memory: this.memory,
+      views: this.views,
+      layout: this.layout,
+      state: this.state,
+      mmu: this.mmu,
+      cx: this.cx,
+      undecodable: (gpa, why) => this.undecodable(gpa, why),
+    };
+    this.engine = engine === 'reference' ? createReferenceEngine(parts) : new Interpreter(parts);
+  }
+
+  retired(): number {
+    const { state } = this;
+    const left = (state.get('budget') | 0) + (state.get('slack') | 0);
+    return this.total + this.granted - left - this.engine.pending();
+  }
+
+  setInterruptLine(level: boolean): void {
+    this.state.set('irqLine', level ? 1 : 0);
+    if (level && this.state.get('eflags') & EFLAGS_IF) this.kick();
+  }
+
+  requestExit(): void {
+    this.exitRequested = true;
+    this.kick();
+  }
+
+  stateChanged(): void {
+    modeChanged(this.state, this.layout);
+    const mode = this.state.get('codeMode');
+    const big = (this.state.seg(2, 12) >>> 14) & 1;
+    const stackDiffers = mode !== 64 && (mode === 32) !== (big === 1);
+    this.state.set('modeKey', mode | (stackDiffers ? MODE_KEY_STACK : 0));
+  }
+
+  ramWritten(gpa: number, bytes: number): void {
+    if (this.engine.codeAt(gpa, bytes)) this.engine.codeWritten(gpa, bytes);
+  }
+
+  run(budget: number): Exit {
+    const limit = this.retired() + budget;
+    const { state } = this;
+    for (;;) {
+      state.set('attention', 0);
+      if (this.ended) return this.ended;
+      if (this.exitRequested) {
+        this.exitRequested = false;
+        return { kind: 'requested' };
+      }
+      if (!this.takeInterrupt())
+        return (
+          this.ended ?? { kind: 'shutdown', why: 'triple fault while delivering an interrupt' }
+        );
+      if (state.get('halted')) return { kind: 'halt' };
+      const now = this.retired();
+      if (now >= limit) return { kind: 'budget' };
+      const stepping = (state.get('eflags') & EFLAGS_TF) !== 0;
+      const exit = this.runGrant(
+        now,
+        this.shadowed(now) || stepping ? 1 : Math.min(limit - now, MAX_GRANT),
+        stepping,
+      );
+      if (exit) return exit;
+    }
+  }
+
+  private runGrant(now: number, grant: number, stepping: boolean): Exit | null {
+    const { state } = this;
+    this.total = now;
+    this.granted = grant;
+    state.set('budget', grant);
+    state.set('slack', 0);
+    const stop = this.engine.run();
+    const done = this.retired();
+    if (stop === 'fault') return this.ended ?? this.fault();
+    if (stepping && done > now) return this.singleStepTrap();
+    return null;
+  }
+
+  /** Makes the engine stop at the next instruction boundary. */
+  private kick(): void {
+    const { state } = this;
+    state.set('attention', 1);
+    state.set('slack', (state.get('slack') | 0) + (state.get('budget') | 0));
+    state.set('budget', 0);
+  }
+
+  /** IF was set or a shadow began. STI's shadow delays only an interrupt that waits. */
+  private checkInterrupts(): void {
+    if (this.state.get('irqLine') || this.state.get('nmiPending') || this.state.get('shadow'))
+      this.kick();
+  }
+
+  private shadowed(now: number): boolean {
+    return this.shadowAt === now;
+  }
+
+  /** Delivers a pending interrupt if the CPU accepts one now. False: the machine has shut down. */
+  private takeInterrupt(): boolean {
+    const { state } = this;
+    if (
+      !state.get('irqLine') ||
+      !(state.get('eflags') & EFLAGS_IF) ||
+      this.shadowed(this.retired())
+    )
+      return true;
+    const vector = this.border.acknowledgeInterrupt();
+    if (vector < 0) return true;
+    state.set('halted', 0);
+    return deliver(this.cx, { vector, error: null, kind: 'interrupt' }) === 'ok';
+  }
+
+  private fault(): Exit | null {
+    const { state } = this;
+    const vector = state.get('faultVector');
+    const error = state.get('faultHasError') ? state.get('faultError') : null;
+    if (deliver(this.cx, { vector, error, kind: 'fault' }) === 'ok') return null;
+    return { kind: 'shutdown', why: `triple fault; the first exception was vector ${vector}` };
+  }
+
+  private singleStepTrap(): Exit | null {
+    const { state } = this;
+    if (!(state.get('eflags') & EFLAGS_TF)) return null; // It was cleared by the instruction itself, or by a delivery.
+    state.set64('dr6', state.get64('dr6') | BigInt(DR6_BS));
+    if (deliver(this.cx, { vector: DB, error: null, kind: 'trap' }) === 'ok') return null;
+    return { kind: 'shutdown', why: 'triple fault while delivering #DB' };
+  }
+
+  private undecodable(gpa: number, why: 'undefined' | 'too-long' | 'not-ram'): void {
+    const { state } = this;
+    if (why === 'too-long') {
+      state.raise(GP, 0);
+      return;
+    }
+    if (why === 'undefined') {
+      state.raise(UD, null);
+      return;
+    }
+    const rip = state.get64('rip').toString(16);
+    this.ended = {
+      kind: 'unsupported',
+      why: `the guest jumped to 0x${rip}, guest-physical 0x${gpa.toString(16)}, which is not RAM`,
+    };
+    state.raise(UD, null);
+  }
+}

@@ -1,0 +1,334 @@
+// Tier 0's code cache: decodes basic blocks into records, finds them again, drops them when their bytes change.
+
+import { decode } from '../decode.ts';
+import type { Decoded } from '../decoded.ts';
+import { FRAME_CODE } from '../frames.ts';
+import type { Program } from '../isa/ir.ts';
+import type { KnownFlags } from '../lower/site.ts';
+import type { Mmu } from '../mmu.ts';
+import { programOf } from '../program.ts';
+import type { Layout, Views } from '../state.ts';
+import { type Handlers, traitsOf } from './handlers.ts';
+import { JUMP_SLOT_BYTES, JUMP_SLOTS } from './module.ts';
+import {
+  HANDLER_GUARD,
+  R_CHAIN,
+  R_FALL_CHAIN,
+  R_HANDLER,
+  R_LEFT,
+  R_NEXT,
+  R_TARGET,
+  RECORD_BYTES,
+  writeEnd,
+  writeRecord,
+} from './records.ts';
+
+const MAX_BLOCK = 64;
+const MAX_INSN = 15;
+/** Decoded code is tracked in granules of 64 bytes: 64 to a page, as two words. */
+const GRANULE_SHIFT = 6;
+
+/**
+ * A decoded block. `gpa2`: physical address of the second page of an instruction that crosses into it, or -1.
+ * `chains`: how many chain fields its last record has (END one, a branch two).
+ */
+export interface Block {
+  readonly key: number;
+  readonly record: number;
+  readonly last: number;
+  readonly chains: 0 | 1 | 2;
+  readonly gpa: number;
+  readonly gpa2: number;
+}
+
+/** Why no block could be made: the bytes are no instruction, or not one of ours. */
+export interface NoBlock {
+  readonly failure: 'undefined' | 'too-long' | 'second-page';
+}
+
+export class CodeCache {
+  /** Counts blocks decoded and dropped, for --stats. */
+  decoded = 0;
+  dropped = 0;
+  private readonly views: Views;
+  private readonly layout: Layout;
+  private readonly handlers: Handlers;
+  private readonly mmu: Mmu;
+  private readonly blocks = new Map<number, Block>();
+  private readonly byPage = new Map<number, Block[]>();
+  /** Guest-physical addresses of instructions that must end their block: they touched MMIO or decoded code. */
+  private readonly alone = new Set<number>();
+  private readonly granules: Uint32Array;
+  private readonly poolStart: number;
+  private readonly poolEnd: number;
+  private poolNext: number;
+  readonly jumpCache: number;
+  /** Room for a copy of a block's beginning. */
+  readonly partial: number;
+
+  constructor(views: Views, layout: Layout, handlers: Handlers, mmu: Mmu) {
+    this.views = views;
+    this.layout = layout;
+    this.handlers = handlers;
+    this.mmu = mmu;
+    this.granules = new Uint32Array((layout.ramBytes >>> 12) * 2);
+    this.jumpCache = layout.engine;
+    this.partial = this.jumpCache + JUMP_SLOTS * JUMP_SLOT_BYTES;
+    this.poolStart = this.partial + (MAX_BLOCK + 2) * RECORD_BYTES;
+    this.poolEnd = layout.engine + layout.engineBytes;
+    this.poolNext = this.poolStart;
+    this.clearJumpCache();
+  }
+
+  find(gpa: number, modeKey: number): Block | undefined {
+    return this.blocks.get(gpa + modeKey * 2 ** 32);
+  }
+
+  /** Puts a block where the hot function looks first. */
+  remember(block: Block): void {
+    const slot = this.jumpSlot(block.gpa);
+    this.views.u32[slot >> 2] = block.gpa;
+    this.views.u32[(slot + 4) >> 2] = Math.floor(block.key / 2 ** 32);
+    this.views.i32[(slot + 8) >> 2] = block.record;
+  }
+
+  /** True when the pool had to be emptied: records seen before are gone. */
+  makeRoom(): boolean {
+    if (this.poolNext + (MAX_BLOCK + 2) * RECORD_BYTES <= this.poolEnd) return false;
+    this.dropAll();
+    return true;
+  }
+
+  dropAll(): void {
+    for (const page of this.byPage.keys()) this.unmarkPage(page);
+    this.dropped += this.blocks.size;
+    this.blocks.clear();
+    this.byPage.clear();
+    this.clearJumpCache();
+    this.poolNext = this.poolStart;
+  }
+
+  /**
+   * Decodes the block at `gpa`. `second` gives the physical address of the next virtual page when the first instruction
+   * crosses into it, or -1 after raising a fault.
+   */
+  decode(gpa: number, modeKey: number, second: () => number): Block | NoBlock {
+    const mode = modeOf(modeKey);
+    const { u8 } = this.views;
+    const ram = this.layout.ramBase;
+    const page = gpa & ~0xfff;
+    const pageEnd = ram + page + 0x1000;
+    const first = this.poolNext;
+    let at = first;
+    let offset = gpa & 0xfff;
+    let known: KnownFlags | null = null;
+    let ends = false;
+    for (let n = 0; n < MAX_BLOCK && offset < 0x1000 && !ends; n++) {
+      const d = decode(
+        u8,
+        ram + page + offset,
+        Math.min(pageEnd, ram + page + offset + MAX_INSN),
+        mode,
+      );
+      if ('failure' in d) {
+        if (n > 0) break; // The block ends before it; it is looked at when it is reached.
+        if (d.failure !== 'truncated') return { failure: d.failure };
+        return this.decodeCrossing(gpa, modeKey, second);
+      }
+      const program = programOf(d);
+      this.put(at, d, program, offset, known);
+      const t = traitsOf(d, program);
+      if (t.leaves !== 'kept') known = t.leaves;
+      offset += d.length;
+      at += RECORD_BYTES;
+      ends = program.ends || this.alone.has(page + offset - d.length);
+      if (program.ends && isJump(program)) {
+        return this.close({
+          first,
+          end: at,
+          gpa,
+          gpa2: -1,
+          modeKey,
+          chains: t.branches ? 2 : 0,
+          gpaEnd: page + offset,
+        });
+      }
+    }
+    writeEnd(this.views, at, offset);
+    return this.close({ first, end: at, gpa, gpa2: -1, modeKey, chains: 1, gpaEnd: page + offset });
+  }
+
+  /** The first bytes of the current block, as many instructions as `count`, then END. */
+  copyPartial(record: number, count: number): number {
+    const { u8, u16 } = this.views;
+    let from = record;
+    let to = this.partial;
+    if (u16[(from + R_HANDLER) >> 1] === HANDLER_GUARD) return record; // One instruction: never partial.
+    u8.copyWithin(to, from, from + count * RECORD_BYTES);
+    for (let left = count; left > 0; left--) {
+      u8[to + R_LEFT] = left;
+      to += RECORD_BYTES;
+      from += RECORD_BYTES;
+    }
+    const lastRecord = to - RECORD_BYTES;
+    writeEnd(this.views, to, u16[(lastRecord + R_NEXT) >> 1] as number);
+    return this.partial;
+  }
+
+  /** This instruction must end its block from now on; blocks that have it inside are dropped. */
+  isolate(gpa: number): void {
+    if (this.alone.size > 1 << 16) this.alone.clear();
+    this.alone.add(gpa);
+    this.dropPage(gpa & ~0xfff);
+  }
+
+  hasCode(gpa: number, bytes: number): boolean {
+    const firstGranule = gpa >>> GRANULE_SHIFT;
+    const lastGranule = (gpa + bytes - 1) >>> GRANULE_SHIFT;
+    for (let g = firstGranule; g <= lastGranule; g++) {
+      if (((this.granules[g >>> 5] as number) >>> (g & 31)) & 1) return true;
+    }
+    return false;
+  }
+
+  /** Drops every block of the pages that these bytes lie in. */
+  written(gpa: number, bytes: number): void {
+    for (let page = gpa & ~0xfff; page < gpa + bytes; page += 0x1000) {
+      if (this.byPage.has(page)) this.dropPage(page);
+    }
+  }
+
+  private dropPage(page: number): void {
+    const blocks = this.byPage.get(page);
+    if (!blocks) return;
+    this.byPage.delete(page);
+    for (const b of blocks) this.drop(b, page);
+    this.unmarkPage(page);
+  }
+
+  private drop(b: Block, page: number): void {
+    const { i32, u32 } = this.views;
+    if (this.blocks.get(b.key) === b) this.blocks.delete(b.key);
+    this.dropped++;
+    const slot = this.jumpSlot(b.gpa);
+    if (i32[(slot + 8) >> 2] === b.record) {
+      u32[slot >> 2] = 0xffffffff;
+      u32[(slot + 4) >> 2] = 0xffffffff;
+    }
+    // It may be running: nothing may lead from its end into other dropped blocks.
+    if (b.chains > 0) i32[(b.last + R_CHAIN) >> 2] = 0;
+    if (b.chains > 1) i32[(b.last + R_FALL_CHAIN) >> 2] = 0;
+    const other = (b.gpa & ~0xfff) === page ? b.gpa2 : b.gpa;
+    if (other < 0) return;
+    const list = this.byPage.get(other & ~0xfff);
+    const i = list?.indexOf(b) ?? -1;
+    if (list && i >= 0) list.splice(i, 1);
+  }
+
+  private unmarkPage(page: number): void {
+    const frame = page >>> 12;
+    this.mmu.clearFrame(frame, FRAME_CODE);
+    this.granules[frame * 2] = 0;
+    this.granules[frame * 2 + 1] = 0;
+  }
+
+  private put(
+    at: number,
+    d: Decoded,
+    program: Program,
+    page: number,
+    known: KnownFlags | null,
+  ): void {
+    const t = traitsOf(d, program);
+    writeRecord(this.views, at, d, page, t.branches);
+    this.views.u16[(at + R_HANDLER) >> 1] = this.handlers.numberOf(d, program, known);
+  }
+
+  /** An instruction that reaches into the next page: a block of its own, behind a guard. */
+  private decodeCrossing(gpa: number, modeKey: number, second: () => number): Block | NoBlock {
+    const gpa2 = second();
+    if (gpa2 < 0) return { failure: 'second-page' };
+    const { u8, u16, i32 } = this.views;
+    const ram = this.layout.ramBase;
+    const bytes = new Uint8Array(MAX_INSN);
+    const head = 0x1000 - (gpa & 0xfff);
+    bytes.set(u8.subarray(ram + gpa, ram + gpa + head));
+    bytes.set(u8.subarray(ram + gpa2, ram + gpa2 + MAX_INSN - head), head);
+    const d = decode(bytes, 0, MAX_INSN, modeOf(modeKey));
+    if ('failure' in d) return { failure: d.failure === 'truncated' ? 'too-long' : d.failure };
+    const first = this.poolNext;
+    const at = first + RECORD_BYTES;
+    const program = programOf(d);
+    this.put(at, d, program, gpa & 0xfff, null);
+    u8.copyWithin(first, at, at + RECORD_BYTES);
+    u16[(first + R_HANDLER) >> 1] = HANDLER_GUARD;
+    i32[(first + R_TARGET) >> 2] = gpa2 & ~0xfff;
+    const end = at + RECORD_BYTES;
+    const jumps = program.ends && isJump(program);
+    if (!jumps) writeEnd(this.views, end, u16[(at + R_NEXT) >> 1] as number);
+    const chains = jumps ? (traitsOf(d, program).branches ? 2 : 0) : 1;
+    return this.close({ first, end, gpa, gpa2, modeKey, chains, gpaEnd: gpa + d.length });
+  }
+
+  /** `end` is behind the last instruction's record; with one chain, an END record stands there. */
+  private close(b: {
+    first: number;
+    end: number;
+    gpa: number;
+    gpa2: number;
+    modeKey: number;
+    chains: 0 | 1 | 2;
+    gpaEnd: number;
+  }): Block {
+    const crossing = b.gpa2 >= 0;
+    let left = 1;
+    for (let at = b.end - RECORD_BYTES; at >= b.first; at -= RECORD_BYTES)
+      this.views.u8[at + R_LEFT] = crossing ? 1 : left++;
+    const falls = b.chains === 1;
+    this.poolNext = falls ? b.end + RECORD_BYTES : b.end;
+    const block: Block = {
+      key: b.gpa + b.modeKey * 2 ** 32,
+      record: b.first,
+      last: falls ? b.end : b.end - RECORD_BYTES,
+      chains: b.chains,
+      gpa: b.gpa,
+      gpa2: b.gpa2,
+    };
+    this.decoded++;
+    this.blocks.set(block.key, block);
+    this.markCode(block, b.gpa, Math.min(b.gpaEnd, (b.gpa & ~0xfff) + 0x1000));
+    if (crossing) this.markCode(block, b.gpa2 & ~0xfff, (b.gpa2 & ~0xfff) + MAX_INSN);
+    return block;
+  }
+
+  private markCode(block: Block, from: number, to: number): void {
+    const page = from & ~0xfff;
+    const list = this.byPage.get(page);
+    if (list) list.push(block);
+    else this.byPage.set(page, [block]);
+    for (let g = from >>> GRANULE_SHIFT; g <= (to - 1) >>> GRANULE_SHIFT; g++) {
+      this.granules[g >>> 5] = (this.granules[g >>> 5] as number) | (1 << (g & 31));
+    }
+    const attr = this.views.u8[this.layout.frameAttrs + (page >>> 12)] as number;
+    if ((attr & FRAME_CODE) === 0) this.mmu.setFrame(page >>> 12, FRAME_CODE);
+  }
+
+  private jumpSlot(gpa: number): number {
+    return this.jumpCache + (((gpa ^ (gpa >>> 12)) & (JUMP_SLOTS - 1)) << 4);
+  }
+
+  private clearJumpCache(): void {
+    const from = this.jumpCache >> 2;
+    this.views.u32.fill(0xffffffff, from, from + (JUMP_SLOTS * JUMP_SLOT_BYTES) / 4);
+  }
+}
+
+/** A jump or a call that ends: nothing falls through. A repeated string instruction falls through at last. */
+function isJump(program: Program): boolean {
+  return program.nodes.at(-1)?.op !== 'again';
+}
+
+export function modeOf(modeKey: number): 16 | 32 | 64 {
+  const mode = modeKey & 0x7f;
+  return mode === 16 || mode === 32 ? mode : 64;
+}

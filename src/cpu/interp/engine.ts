@@ -1,0 +1,178 @@
+// Tier 0 as an engine: the hot function, its imports, and what happens when it stops.
+
+import { bug } from '../../base/errors.ts';
+import type { Engine, EngineParts, Stop } from '../core.ts';
+import { slowPaths } from '../slow/registry.ts';
+import { CodeCache } from './blocks.ts';
+import { Handlers } from './handlers.ts';
+import { hotHandlers } from './hot.ts';
+import { hotModule, type ModuleContext, STOP_ATTENTION, STOP_BUDGET } from './module.ts';
+import { R_ASIZE, R_LEFT, R_LENGTH, R_NEXT, R_OSIZE } from './records.ts';
+
+const TABLE_SIZE = 8192;
+
+const paths = [...slowPaths.values()];
+const slowIds = new Map(paths.map((p, id) => [p.name, id]));
+
+export class Interpreter implements Engine {
+  readonly name = 'interpreter';
+  readonly cache: CodeCache;
+  readonly handlers: Handlers;
+  private readonly run_: (state: number, start: number) => number;
+  private readonly p: EngineParts;
+  private running = false;
+  private restarting = false;
+
+  constructor(p: EngineParts) {
+    this.p = p;
+    const { layout, views, mmu } = p;
+    const table = new WebAssembly.Table({ element: 'anyfunc', initial: TABLE_SIZE });
+    const context: ModuleContext = {
+      memoryPages: 1,
+      tableSize: TABLE_SIZE,
+      jumpCache: layout.engine,
+      slowId: (name) => slowIds.get(name) ?? bug(`no slow path named ${name}`),
+    };
+    const imports: Record<string, unknown> = {
+      memory: p.memory,
+      table,
+      load: (va: number, bytes: number, stack: number) => mmu.loadSlow(va, bytes, stack),
+      rmw: (va: number, bytes: number, stack: number) => mmu.rmwSlow(va, bytes, stack),
+      store: (va: number, bytes: number, stack: number) => mmu.storeSlow(va, bytes, stack),
+      probe: (va: number, bytes: number, stack: number) => mmu.probeSlow(va, bytes, stack),
+      slow: (id: number) => this.slow(id),
+      find: (patch: number) => this.find(patch),
+    };
+    const hot = hotHandlers();
+    const module = new WebAssembly.Module(hotModule(hot.specs, context));
+    const { exports } = new WebAssembly.Instance(module, { e: imports });
+    this.run_ = exports.run as (state: number, start: number) => number;
+    imports.flags = exports.flags;
+    this.handlers = new Handlers(hot.keys, context, table, imports);
+    this.cache = new CodeCache(views, layout, this.handlers, mmu);
+  }
+
+  run(): Stop {
+    const { state } = this.p;
+    let start = 0;
+    this.running = true;
+    for (;;) {
+      const stop = this.run_(state.base, start);
+      start = 0;
+      if (stop === STOP_ATTENTION) return this.stopped('attention');
+      if (stop === STOP_BUDGET) {
+        const budget = state.get('budget') | 0;
+        if (budget <= 0) return this.stopped('budget');
+        start = this.cache.copyPartial(state.get('rec'), budget);
+        continue;
+      }
+      this.settleFault();
+      if (!this.restarting) return this.stopped('fault');
+      this.restarting = false;
+      const gpa = this.p.mmu.fetch(state.getVa('rip') + state.segBase(1));
+      if (gpa < 0) bug('an instruction that ran cannot be fetched again');
+      this.cache.isolate(gpa);
+    }
+  }
+
+  pending(): number {
+    if (!this.running) return 0;
+    const rec = this.p.state.get('rec');
+    return rec === 0 ? 0 : (this.p.views.u8[rec + R_LEFT] as number);
+  }
+
+  mayActNow(): boolean {
+    return this.pending() <= 1;
+  }
+
+  restart(): void {
+    this.restarting = true;
+  }
+
+  codeAt(gpa: number, bytes: number): boolean {
+    return this.cache.hasCode(gpa, bytes);
+  }
+
+  codeWritten(gpa: number, bytes: number): void {
+    this.cache.written(gpa, bytes);
+  }
+
+  private stopped(stop: Stop): Stop {
+    this.running = false;
+    return stop;
+  }
+
+  /** A fault leaves RIP at the instruction and gives back what the block had paid for it and the rest. */
+  private settleFault(): void {
+    const { state, views } = this.p;
+    const rec = state.get('rec');
+    if (rec === 0) return; // The fetch itself faulted: RIP is set, nothing was paid.
+    state.set('budget', state.get('budget') + (views.u8[rec + R_LEFT] as number));
+    const start = (views.u16[(rec + R_NEXT) >> 1] as number) - (views.u8[rec + R_LENGTH] as number);
+    state.setVa(
+      'rip',
+      state.get('codeMode') === 64
+        ? state.getVa('ripPage') + start
+        : (state.getVa('ripPage') + start) >>> 0,
+    );
+  }
+
+  private slow(id: number): number {
+    const { cx, state, views } = this.p;
+    const rec = state.get('rec');
+    cx.insn.length = views.u8[rec + R_LENGTH] as number;
+    cx.insn.osize = views.u8[rec + R_OSIZE] as number;
+    cx.insn.asize = views.u8[rec + R_ASIZE] as number;
+    cx.insn.mode = state.get('codeMode');
+    const path = paths[id] ?? bug(`no slow path ${id}`);
+    return path.run(cx);
+  }
+
+  /** The record at RIP; 0 after raising a fault. `patch`: address of the chain field that led here, or 0. */
+  private find(patch: number): number {
+    const { state, mmu, views } = this.p;
+    const mode = state.get('codeMode');
+    const base = state.segBase(1);
+    const linear = mode === 64 ? state.getVa('rip') + base : (state.getVa('rip') + base) >>> 0;
+    const gpa = mmu.fetch(linear);
+    if (gpa < 0) return 0;
+    if (!mmu.isRam(gpa)) {
+      this.p.undecodable(gpa, 'not-ram');
+      return 0;
+    }
+    const second = () => this.secondPage(linear, mode);
+    const modeKey = state.get('modeKey');
+    let block = this.cache.find(gpa, modeKey);
+    if (block && block.gpa2 >= 0) {
+      const gpa2 = second();
+      if (gpa2 < 0) return 0;
+      if ((gpa2 & ~0xfff) !== (block.gpa2 & ~0xfff)) block = undefined;
+    }
+    if (!block) {
+      const emptied = this.cache.makeRoom();
+      const made = this.cache.decode(gpa, modeKey, second);
+      if ('failure' in made) {
+        if (made.failure !== 'second-page') this.p.undecodable(gpa, made.failure);
+        return 0;
+      }
+      block = made;
+      if (emptied) {
+        this.cache.remember(block);
+        return block.record;
+      }
+    }
+    this.cache.remember(block);
+    if (patch !== 0) views.i32[patch >> 2] = block.record;
+    return block.record;
+  }
+
+  private secondPage(linear: number, mode: number): number {
+    const next = Math.floor(linear / 4096) * 4096 + 4096;
+    const gpa = this.p.mmu.fetch(mode === 64 ? next : next >>> 0);
+    if (gpa >= 0 && !this.p.mmu.isRam(gpa)) {
+      this.p.undecodable(gpa, 'not-ram');
+      return -1;
+    }
+    return gpa;
+  }
+}

@@ -1,0 +1,32 @@
+// The handlers that stand in the hot function: those that executed most in boots of Debian kernels.
+
+import { decode } from '../decode.ts';
+import { handlerKey, handlerSpec } from './handlers.ts';
+import { hotList } from './hot-list.ts';
+import type { HandlerSpec } from './module.ts';
+
+/** Each line of the list is a mode, code bytes, and the known producer of the flags: one example of the handler. */
+export function hotHandlers(): { keys: string[]; specs: HandlerSpec[] } {
+  const keys: string[] = [];
+  const specs: HandlerSpec[] = [];
+  for (const line of hotList) {
+    const spec = parse(line);
+    if (!spec) continue;
+    const key = handlerKey(spec.d, spec.program, spec.known);
+    if (keys.includes(key)) continue;
+    keys.push(key);
+    specs.push(spec);
+  }
+  return { keys, specs };
+}
+
+function parse(line: string): HandlerSpec | null {
+  const [mode, hex, fn, width] = line.split(' ') as [string, string, string?, string?];
+  const bytes = Uint8Array.from(hex.match(/../g) ?? [], (b) => Number.parseInt(b, 16));
+  const d = decode(bytes, 0, bytes.length, Number(mode) as 16 | 32 | 64);
+  if ('failure' in d) return null;
+  return handlerSpec(
+    d,
+    fn === undefined ? null : ({ fn, width: Number(width) } as HandlerSpec['known']),
+  );
+}

@@ -1,0 +1,474 @@
+// Tier 0's WebAssembly: the hot function with its br_table over handlers, and one small module for each cold handler.
+
+import type { Decoded } from '../decoded.ts';
+import type { Program } from '../isa/ir.ts';
+import { flagsFunction } from '../lower/flags.ts';
+import { lowerProgram } from '../lower/lower.ts';
+import type { Helpers, KnownFlags } from '../lower/site.ts';
+import { FETCH_TLB_ENTRIES, FIELDS } from '../state.ts';
+import { Code, ModuleBuilder } from '../wasm/encode.ts';
+import {
+  HANDLER_END,
+  HANDLER_GUARD,
+  R_CHAIN,
+  R_CHAINABLE,
+  R_FALL_CHAIN,
+  R_HANDLER,
+  R_LEFT,
+  R_LENGTH,
+  R_NEXT,
+  R_TARGET,
+  RECORD_BYTES,
+  type Shape,
+} from './records.ts';
+import { type Exits, pushTarget, RecordSite } from './site.ts';
+
+/** Why the hot function returned. */
+export const STOP_BUDGET = 0;
+export const STOP_FAULT = 1;
+export const STOP_ATTENTION = 2;
+
+/** What a cold handler asks for. */
+const COLD_NEXT = 0;
+const COLD_FAULT = 1;
+const COLD_LOOKUP = 2;
+const COLD_AGAIN = 3;
+
+/** A slot of the jump cache: key i64 (mode key << 32 | guest-physical address), record i32. */
+export const JUMP_SLOT_BYTES = 16;
+export const JUMP_SLOTS = 1 << 16;
+
+/** What a handler is generated from. */
+export interface HandlerSpec {
+  readonly d: Decoded;
+  readonly program: Program;
+  readonly shape: Shape;
+  readonly known: KnownFlags | null;
+}
+
+export interface ModuleContext {
+  readonly memoryPages: number;
+  readonly tableSize: number;
+  readonly jumpCache: number;
+  slowId(name: string): number;
+}
+
+function importHelpers(m: ModuleBuilder): Omit<Helpers, 'flags'> {
+  return {
+    load: m.importFunction('e', 'load', ['f64', 'i32', 'i32'], ['i32']),
+    rmw: m.importFunction('e', 'rmw', ['f64', 'i32', 'i32'], ['i32']),
+    store: m.importFunction('e', 'store', ['f64', 'i32', 'i32'], ['i32']),
+    probe: m.importFunction('e', 'probe', ['f64', 'i32', 'i32'], ['i32']),
+    slow: m.importFunction('e', 'slow', ['i32'], ['i32']),
+  };
+}
+
+/** The main module: exports `run(state, record) -> stop` and `flags(state)`. */
+export function hotModule(hot: readonly HandlerSpec[], context: ModuleContext): Uint8Array {
+  const m = new ModuleBuilder();
+  const helpers = importHelpers(m);
+  const find = m.importFunction('e', 'find', ['i32'], ['i32']);
+  m.importMemory('e', 'memory', context.memoryPages);
+  m.importTable('e', 'table', context.tableSize);
+  const cold = m.type(['i32', 'i32', 'i32'], ['i32']);
+  const flags = m.addFunction(m.type(['i32'], ['i32']), flagsFunction().body(), 'flags');
+  const hotFunction = new HotFunction(hot, { ...helpers, flags }, find, cold, context);
+  m.addFunction(m.type(['i32', 'i32'], ['i32']), hotFunction.emit().body(), 'run');
+  return m.encode();
+}
+
+/** A cold handler: exports `f(state, dataTlb, record) -> what next`. Imports `flags` of the main module. */
+export function coldModule(spec: HandlerSpec, context: ModuleContext): Uint8Array {
+  const m = new ModuleBuilder();
+  const helpers = { ...importHelpers(m), flags: m.importFunction('e', 'flags', ['i32'], ['i32']) };
+  m.importMemory('e', 'memory', context.memoryPages);
+  const c = new Code(3);
+  const leave = (why: number) => c.i32(why).op('return');
+  const storeRip = (push: () => void) => {
+    c.get(0);
+    push();
+    c.mem('i64.store', FIELDS.rip.at);
+    leave(COLD_LOOKUP);
+  };
+  const exits: Exits = {
+    next: () => leave(COLD_NEXT),
+    branch(always) {
+      if (!always) c.iff();
+      storeRip(() => site.pushTarget());
+      if (!always) c.end();
+      storeRip(() => site.pushNext());
+    },
+    jump() {
+      const target = c.take('i64');
+      c.set(target);
+      storeRip(() => c.get(target));
+    },
+    ended: () => leave(COLD_LOOKUP),
+    again: () => leave(COLD_AGAIN),
+    faulted: () => leave(COLD_FAULT),
+  };
+  const site = new RecordSite(
+    c,
+    helpers,
+    { st: 0, tlb: 1, rec: 2 },
+    spec.d,
+    spec.shape,
+    spec.known,
+    exits,
+  );
+  lowerProgram(spec.program, site, context);
+  c.i32(COLD_NEXT);
+  m.addFunction(m.type(['i32', 'i32', 'i32'], ['i32']), c.body(), 'f');
+  return m.encode();
+}
+
+/**
+ * The hot function. Nested loops, outermost first:
+ *   reload    the state may have changed: read TLB base, attention, RIP again
+ *   lookup    `rip` is where to go: fetch TLB, jump cache, else `find`
+ *   enter     `rec` begins a block: pay for it out of the budget
+ *   dispatch  `rec` is the next record
+ */
+class HotFunction {
+  private readonly c = new Code(2);
+  private readonly st = 0;
+  private readonly start = 1;
+  private readonly tlb = this.c.take('i32');
+  private readonly rec = this.c.take('i32');
+  private readonly rip = this.c.take('i64');
+  private readonly patch = this.c.take('i32');
+  private readonly t = this.c.take('i32');
+  private readonly u = this.c.take('i32');
+  private readonly lin = this.c.take('i64');
+  private reload = 0;
+  private lookup = 0;
+  private enter = 0;
+  private dispatch = 0;
+  private readonly hot: readonly HandlerSpec[];
+  private readonly helpers: Helpers;
+  private readonly find: number;
+  private readonly coldType: number;
+  private readonly context: ModuleContext;
+
+  constructor(
+    hot: readonly HandlerSpec[],
+    helpers: Helpers,
+    find: number,
+    coldType: number,
+    context: ModuleContext,
+  ) {
+    this.hot = hot;
+    this.helpers = helpers;
+    this.find = find;
+    this.coldType = coldType;
+    this.context = context;
+  }
+
+  emit(): Code {
+    const { c } = this;
+    this.reload = c.loop();
+    c.get(this.st).mem('i32.load', FIELDS.dataTlb.at).set(this.tlb);
+    c.get(this.st).mem('i32.load', FIELDS.attention.at).iff();
+    this.stop(STOP_ATTENTION);
+    c.end();
+    c.get(this.st).mem('i64.load', FIELDS.rip.at).set(this.rip);
+    c.i32(0).set(this.patch);
+    this.lookup = c.loop();
+    c.get(this.start).iff();
+    c.get(this.start).set(this.rec).i32(0).set(this.start);
+    c.else();
+    this.emitLookup();
+    c.end();
+    this.enter = c.loop();
+    this.emitEnter();
+    this.dispatch = c.loop();
+    this.emitDispatch();
+    c.end().end().end().end().op('unreachable');
+    return c;
+  }
+
+  private stop(why: number): void {
+    this.c.i32(why).op('return');
+  }
+
+  /** From `rip` to `rec`: the fetch TLB gives the page, the jump cache the record. */
+  private emitLookup(): void {
+    const { c } = this;
+    const CS_BASE = 0x0c0 + 32;
+    c.get(this.st).get(this.rip).mem('i64.store', FIELDS.rip.at);
+    // Looking is an effect (TLB fills, faults): not when nothing may run any more.
+    c.get(this.st).mem('i32.load', FIELDS.budget.at).i32(0).op('i32.le_s').iff();
+    c.get(this.st).i32(0).mem('i32.store', FIELDS.rec.at);
+    this.stop(STOP_BUDGET);
+    c.end();
+    c.get(this.rip).get(this.st).mem('i64.load', CS_BASE).op('i64.add').set(this.lin);
+    c.get(this.st).mem('i32.load', FIELDS.codeMode.at).i32(64).op('i32.ne').iff();
+    c.get(this.lin).i64(0xffffffffn).op('i64.and').set(this.lin);
+    c.end();
+    c.get(this.st)
+      .get(this.rip)
+      .get(this.lin)
+      .i64(4095n)
+      .op('i64.and')
+      .op('i64.sub')
+      .mem('i64.store', FIELDS.ripPage.at);
+    const found = c.block();
+    const miss = c.block();
+    // t: the fetch TLB's entry; then the guest-physical address of the instruction; then the jump slot.
+    c.get(this.lin)
+      .i64(8n)
+      .op('i64.shr_u')
+      .op('i32.wrap_i64')
+      .i32((FETCH_TLB_ENTRIES - 1) << 4)
+      .op('i32.and');
+    c.get(this.st).mem('i32.load', FIELDS.fetchTlb.at).op('i32.add').tee(this.t);
+    c.mem('i64.load', 0).get(this.lin).i64(-4096n).op('i64.and').op('i64.ne').brIf(miss);
+    c.get(this.t)
+      .mem('i32.load', 8)
+      .get(this.lin)
+      .op('i32.wrap_i64')
+      .i32(4095)
+      .op('i32.and')
+      .op('i32.or')
+      .tee(this.t);
+    this.emitSlotOf();
+    c.tee(this.u).mem('i64.load', 0);
+    c.get(this.t)
+      .op('i64.extend_i32_u')
+      .get(this.st)
+      .mem('i64.load32_u', FIELDS.modeKey.at)
+      .i64(32n)
+      .op('i64.shl')
+      .op('i64.or');
+    c.op('i64.ne').brIf(miss);
+    c.get(this.u).mem('i32.load', 8).set(this.rec);
+    c.get(this.patch).iff();
+    c.get(this.patch).get(this.rec).mem('i32.store', 0);
+    c.end();
+    c.br(found);
+    c.end();
+    c.get(this.st).i32(0).mem('i32.store', FIELDS.rec.at);
+    c.get(this.patch).call(this.find).tee(this.rec).op('i32.eqz').iff();
+    this.stop(STOP_FAULT);
+    c.end();
+    c.end();
+  }
+
+  /** The guest-physical address on the stack becomes the address of its jump slot; see `jumpSlot`. */
+  private emitSlotOf(): void {
+    const { c } = this;
+    c.get(this.t)
+      .i32(12)
+      .op('i32.shr_u')
+      .op('i32.xor')
+      .i32(JUMP_SLOTS - 1)
+      .op('i32.and')
+      .i32(4)
+      .op('i32.shl');
+    c.i32(this.context.jumpCache).op('i32.add');
+  }
+
+  private emitEnter(): void {
+    const { c } = this;
+    c.get(this.st)
+      .mem('i32.load', FIELDS.budget.at)
+      .get(this.rec)
+      .mem('i32.load8_u', R_LEFT)
+      .op('i32.sub')
+      .tee(this.t);
+    c.i32(0).op('i32.lt_s').iff();
+    this.storeOwnRip();
+    this.stop(STOP_BUDGET);
+    c.end();
+    c.get(this.st).get(this.t).mem('i32.store', FIELDS.budget.at);
+  }
+
+  /** RIP = that of the instruction of `rec`. */
+  private storeOwnRip(): void {
+    const { c } = this;
+    c.get(this.st);
+    c.get(this.st)
+      .mem('i64.load', FIELDS.ripPage.at)
+      .get(this.rec)
+      .mem('i64.load16_u', R_NEXT)
+      .op('i64.add');
+    c.get(this.rec).mem('i64.load8_u', R_LENGTH).op('i64.sub').mem('i64.store', FIELDS.rip.at);
+    c.get(this.st).get(this.rec).mem('i32.store', FIELDS.rec.at);
+  }
+
+  private emitDispatch(): void {
+    const { c } = this;
+    const fall = c.block();
+    const taken = c.block();
+    const cold = c.block();
+    const cases = [HANDLER_END, HANDLER_GUARD, ...this.hot].map(() => c.block()).reverse();
+    c.get(this.rec).mem('i32.load16_u', R_HANDLER).brTable(cases, cold);
+    c.end();
+    c.br(taken); // END: its target is the fall-through.
+    c.end();
+    this.emitGuard();
+    for (const spec of this.hot) {
+      c.end();
+      this.emitHandler(spec, taken, fall);
+    }
+    c.end();
+    this.emitCold();
+    c.end();
+    this.emitChain(R_CHAIN, 1, () => {
+      c.get(this.st)
+        .mem('i64.load', FIELDS.ripPage.at)
+        .get(this.rec)
+        .mem('i64.load32_s', R_TARGET)
+        .op('i64.add');
+    });
+    c.end();
+    this.emitChain(R_FALL_CHAIN, 2, () => {
+      c.get(this.st)
+        .mem('i64.load', FIELDS.ripPage.at)
+        .get(this.rec)
+        .mem('i64.load16_u', R_NEXT)
+        .op('i64.add');
+    });
+  }
+
+  /** To the record that `chain` holds, else by lookup, which fills it in if the target lies in the same page. */
+  private emitChain(chain: number, chainable: number, pushRip: () => void): void {
+    const { c } = this;
+    c.get(this.rec).mem('i32.load', chain).tee(this.t).iff();
+    c.get(this.t).set(this.rec).br(this.enter);
+    c.end();
+    pushRip();
+    c.set(this.rip);
+    c.get(this.st).mem('i32.load', FIELDS.codeMode.at).i32(64).op('i32.ne').iff();
+    c.get(this.rip).i64(0xffffffffn).op('i64.and').set(this.rip);
+    c.end();
+    c.get(this.rec).i32(chain).op('i32.add').i32(0);
+    c.get(this.rec)
+      .mem('i32.load8_u', R_CHAINABLE)
+      .i32(chainable)
+      .op('i32.and')
+      .op('select')
+      .set(this.patch);
+    c.br(this.lookup);
+  }
+
+  /** The second page of a crossing instruction must still be the one that it was decoded from. */
+  private emitGuard(): void {
+    const { c } = this;
+    c.get(this.st)
+      .mem('i64.load', FIELDS.ripPage.at)
+      .get(this.st)
+      .mem('i64.load', 0x0c0 + 32)
+      .op('i64.add')
+      .i64(4096n)
+      .op('i64.add')
+      .set(this.lin);
+    c.get(this.lin)
+      .i64(8n)
+      .op('i64.shr_u')
+      .op('i32.wrap_i64')
+      .i32((FETCH_TLB_ENTRIES - 1) << 4)
+      .op('i32.and');
+    c.get(this.st).mem('i32.load', FIELDS.fetchTlb.at).op('i32.add').tee(this.t);
+    c.mem('i64.load', 0).get(this.lin).op('i64.eq');
+    c.get(this.t)
+      .mem('i32.load', 8)
+      .get(this.rec)
+      .mem('i32.load', R_TARGET)
+      .op('i32.eq')
+      .op('i32.and')
+      .iff();
+    this.next();
+    c.end();
+    // Give the budget back, and find the block again through the slow way.
+    c.get(this.st)
+      .get(this.st)
+      .mem('i32.load', FIELDS.budget.at)
+      .i32(1)
+      .op('i32.add')
+      .mem('i32.store', FIELDS.budget.at);
+    this.storeOwnRip();
+    c.get(this.st).i32(0).mem('i32.store', FIELDS.rec.at);
+    c.i32(0).call(this.find).tee(this.rec).op('i32.eqz').iff();
+    this.stop(STOP_FAULT);
+    c.end();
+    c.br(this.enter);
+  }
+
+  private next(): void {
+    this.c.get(this.rec).i32(RECORD_BYTES).op('i32.add').set(this.rec).br(this.dispatch);
+  }
+
+  private emitHandler(spec: HandlerSpec, taken: number, fall: number): void {
+    const { c } = this;
+    const exits: Exits = {
+      next: () => this.next(),
+      branch: (always) => {
+        if (spec.d.variant.osize === 16) {
+          // The target is truncated to 16 bits: never chained.
+          if (!always) c.op('i32.eqz').brIf(fall);
+          pushTarget(c, this.st, this.rec, spec.d.variant.mode, 16);
+          c.set(this.rip).i32(0).set(this.patch).br(this.lookup);
+        } else if (always) {
+          c.br(taken);
+        } else {
+          c.brIf(taken).br(fall);
+        }
+      },
+      jump: () => {
+        c.set(this.rip).i32(0).set(this.patch).br(this.lookup);
+      },
+      ended: () => {
+        c.br(this.reload);
+      },
+      again: () => this.again(),
+      faulted: () => this.stop(STOP_FAULT),
+    };
+    const locals = { st: this.st, tlb: this.tlb, rec: this.rec };
+    lowerProgram(
+      spec.program,
+      new RecordSite(c, this.helpers, locals, spec.d, spec.shape, spec.known, exits),
+      this.context,
+    );
+    if (!spec.program.ends || endsRepeat(spec.program)) this.next();
+    else c.op('unreachable');
+  }
+
+  private again(): void {
+    const { c } = this;
+    c.get(this.st)
+      .mem('i32.load', FIELDS.budget.at)
+      .i32(1)
+      .op('i32.sub')
+      .tee(this.t)
+      .i32(0)
+      .op('i32.lt_s')
+      .iff();
+    this.storeOwnRip();
+    this.stop(STOP_BUDGET);
+    c.end();
+    c.get(this.st).get(this.t).mem('i32.store', FIELDS.budget.at).br(this.dispatch);
+  }
+
+  private emitCold(): void {
+    const { c } = this;
+    c.get(this.st).get(this.tlb).get(this.rec);
+    c.get(this.rec)
+      .mem('i32.load16_u', R_HANDLER)
+      .callIndirect(this.coldType)
+      .tee(this.t)
+      .op('i32.eqz')
+      .iff();
+    this.next();
+    c.end();
+    c.get(this.t).i32(COLD_FAULT).op('i32.eq').iff();
+    this.stop(STOP_FAULT);
+    c.end();
+    c.get(this.t).i32(COLD_LOOKUP).op('i32.eq').brIf(this.reload);
+    this.again();
+  }
+}
+
+function endsRepeat(program: Program): boolean {
+  return program.nodes.at(-1)?.op === 'again';
+}

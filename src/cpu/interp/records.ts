@@ -1,0 +1,124 @@
+// The 32-byte record of a decoded instruction, as tier 0 reads it.
+
+import type { Decoded } from '../decoded.ts';
+import type { RegRef } from '../isa/ir.ts';
+import {
+  FIELDS,
+  GPR_AT,
+  SEG_AT,
+  SEG_STRIDE,
+  ST_AT,
+  type Views,
+  XMM_AT,
+  ZERO_AT,
+} from '../state.ts';
+
+export const RECORD_BYTES = 32;
+/** Handler number, u16. */
+export const R_HANDLER = 0;
+/** Operand and address size in bits, u8 each: slow paths ask. */
+export const R_OSIZE = 2;
+export const R_ASIZE = 3;
+/** Offset of the next instruction from the start of this one's page, u16 (may reach into the next page). */
+export const R_NEXT = 4;
+/** Instructions from this one to the end of the block, itself included, u8; and its length in bytes, u8. */
+export const R_LEFT = 6;
+export const R_LENGTH = 7;
+/** State offsets (or numbers, see regNumber) of the registers of operand slots 0 and 1, u16 each. */
+export const R_REG = 8;
+/** State offsets of the address's base and index (ZERO_AT: none; ripPage for RIP-relative), u16; log2 of the scale, u8. */
+export const R_BASE = 12;
+export const R_INDEX = 14;
+export const R_SCALE = 16;
+/** Bit 0: the taken target lies in this page; bit 1: the fall-through does. u8. */
+export const R_CHAINABLE = 17;
+/** State offset of the segment's base, u16. */
+export const R_SEGMENT = 18;
+/** Displacement, i32; immediate 1 where there is no memory operand; the fall-through's record (0: not known) in a branch. */
+export const R_DISP = 20;
+export const R_IMM1 = 20;
+export const R_FALL_CHAIN = 20;
+/** Immediate 0, i64; in a branch: target as an offset from the start of the page, i32, and the target's record. */
+export const R_IMM = 24;
+export const R_TARGET = 24;
+export const R_CHAIN = 28;
+
+/** `END` closes a block that falls through; `GUARD` opens one whose instruction crosses into another page. */
+export const HANDLER_END = 0;
+export const HANDLER_GUARD = 1;
+export const FIRST_HOT_HANDLER = 2;
+
+/**
+ * Shape of a memory operand's address: simple (base + displacement is all of it), full, or absolute (64 bits, in the
+ * place of the immediate: MOV's moffs has none).
+ */
+export type Shape = 's' | 'f' | 'a';
+
+export function shapeOf(d: Decoded): Shape {
+  if (d.dispHi !== d.disp >> 31) return 'a';
+  if (d.variant.mode !== 64 || d.variant.asize !== 64) return 'f';
+  if (d.segment === 4 || d.segment === 5) return 'f';
+  return d.index < 0 ? 's' : 'f';
+}
+
+/** State offset of a register; for files that only slow paths reach, its number. */
+function registerOffset(file: string, n: number): number {
+  if (file === 'gpr') return n < 16 ? GPR_AT + n * 8 : GPR_AT + (n - 16) * 8 + 1;
+  if (file === 'xmm') return XMM_AT + n * 16;
+  if (file === 'mm') return ST_AT + n * 16;
+  return n;
+}
+
+export function fixedRegisterOffset(reg: RegRef): number {
+  return registerOffset(reg.file, reg.fixed as number);
+}
+
+/** Writes everything but the handler. `page` is the instruction's offset in its page; `branches`: it has a relative target. */
+export function writeRecord(
+  views: Views,
+  at: number,
+  d: Decoded,
+  page: number,
+  branches: boolean,
+): void {
+  const { u8, u16, i32 } = views;
+  const next = page + d.length;
+  u8.fill(0, at, at + RECORD_BYTES);
+  u16[(at + R_NEXT) >> 1] = next;
+  u8[at + R_LENGTH] = d.length;
+  u8[at + R_OSIZE] = d.variant.osize;
+  u8[at + R_ASIZE] = d.variant.asize;
+  for (const o of d.operands) {
+    if (o.kind !== 'reg' || o.fixed !== undefined) continue;
+    u16[(at + R_REG + o.slot * 2) >> 1] = registerOffset(o.file, d.regs[o.slot] as number);
+  }
+  u16[(at + R_BASE) >> 1] = d.ripRelative
+    ? FIELDS.ripPage.at
+    : d.base < 0
+      ? ZERO_AT
+      : GPR_AT + d.base * 8;
+  u16[(at + R_INDEX) >> 1] = d.index < 0 ? ZERO_AT : GPR_AT + d.index * 8;
+  u8[at + R_SCALE] = d.scale;
+  const flat = d.variant.mode === 64 && d.segment !== 4 && d.segment !== 5;
+  u16[(at + R_SEGMENT) >> 1] = flat ? ZERO_AT : SEG_AT + d.segment * SEG_STRIDE;
+  if (branches) {
+    const target = next + d.immLo[0];
+    i32[(at + R_TARGET) >> 2] = target;
+    u8[at + R_CHAINABLE] = (target >= 0 && target < 4096 ? 1 : 0) | (next < 4096 ? 2 : 0);
+    return;
+  }
+  i32[(at + R_DISP) >> 2] = d.hasMem ? d.disp + (d.ripRelative ? next : 0) : d.immLo[1];
+  const absolute = shapeOf(d) === 'a';
+  i32[(at + R_IMM) >> 2] = absolute ? d.disp : d.immLo[0];
+  i32[(at + R_IMM + 4) >> 2] = absolute ? d.dispHi : d.immHi[0];
+}
+
+/** The record that closes a block: the next instruction is at `next` (an offset from the start of the page). */
+export function writeEnd(views: Views, at: number, next: number): void {
+  const { u8, u16, i32 } = views;
+  u8.fill(0, at, at + RECORD_BYTES);
+  u16[(at + R_HANDLER) >> 1] = HANDLER_END;
+  u16[(at + R_NEXT) >> 1] = next;
+  u8[at + R_CHAINABLE] = next < 4096 ? 1 : 0;
+  i32[(at + R_TARGET) >> 2] = next;
+}

@@ -1,0 +1,165 @@
+// Lowers memory accesses: linear address, TLB check inline, slow path on a miss.
+
+import type { Effect, SegRef, Value, Width } from '../isa/ir.ts';
+import { DATA_TLB_ENTRIES, SCRATCH_AT } from '../state.ts';
+import type { Lowering } from './lower.ts';
+import { loadOf, storeOf } from './memory-ops.ts';
+
+const READ_TAG = 0;
+const WRITE_TAG = 8;
+const ADDEND = 16;
+/** (va >>> 12 & entries - 1) * 32 is va >>> 7 with this mask. */
+const INDEX_MASK = (DATA_TLB_ENTRIES - 1) << 5;
+
+type Load = Value & { op: 'load' };
+type Store = Effect & { op: 'store' };
+
+/** Accesses of one instruction. A load that is written back keeps its host address in a local. */
+export class Access {
+  private readonly l: Lowering;
+  private readonly hosts = new Map<number, number>();
+  private readonly linears = new Map<string, number>();
+
+  constructor(l: Lowering) {
+    this.l = l;
+  }
+
+  /** The i64 offset on the stack becomes a linear address. */
+  toLinear(seg: SegRef): void {
+    const { c, site, program } = this.l;
+    if (seg === -1) return;
+    if (site.pushSegBase(seg)) c.op('i64.add');
+    if (program.variant.mode !== 64) c.i64(0xffffffffn).op('i64.and');
+  }
+
+  load(v: Load): void {
+    const { c, site } = this.l;
+    const va = this.linear(v.seg, v.addr);
+    if (v.aligned) this.checkAligned(va);
+    this.host(
+      va,
+      v.width,
+      v.rmw ? WRITE_TAG : READ_TAG,
+      v.rmw ? site.helpers.rmw : site.helpers.load,
+      v.seg,
+    );
+    if (v.rmw) {
+      const host = this.l.temp('i32');
+      this.hosts.set(v.id, host);
+      c.tee(host);
+    }
+    c.mem(loadOf(v.width), 0);
+  }
+
+  store(e: Store): void {
+    const { c, site } = this.l;
+    const { width } = e.value;
+    const value = this.l.inLocal(e.value);
+    const host = e.load ? this.hosts.get(e.load.id) : undefined;
+    if (host !== undefined) return this.storeBack(e, host, value);
+    const va = this.linear(e.seg, e.addr);
+    if (e.aligned) this.checkAligned(va);
+    const entry = this.entry(va);
+    this.hit(va, entry, width, WRITE_TAG);
+    c.iff();
+    c.get(va)
+      .op('i32.wrap_i64')
+      .get(entry)
+      .mem('i32.load', ADDEND)
+      .op('i32.add')
+      .get(value)
+      .mem(storeOf(width), 0);
+    c.else();
+    this.throughScratch(va, value, width, e.seg);
+    site.leaveFaultedIf();
+    c.end();
+  }
+
+  probe(e: Effect & { op: 'probe' }): void {
+    const { c, site } = this.l;
+    const va = this.linear(e.seg, e.addr);
+    site.noteInstruction();
+    c.get(va).op('f64.convert_i64_s').i32(e.bytes);
+    site.pushIsStack(e.seg);
+    c.call(site.helpers.probe);
+    site.leaveFaultedIf();
+  }
+
+  /** The load was checked for writing: in RAM the host address serves, else the value takes the slow way and cannot fault. */
+  private storeBack(e: Store, host: number, value: number): void {
+    const { c, site } = this.l;
+    const { width } = e.value;
+    c.get(host).get(site.st).i32(SCRATCH_AT).op('i32.add').op('i32.ne').iff();
+    c.get(host).get(value).mem(storeOf(width), 0);
+    c.else();
+    this.throughScratch(this.linear(e.seg, e.addr), value, width, e.seg);
+    site.leaveFaultedIf();
+    c.end();
+  }
+
+  private throughScratch(va: number, value: number, width: Width, seg: SegRef): void {
+    const { c, site } = this.l;
+    c.get(site.st).get(value).mem(storeOf(width), SCRATCH_AT);
+    site.noteInstruction();
+    c.get(va)
+      .op('f64.convert_i64_s')
+      .i32(width / 8);
+    site.pushIsStack(seg);
+    c.call(site.helpers.store);
+  }
+
+  /** Local with the linear address; one per address value and segment. */
+  private linear(seg: SegRef, addr: Value): number {
+    const key = `${addr.id}:${seg}`;
+    const known = this.linears.get(key);
+    if (known !== undefined) return known;
+    const local = this.l.temp('i64');
+    this.l.push(addr);
+    this.toLinear(seg);
+    this.l.c.set(local);
+    this.linears.set(key, local);
+    return local;
+  }
+
+  private checkAligned(va: number): void {
+    this.l.c.get(va).op('i32.wrap_i64').i32(15).op('i32.and');
+    this.l.faultIf(13, 0);
+  }
+
+  /** Local with the address of the TLB entry that `va` maps to. */
+  private entry(va: number): number {
+    const { c, site } = this.l;
+    const entry = this.l.temp('i32');
+    c.get(va).i64(7n).op('i64.shr_u').op('i32.wrap_i64').i32(INDEX_MASK).op('i32.and');
+    c.get(site.tlb).op('i32.add').set(entry);
+    return entry;
+  }
+
+  /** Leaves the truth of: the whole access lies in the page of the entry's tag. */
+  private hit(va: number, entry: number, width: Width, tag: number): void {
+    const { c } = this.l;
+    c.get(entry).mem('i64.load', tag).get(va);
+    if (width > 8) c.i64(BigInt(width / 8 - 1)).op('i64.add');
+    c.i64(-4096n).op('i64.and').op('i64.eq');
+  }
+
+  /** Leaves the host address of the bytes at `va`. */
+  private host(va: number, width: Width, tag: number, slow: number, seg: SegRef): void {
+    const { c, site } = this.l;
+    const entry = this.entry(va);
+    const host = this.l.temp('i32');
+    this.hit(va, entry, width, tag);
+    c.iff('i32');
+    c.get(va).op('i32.wrap_i64').get(entry).mem('i32.load', ADDEND).op('i32.add');
+    c.else();
+    site.noteInstruction();
+    c.get(va)
+      .op('f64.convert_i64_s')
+      .i32(width / 8);
+    site.pushIsStack(seg);
+    c.call(slow).tee(host).op('i32.eqz');
+    site.leaveFaultedIf();
+    c.get(host);
+    c.end();
+  }
+}

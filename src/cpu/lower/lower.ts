@@ -1,0 +1,424 @@
+// Lowers the IR of one instruction to WebAssembly, at a site: the one translation that interpreter and JIT share.
+
+import { bug } from '../../base/errors.ts';
+import {
+  type Effect,
+  isValue,
+  type Node,
+  type Program,
+  type Value,
+  type Width,
+} from '../isa/ir.ts';
+import { ARG_AT, FIELDS, type FieldName, RET_AT } from '../state.ts';
+import type { Code, ValType } from '../wasm/encode.ts';
+import { Access } from './access.ts';
+import { emitBin, emitCast, emitCompare, emitMask, emitUn } from './arith.ts';
+import { emitCond, emitFlag, emitFlags, emitSetFlags } from './flags.ts';
+import { loadOf } from './memory-ops.ts';
+import type { Site } from './site.ts';
+
+export interface LowerOptions {
+  /** Number of a slow path, by name. */
+  slowId(name: string): number;
+}
+
+export function valType(width: Width): ValType {
+  if (width === 128) return 'v128';
+  return width === 64 ? 'i64' : 'i32';
+}
+
+/** Emits `program` at `site`. Falls through at the end unless the program ends the block. */
+export function lowerProgram(program: Program, site: Site, options: LowerOptions): void {
+  new Lowering(program, site, options).run();
+}
+
+/**
+ * Values of up to 32 bits are i32, zero-extended; 64 i64; 128 v128. A pure value with one use is emitted where it is
+ * used, everything else once, into a local.
+ */
+export class Lowering {
+  readonly site: Site;
+  readonly c: Code;
+  readonly program: Program;
+  private readonly options: LowerOptions;
+  private readonly access: Access;
+  private readonly locals = new Map<number, number>();
+  private readonly inlined = new Set<number>();
+  private readonly taken: { type: ValType; local: number }[] = [];
+
+  constructor(program: Program, site: Site, options: LowerOptions) {
+    this.program = program;
+    this.site = site;
+    this.c = site.c;
+    this.options = options;
+    this.access = new Access(this);
+  }
+
+  run(): void {
+    this.planInlining();
+    for (const node of this.program.nodes) {
+      if (isValue(node)) this.define(node);
+      else this.effect(node);
+    }
+    for (const t of this.taken) this.c.release(t.type, t.local);
+  }
+
+  /** Leaves the value on the stack. */
+  push(v: Value): void {
+    const local = this.locals.get(v.id);
+    if (local !== undefined) this.c.get(local);
+    else this.compute(v);
+  }
+
+  /** A local that holds the value now (its own, if it has one). */
+  inLocal(v: Value): number {
+    const local = this.locals.get(v.id);
+    if (local !== undefined) return local;
+    const fresh = this.temp(valType(v.width));
+    this.compute(v);
+    this.c.set(fresh);
+    this.locals.set(v.id, fresh);
+    return fresh;
+  }
+
+  temp(type: ValType): number {
+    const local = this.c.take(type);
+    this.taken.push({ type, local });
+    return local;
+  }
+
+  /** `if` the i32 on the stack: raise and leave. */
+  faultIf(vector: number, error: number | null): void {
+    this.c.iff();
+    this.raise(vector, error);
+    this.c.end();
+  }
+
+  private raise(vector: number, error: number | null): void {
+    this.storeField('faultVector', () => this.c.i32(vector));
+    this.storeField('faultError', () => this.c.i32(error ?? 0));
+    this.storeField('faultHasError', () => this.c.i32(error === null ? 0 : 1));
+    this.site.noteInstruction();
+    this.site.leaveFaulted();
+  }
+
+  private storeField(name: FieldName, push: () => void): void {
+    this.c.get(this.site.st);
+    push();
+    this.c.mem(
+      FIELDS[name].bits === 64
+        ? 'i64.store'
+        : FIELDS[name].bits === 16
+          ? 'i32.store16'
+          : 'i32.store',
+      FIELDS[name].at,
+    );
+  }
+
+  // Which values are emitted at their only use.
+
+  private planInlining(): void {
+    const nodes = this.program.nodes;
+    const uses = new Map<number, Node[]>();
+    for (const n of nodes) {
+      for (const a of argumentsOf(n)) {
+        const list = uses.get(a.id);
+        if (list) list.push(n);
+        else uses.set(a.id, [n]);
+      }
+    }
+    const emittedAt = new Map<number, number>();
+    for (let i = nodes.length - 1; i >= 0; i--) {
+      const n = nodes[i] as Node;
+      emittedAt.set(n.id, i);
+      if (!isValue(n)) continue;
+      const users = uses.get(n.id) ?? [];
+      if (n.op === 'const' || n.op === 'imm' || n.op === 'next' || n.op === 'regno') {
+        this.inlined.add(n.id);
+      } else if (users.length === 1) {
+        const at = emittedAt.get((users[0] as Node).id) as number;
+        if (canMove(nodes, i, at)) {
+          this.inlined.add(n.id);
+          emittedAt.set(n.id, at);
+        }
+      } else if (users.length === 0 && isPure(n)) {
+        this.inlined.add(n.id); // Never emitted.
+      }
+    }
+  }
+
+  private define(v: Value): void {
+    if (this.inlined.has(v.id)) return;
+    const local = this.temp(valType(v.width));
+    this.compute(v);
+    this.c.set(local);
+    this.locals.set(v.id, local);
+  }
+
+  private compute(v: Value): void {
+    const { c, site } = this;
+    switch (v.op) {
+      case 'const':
+        return this.constant(v.width, v.value);
+      case 'imm':
+        site.pushImm(v.n);
+        return this.narrow(v.width);
+      case 'ea':
+        return site.pushEa();
+      case 'next':
+        return site.pushNext();
+      case 'regno':
+        return site.pushRegNumber(v.slot);
+      case 'bin':
+        return emitBin(this, v);
+      case 'un':
+        return emitUn(this, v);
+      case 'cmp':
+        return emitCompare(this, v);
+      case 'cast':
+        return emitCast(this, v);
+      case 'select':
+        this.push(v.a);
+        this.push(v.b);
+        this.push(v.c);
+        if (v.width === 128) c.out.bytes([0x1c, 1, 0x7b]);
+        else c.op('select');
+        return;
+      case 'vec':
+        return this.vec(v);
+      case 'float':
+        return this.float(v);
+      case 'getreg':
+        return site.pushReg(v.reg);
+      case 'linear':
+        this.push(v.a);
+        return this.access.toLinear(v.seg);
+      case 'load':
+        return this.access.load(v);
+      case 'flag':
+        return emitFlag(this, v.flag);
+      case 'cond':
+        return emitCond(this, v.cc);
+      case 'getstate':
+        return this.getState(v.field as FieldName, v.width);
+      case 'result':
+        c.get(site.st).mem(loadOf(v.width), RET_AT + v.n * 16);
+        return emitMask(c, v.width);
+    }
+  }
+
+  private effect(e: Effect): void {
+    const { c, site } = this;
+    switch (e.op) {
+      case 'setreg':
+        return site.setReg(e.reg, () => this.push(e.value));
+      case 'store':
+        return this.access.store(e);
+      case 'probe':
+        return this.access.probe(e);
+      case 'flags':
+        return emitFlags(this, e);
+      case 'setflags':
+        return emitSetFlags(this, e.set);
+      case 'setstate':
+        return this.storeField(e.field as FieldName, () => this.push(e.value));
+      case 'fault':
+        if (e.when.op === 'const' && e.when.value === 1n) return this.raise(e.vector, e.error);
+        this.push(e.when);
+        return this.faultIf(e.vector, e.error);
+      case 'call':
+        return this.slow(e);
+      case 'skip':
+        this.push(e.when);
+        return site.skip();
+      case 'again':
+        this.push(e.when);
+        return site.again();
+      case 'branch':
+        if (e.when) this.push(e.when);
+        return site.branch(e.when === null, e.n);
+      case 'jump':
+        this.push(e.target);
+        if (this.program.variant.mode !== 64) c.i64(0xffffffffn).op('i64.and');
+        return site.jump();
+      case 'bulk':
+        return this.bulk(e);
+    }
+  }
+
+  private constant(width: Width, value: bigint): void {
+    if (width === 64) this.c.i64(value);
+    else if (width === 128) this.c.lanes('v128.const', bytesOf(value));
+    else this.c.i32(Number(BigInt.asIntN(32, value)));
+  }
+
+  /** An i64 on the stack becomes a value of `width` bits. */
+  private narrow(width: Width): void {
+    if (width === 64) return;
+    this.c.op('i32.wrap_i64');
+    emitMask(this.c, width);
+  }
+
+  private vec(v: Value & { op: 'vec' }): void {
+    for (const a of v.args) this.push(a);
+    if (v.fn === 'i8x16.shuffle') this.c.lanes('i8x16.shuffle', v.lanes);
+    else this.c.op(v.fn, v.lanes[0] ?? 0);
+    if (v.width < 32) emitMask(this.c, v.width);
+  }
+
+  private float(v: Value & { op: 'float' }): void {
+    const fns = ['add', 'sub', 'mul', 'div', 'sqrt', 'min', 'max'];
+    const shapes = ['f32', 'f64', 'f32x4', 'f64x2'];
+    this.argument(0, v.a.width, () => this.push(v.a));
+    this.argument(1, v.b.width, () => this.push(v.b));
+    this.argument(2, 32, () => this.c.i32(fns.indexOf(v.fn) + 8 * shapes.indexOf(v.shape)));
+    this.callSlow('float');
+    this.c.get(this.site.st).mem(loadOf(v.width), RET_AT);
+  }
+
+  private getState(name: FieldName, width: Width): void {
+    const { at, bits } = FIELDS[name];
+    this.c
+      .get(this.site.st)
+      .mem(bits === 64 ? 'i64.load' : bits === 16 ? 'i32.load16_u' : 'i32.load', at);
+    if (bits === 64 && width !== 64) this.narrow(width);
+    else if (bits < width && width === 64) this.c.op('i64.extend_i32_u');
+    else if (bits > width) emitMask(this.c, width);
+  }
+
+  private slow(e: Effect & { op: 'call' }): void {
+    e.args.forEach((a, n) => {
+      this.argument(n, a.width, () => this.push(a));
+    });
+    if (e.ends) this.storeField('rip', () => this.site.pushNext());
+    this.callSlow(e.name);
+    if (e.ends) this.site.ended();
+  }
+
+  private bulk(e: Effect & { op: 'bulk' }): void {
+    const fns = ['movs', 'stos', 'lods', 'scas', 'cmps'];
+    this.argument(0, 32, () => this.c.i32(fns.indexOf(e.fn)));
+    this.argument(1, 32, () => this.c.i32(e.bytes));
+    this.argument(2, 32, () => this.c.i32(this.program.variant.asize));
+    this.argument(3, 64, () => {
+      if (!this.site.pushSegBase('operand')) this.c.i64(0n);
+    });
+    this.callSlow('bulk');
+  }
+
+  private argument(n: number, width: Width, push: () => void): void {
+    this.c.get(this.site.st);
+    push();
+    if (width < 64) this.c.op('i64.extend_i32_u');
+    this.c.mem(width === 128 ? 'v128.store' : 'i64.store', ARG_AT + n * 16);
+  }
+
+  private callSlow(name: string): void {
+    this.site.noteInstruction();
+    this.site.beforeSlow();
+    this.c.i32(this.options.slowId(name)).call(this.site.helpers.slow);
+    this.site.afterSlow();
+    this.site.leaveFaultedIf();
+  }
+}
+
+export function argumentsOf(n: Node): readonly Value[] {
+  switch (n.op) {
+    case 'bin':
+    case 'cmp':
+    case 'float':
+      return [n.a, n.b];
+    case 'un':
+    case 'cast':
+    case 'linear':
+      return [n.a];
+    case 'select':
+      return [n.c, n.a, n.b];
+    case 'vec':
+    case 'call':
+      return n.args;
+    case 'load':
+    case 'probe':
+      return [n.addr];
+    case 'store':
+      return n.load ? [n.addr, n.value, n.load] : [n.addr, n.value];
+    case 'setreg':
+    case 'setstate':
+      return [n.value];
+    case 'flags':
+      return n.fn === 'logic' ? [n.res] : n.fn === 'mix' ? [n.res, n.aux] : [n.res, n.x, n.aux];
+    case 'setflags':
+      return Object.values(n.set);
+    case 'fault':
+    case 'skip':
+    case 'again':
+      return [n.when];
+    case 'branch':
+      return n.when ? [n.when] : [];
+    case 'jump':
+      return [n.target];
+    case 'const':
+    case 'imm':
+    case 'ea':
+    case 'next':
+    case 'regno':
+    case 'getreg':
+    case 'flag':
+    case 'cond':
+    case 'getstate':
+    case 'result':
+    case 'bulk':
+      return [];
+    default:
+      return bug(`unknown node ${(n as Node).op}`);
+  }
+}
+
+const PURE = new Set([
+  'const',
+  'imm',
+  'ea',
+  'next',
+  'regno',
+  'bin',
+  'un',
+  'cmp',
+  'cast',
+  'select',
+  'vec',
+  'linear',
+]);
+
+function isPure(v: Value): boolean {
+  return (
+    PURE.has(v.op) || v.op === 'getreg' || v.op === 'flag' || v.op === 'cond' || v.op === 'getstate'
+  );
+}
+
+/** May the value at `from` be computed at `to` instead? Reads of state must not pass writes; loads keep their order. */
+function canMove(nodes: readonly Node[], from: number, to: number): boolean {
+  const v = nodes[from] as Value;
+  if (v.op === 'ea') return readsOnly(nodes, from, to);
+  if (PURE.has(v.op)) return true;
+  if (v.op === 'load' && v.rmw) return false; // Its host address is wanted again.
+  if (v.op === 'getreg' || v.op === 'flag' || v.op === 'cond' || v.op === 'getstate')
+    return readsOnly(nodes, from, to);
+  if (v.op !== 'load' && v.op !== 'float' && v.op !== 'result') return false;
+  for (let i = from + 1; i < to; i++) {
+    const n = nodes[i] as Node;
+    if (!isValue(n) || n.op === 'load' || n.op === 'float') return false;
+  }
+  return true;
+}
+
+function readsOnly(nodes: readonly Node[], from: number, to: number): boolean {
+  for (let i = from + 1; i < to; i++) {
+    const n = nodes[i] as Node;
+    if (!isValue(n) && n.op !== 'fault' && n.op !== 'probe' && n.op !== 'store') return false;
+  }
+  return true;
+}
+
+function bytesOf(value: bigint): number[] {
+  return Array.from({ length: 16 }, (_, i) => Number((value >> BigInt(8 * i)) & 0xffn));
+}

@@ -1,0 +1,72 @@
+// What the lowering of IR to WebAssembly needs to know about where its code will stand: interpreter or JIT.
+
+import type { FlagFn, RegRef, SegRef, Width } from '../isa/ir.ts';
+import type { Code } from '../wasm/encode.ts';
+
+/** Function indexes of the imports and helpers that every module with lowered code has. */
+export interface Helpers {
+  /** (va f64, bytes, stack) -> address in linear memory, 0: faulted. Mmu.loadSlow, rmwSlow. */
+  readonly load: number;
+  readonly rmw: number;
+  /** (va f64, bytes, stack) -> 0 done, 1 faulted. Mmu.storeSlow, probeSlow. */
+  readonly store: number;
+  readonly probe: number;
+  /** (id) -> 0 done, 1 faulted: slow path `id` of the registry. */
+  readonly slow: number;
+  /** (state) -> the six status flags at their EFLAGS places. */
+  readonly flags: number;
+}
+
+/** The lazy flags' producer, where it is known when code is generated. */
+export interface KnownFlags {
+  readonly fn: FlagFn;
+  readonly width: Width;
+}
+
+/** Every `push...` leaves one value on the WebAssembly stack. */
+export interface Site {
+  readonly c: Code;
+  readonly helpers: Helpers;
+  /** Local with the address of the vCPU's state. */
+  readonly st: number;
+  /** Local with the address of the data TLB in force. */
+  readonly tlb: number;
+  readonly knownFlags: KnownFlags | null;
+
+  pushReg(reg: RegRef): void;
+  /** Writes a register; `push` leaves the value, `reg.width` bits. */
+  setReg(reg: RegRef, push: () => void): void;
+  /** Number of the register in operand `slot`, i32. */
+  pushRegNumber(slot: number): void;
+  /** Immediate `n` as i64 (sign-extended). */
+  pushImm(n: number): void;
+  /** Offset of the memory operand within its segment, i64, truncated to the address size. */
+  pushEa(): void;
+  /** Base of a segment, i64; false (and nothing pushed) when it is known to be 0. */
+  pushSegBase(seg: SegRef): boolean;
+  /** Whether a fault on this segment is #SS: statically, or as an i32 on the stack. */
+  pushIsStack(seg: SegRef): void;
+  /** RIP of the next instruction, i64. */
+  pushNext(): void;
+  /** The lazy flags: one field of them, or all six flags at their EFLAGS places (i32). */
+  pushFlagField(name: 'flRes' | 'flX' | 'flAux'): void;
+  setFlagField(name: 'flRes' | 'flX' | 'flAux' | 'flOp', push: () => void): void;
+  pushAllFlags(): void;
+  /** Notes which instruction is running, before anything that may look. */
+  noteInstruction(): void;
+  /** Around a slow path, which reads and writes registers and flags in the state. */
+  beforeSlow(): void;
+  afterSlow(): void;
+  /** Leaves with a fault that has been raised. The code after it is unreachable. */
+  leaveFaulted(): void;
+  /** The same, when the i32 on the stack is not 0. */
+  leaveFaultedIf(): void;
+  /** Ends of the instruction. `branch`: relative, `when` is on the stack unless always; others as ir.ts. */
+  branch(always: boolean, n: number): void;
+  jump(): void;
+  /** The i32 on the stack is the condition. */
+  skip(): void;
+  again(): void;
+  /** A slow path has finished the instruction: RIP and everything else are in the state. */
+  ended(): void;
+}

@@ -1,0 +1,43 @@
+// What follows from CR0, CR4, EFER, CS, CPL and AC: the code mode, and which TLBs apply.
+
+import { CR4_SMAP, EFER_LMA, EFLAGS_AC } from './control-bits.ts';
+import { recomputeFpuFaults } from './fpu-fault.ts';
+import {
+  ATTR_D,
+  ATTR_L,
+  DATA_TLB_ENTRIES,
+  DATA_TLB_STRIDE,
+  FETCH_TLB_ENTRIES,
+  FETCH_TLB_STRIDE,
+  type Layout,
+  SEG_ATTR,
+  type State,
+} from './state.ts';
+
+const CS = 1;
+
+/** Numbers of the three data TLBs, see `Layout.dataTlbs`. */
+const SUPERVISOR = 0;
+const SUPERVISOR_OPEN = 1;
+const USER = 2;
+
+/** Call after any change of the above. Flushing the TLB, where one is due, is up to who changed what. */
+export function modeChanged(state: State, layout: Layout): void {
+  const user = state.get('cpl') === 3;
+  const data = user ? USER : smapInForce(state) ? SUPERVISOR : SUPERVISOR_OPEN;
+  state.set('dataTlb', layout.dataTlbs + data * DATA_TLB_ENTRIES * DATA_TLB_STRIDE);
+  state.set('fetchTlb', layout.fetchTlbs + (user ? FETCH_TLB_ENTRIES * FETCH_TLB_STRIDE : 0));
+  state.set('codeMode', codeModeOf(state));
+  recomputeFpuFaults(state);
+}
+
+function smapInForce(state: State): boolean {
+  return (state.get('cr4') & CR4_SMAP) !== 0 && (state.get('eflags') & EFLAGS_AC) === 0;
+}
+
+/** The cached attributes of CS decide, also in real mode. SDM 3A 3.4.5.1. */
+function codeModeOf(state: State): 16 | 32 | 64 {
+  const attr = state.seg(CS, SEG_ATTR);
+  if (state.get('efer') & EFER_LMA && attr & ATTR_L) return 64;
+  return attr & ATTR_D ? 32 : 16;
+}

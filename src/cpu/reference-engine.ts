@@ -1,0 +1,105 @@
+// The reference as an engine: fetches, decodes and executes one instruction at a time, and keeps no decoded code.
+
+import type { Engine, EngineParts, Stop } from './core.ts';
+import { decode } from './decode.ts';
+import type { Decoded, DecodeFailure } from './decoded.ts';
+import { programOf } from './program.ts';
+import { executeOne } from './reference.ts';
+
+const SEG_CS = 1;
+const PAGE = 4096;
+const MAX_INSN = 15;
+
+export function createReferenceEngine(parts: EngineParts): Engine {
+  return new ReferenceEngine(parts);
+}
+
+class ReferenceEngine implements Engine {
+  readonly name = 'reference';
+  private readonly p: EngineParts;
+  /** Bytes of an instruction that may lie in two pages. */
+  private readonly window = new Uint8Array(MAX_INSN);
+  private executing = false;
+
+  constructor(parts: EngineParts) {
+    this.p = parts;
+  }
+
+  run(): Stop {
+    const { state } = this.p;
+    for (;;) {
+      if (state.get('attention') !== 0) return 'attention';
+      const budget = state.get('budget') | 0;
+      if (budget <= 0) return 'budget';
+      if (this.step() === 'fault') return 'fault';
+    }
+  }
+
+  pending(): number {
+    return this.executing ? 1 : 0;
+  }
+  mayActNow(): boolean {
+    return true;
+  }
+  restart(): void {}
+  codeAt(): boolean {
+    return false;
+  }
+  codeWritten(): void {}
+
+  /** One instruction, paid for before it runs and refunded if it faults. */
+  private step(): 'done' | 'fault' {
+    const { state, cx } = this.p;
+    const d = this.decodeNext();
+    if (d === null) return 'fault';
+    state.set('budget', (state.get('budget') | 0) - 1);
+    cx.insn.osize = d.variant.osize;
+    cx.insn.asize = d.variant.asize;
+    cx.insn.mode = d.variant.mode;
+    cx.insn.length = d.length;
+    this.executing = true;
+    const faulted = executeOne(cx, d, programOf(d));
+    this.executing = false;
+    if (!faulted) return 'done';
+    state.set('budget', (state.get('budget') | 0) + 1);
+    return 'fault';
+  }
+
+  /** The instruction at RIP; null: a fault is raised. The second page is only touched when the first is not enough. */
+  private decodeNext(): Decoded | null {
+    const { state } = this.p;
+    const mode = state.get('codeMode') as 16 | 32 | 64;
+    const va = this.linearRip();
+    const room = Math.min(MAX_INSN, PAGE - (va & (PAGE - 1)));
+    if (!this.fetchBytes(va, 0, room)) return null;
+    let d: Decoded | DecodeFailure = decode(this.window, 0, room, mode);
+    if ('failure' in d && d.failure === 'truncated') {
+      const next = state.get('codeMode') === 64 ? va + room : (va + room) >>> 0;
+      if (!this.fetchBytes(next, room, MAX_INSN)) return null;
+      d = decode(this.window, 0, MAX_INSN, mode);
+    }
+    if (!('failure' in d)) return d;
+    this.p.undecodable(this.p.mmu.fetch(va), d.failure === 'too-long' ? 'too-long' : 'undefined');
+    return null;
+  }
+
+  private linearRip(): number {
+    const { state } = this.p;
+    if (state.get('codeMode') === 64) return state.getVa('rip');
+    return (state.get('rip') + state.segBase(SEG_CS)) >>> 0;
+  }
+
+  /** Copies the code bytes at `va` to window[from..to), all in one page; false: a fault is raised. */
+  private fetchBytes(va: number, from: number, to: number): boolean {
+    const { mmu, views, layout } = this.p;
+    const gpa = mmu.fetch(va);
+    if (gpa < 0) return false;
+    if (!mmu.isRam(gpa)) {
+      this.p.undecodable(gpa, 'not-ram');
+      return false;
+    }
+    const at = layout.ramBase + gpa;
+    this.window.set(views.u8.subarray(at, at + to - from), from);
+    return true;
+  }
+}

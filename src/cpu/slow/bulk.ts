@@ -1,0 +1,109 @@
+// Repeated string instructions, many iterations at once: RAM to RAM within one page on each side.
+
+import { DATA_TLB_ENTRIES, DATA_TLB_STRIDE, type State } from '../state.ts';
+import { type Cx, defineSlow } from './define.ts';
+
+const RAX = 0;
+const RCX = 1;
+const RSI = 6;
+const RDI = 7;
+const DF = 1 << 10;
+
+const MOVS = 0;
+const STOS = 1;
+
+/**
+ * Arguments: 0 which instruction (see ir.ts `bulk`), 1 bytes per element, 2 address size, 3 base of the source segment.
+ * Does as many whole iterations as lie before the last one, in pages that the TLB already maps, forwards, within the
+ * budget: each costs one instruction of it, so that no count or TLB fill differs from doing them one by one. What it
+ * cannot do is left to the ordinary iteration that follows.
+ */
+export const bulk = defineSlow({
+  name: 'bulk',
+  ref: 'SDM 2B REP',
+  run(cx) {
+    const { state } = cx;
+    const fn = state.arg32(0);
+    if (fn !== MOVS && fn !== STOS) return 0;
+    if (state.get('eflags') & DF) return 0;
+    const bytes = state.arg32(1);
+    const narrow = state.arg32(2) !== 64;
+    if (state.arg32(2) === 16) return 0;
+    const left = narrow ? state.gpr32(RCX) : clampCount(state.gpr(RCX));
+    const destination = linear(
+      state,
+      RDI,
+      narrow,
+      state.get('codeMode') === 64 ? 0 : state.segBase(0),
+    );
+    let n = Math.min(left - 1, state.get('budget') | 0, room(destination, bytes));
+    if (fn === MOVS) n = moves(cx, destination, bytes, n, narrow);
+    else n = fills(cx, destination, bytes, n);
+    if (n <= 0) return 0;
+    state.set('budget', state.get('budget') - n);
+    advance(state, RCX, -n, narrow);
+    advance(state, RDI, n * bytes, narrow);
+    if (fn === MOVS) advance(state, RSI, n * bytes, narrow);
+    return 0;
+  },
+});
+
+function moves(cx: Cx, destination: number, bytes: number, most: number, narrow: boolean): number {
+  const { state } = cx;
+  const source = linear(state, RSI, narrow, state.argVa(3));
+  const n = Math.min(most, room(source, bytes));
+  if (n <= 1) return 0;
+  const from = hit(state, source, 0);
+  const to = hit(state, destination, 8);
+  // A destination shortly ahead of the source repeats a pattern, which one copy would not.
+  if (from === 0 || to === 0 || (to > from && to < from + n * bytes)) return 0;
+  state.views.u8.copyWithin(to, from, from + n * bytes);
+  return n;
+}
+
+function fills(cx: Cx, destination: number, bytes: number, n: number): number {
+  if (n <= 1) return 0;
+  const { state } = cx;
+  const to = hit(state, destination, 8);
+  if (to === 0) return 0;
+  const { u8 } = state.views;
+  const value = state.gpr(RAX);
+  for (let i = 0; i < bytes; i++) u8[to + i] = Number((value >> BigInt(8 * i)) & 0xffn);
+  for (let done = bytes; done < n * bytes; ) {
+    const step = Math.min(done, n * bytes - done);
+    u8.copyWithin(to + done, to, to + step);
+    done += step;
+  }
+  return n;
+}
+
+function clampCount(count: bigint): number {
+  return count > 0x7fffffffn ? 0x7fffffff : Number(count);
+}
+
+function linear(state: State, register: number, narrow: boolean, base: number): number {
+  if (!narrow) return state.vaAt(register * 8) + base;
+  const sum = state.gpr32(register) + base;
+  return state.get('codeMode') === 64 ? sum : sum >>> 0;
+}
+
+/** Whole elements from `va` to the end of its page. */
+function room(va: number, bytes: number): number {
+  return Math.floor((4096 - (va & 4095)) / bytes);
+}
+
+/** Address in linear memory, if the tag at `tag` maps the page of `va`; 0: not. */
+function hit(state: State, va: number, tag: number): number {
+  const { u32, i32 } = state.views;
+  const page = Math.floor(va / 4096);
+  const entry = state.get('dataTlb') + (page & (DATA_TLB_ENTRIES - 1)) * DATA_TLB_STRIDE;
+  const low = (entry + tag) >> 2;
+  if ((u32[low] as number) !== (va & ~0xfff) >>> 0) return 0;
+  if ((i32[low + 1] as number) !== Math.floor(va / 4294967296)) return 0;
+  return ((va | 0) + (i32[(entry + 16) >> 2] as number)) >>> 0;
+}
+
+function advance(state: State, register: number, by: number, narrow: boolean): void {
+  if (narrow) state.setGpr32(register, (state.gpr32(register) + by) >>> 0);
+  else state.setGpr(register, BigInt.asUintN(64, state.gpr(register) + BigInt(by)));
+}

@@ -1,0 +1,157 @@
+// Finds the first architectural difference between two machines that should be equal.
+
+import { readStatusFlags } from '../reference/flags.ts';
+import {
+  DATA_TLB_STRIDE,
+  FETCH_TLB_STRIDE,
+  FIELDS,
+  type FieldName,
+  GPR_AT,
+  NO_TAG,
+  SEG_AT,
+  SEG_ATTR,
+  SEG_LIMIT,
+  SEG_SELECTOR,
+  ST_AT,
+  XMM_AT,
+} from '../state.ts';
+import { DATA_TLB_BYTES, FETCH_TLB_BYTES, type Machine, type StepResult } from './machine.ts';
+import { RAM_BYTES } from './world.ts';
+
+/** Fields that engines use as they please, and the flags' representation. */
+const NOT_COMPARED: ReadonlySet<string> = new Set<FieldName>([
+  'ripPage',
+  'flRes',
+  'flX',
+  'flOp',
+  'flAux',
+  'budget',
+  'slack',
+  'rec',
+  'stop',
+  'attention',
+  'modeKey',
+  'faultVector',
+  'faultError',
+  'faultHasError',
+  'faultAddress',
+]);
+const COMPARED = (Object.keys(FIELDS) as FieldName[]).filter((name) => !NOT_COMPARED.has(name));
+const GPR_NAMES = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi'];
+const SEG_NAMES = ['es', 'cs', 'ss', 'ds', 'fs', 'gs', 'ldtr', 'tr'];
+const PAGE_FAULT = 14;
+
+const hex = (n: bigint | number): string => `0x${n.toString(16)}`;
+
+/** Named values of the registers, in a fixed order. */
+export function registersOf(m: Machine): Map<string, bigint> {
+  const { state } = m;
+  const out = new Map<string, bigint>();
+  const u64 = (at: number) => m.views.u64[(state.base + at) >> 3] as bigint;
+  for (let n = 0; n < 16; n++) out.set(GPR_NAMES[n] ?? `r${n}`, u64(GPR_AT + n * 8));
+  out.set('flags', BigInt(readStatusFlags(state)));
+  for (const name of COMPARED) out.set(name, fieldValue(m, name));
+  for (let n = 0; n < 16; n++)
+    out.set(`xmm${n}`, u64(XMM_AT + n * 16) | (u64(XMM_AT + n * 16 + 8) << 64n));
+  for (let n = 0; n < 8; n++)
+    out.set(`st[${n}]`, u64(ST_AT + n * 16) | ((u64(ST_AT + n * 16 + 8) & 0xffffn) << 64n));
+  SEG_NAMES.forEach((name, n) => {
+    out.set(`${name}.base`, u64(SEG_AT + n * 32));
+    out.set(`${name}.limit`, BigInt(state.seg(n, SEG_LIMIT)));
+    out.set(`${name}.attr`, BigInt(state.seg(n, SEG_ATTR)));
+    out.set(`${name}.selector`, BigInt(state.seg(n, SEG_SELECTOR)));
+  });
+  return out;
+}
+
+function fieldValue(m: Machine, name: FieldName): bigint {
+  return FIELDS[name].bits === 64 ? m.state.get64(name) : BigInt(m.state.get(name));
+}
+
+/** The first difference as a sentence; null: there is none. `a` and `b` have just made `ra` and `rb`. */
+export function firstDifference(
+  a: Machine,
+  b: Machine,
+  ra: StepResult,
+  rb: StepResult,
+): string | null {
+  const outcome = [ra, rb].map((r) => (r === 'ok' ? 'no fault' : `#${r.fault}(${r.error})`));
+  if (outcome[0] !== outcome[1]) return `fault: ${outcome.join(' against ')}`;
+  if (ra !== 'ok' && ra.fault === PAGE_FAULT) {
+    const [x, y] = [a, b].map((m) => m.state.get64('faultAddress'));
+    if (x !== y) return `fault address: ${hex(x ?? 0n)} against ${hex(y ?? 0n)}`;
+  }
+  return (
+    registerDifference(registersOf(a), registersOf(b)) ??
+    ramDifference(a, b) ??
+    tlbDifference(a, b) ??
+    logDifference(a.border.log, b.border.log)
+  );
+}
+
+export function registerDifference(
+  a: ReadonlyMap<string, bigint>,
+  b: ReadonlyMap<string, bigint>,
+): string | null {
+  for (const [name, value] of a) {
+    const other = b.get(name) ?? 0n;
+    if (value !== other) return `${name}: ${hex(value)} against ${hex(other)}`;
+  }
+  return null;
+}
+
+/** The first differing word of RAM at or above `from`. */
+export function ramDifference(a: Machine, b: Machine, from = 0): string | null {
+  const [x, y] = [(a.layout.ramBase + from) >> 2, (b.layout.ramBase + from) >> 2];
+  const n = differingWord(a.views.u32, x, b.views.u32, y, (RAM_BYTES - from) >> 2);
+  if (n < 0) return null;
+  const [v, w] = [a.views.u32[x + n] ?? 0, b.views.u32[y + n] ?? 0];
+  return `memory ${hex(from + n * 4)}: ${hex(v)} against ${hex(w)}`;
+}
+
+function differingWord(a: Uint32Array, i: number, b: Uint32Array, j: number, n: number): number {
+  for (let k = 0; k < n; k++) if (a[i + k] !== b[j + k]) return k;
+  return -1;
+}
+
+/** Only entries with a valid tag count: what a dropped entry still holds means nothing. */
+function tlbDifference(a: Machine, b: Machine): string | null {
+  const all = (3 * DATA_TLB_BYTES + 2 * FETCH_TLB_BYTES) >> 2;
+  const start = a.layout.dataTlbs >> 2;
+  if (differingWord(a.views.u32, start, b.views.u32, start, all) < 0) return null;
+  for (let tlb = 0; tlb < 3; tlb++) {
+    for (let n = 0; n < DATA_TLB_BYTES / DATA_TLB_STRIDE; n++) {
+      const at = a.layout.dataTlbs + tlb * DATA_TLB_BYTES + n * DATA_TLB_STRIDE;
+      const found = entryDifference(a, b, at, [2, 3, 4, 5]);
+      if (found) return `data TLB ${tlb} entry ${n}: ${found}`;
+    }
+  }
+  for (let tlb = 0; tlb < 2; tlb++) {
+    for (let n = 0; n < FETCH_TLB_BYTES / FETCH_TLB_STRIDE; n++) {
+      const at = a.layout.fetchTlbs + tlb * FETCH_TLB_BYTES + n * FETCH_TLB_STRIDE;
+      const found = entryDifference(a, b, at, [2]);
+      if (found) return `fetch TLB ${tlb} entry ${n}: ${found}`;
+    }
+  }
+  return null;
+}
+
+function entryDifference(
+  a: Machine,
+  b: Machine,
+  at: number,
+  words: readonly number[],
+): string | null {
+  const [x, y] = [a.views.i64[at >> 3] as bigint, b.views.i64[at >> 3] as bigint];
+  if (x !== y) return `tag ${hex(x)} against ${hex(y)}`;
+  if (x === NO_TAG) return null;
+  const word = words.find((w) => a.views.u32[(at >> 2) + w] !== b.views.u32[(at >> 2) + w]);
+  return word === undefined ? null : `page ${hex(x)}, word ${word}`;
+}
+
+function logDifference(a: readonly string[], b: readonly string[]): string | null {
+  const n = Array.from({ length: Math.max(a.length, b.length) }, (_, i) => i).find(
+    (i) => a[i] !== b[i],
+  );
+  return n === undefined ? null : `border request ${n}: '${a[n]}' against '${b[n]}'`;
+}

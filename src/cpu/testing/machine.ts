@@ -1,0 +1,181 @@
+// One vCPU with a megabyte of RAM in the little world of CPU tests, and what an engine needs to step it.
+
+import type { Engine as CoreEngine, EngineParts } from '../core.ts';
+import { createMmu, type Mmu } from '../mmu.ts';
+import { modeChanged } from '../modes.ts';
+import {
+  ATTR_D,
+  DATA_TLB_ENTRIES,
+  DATA_TLB_STRIDE,
+  FETCH_TLB_ENTRIES,
+  FETCH_TLB_STRIDE,
+  type Layout,
+  layoutFor,
+  SEG_ATTR,
+  State,
+  type Views,
+  viewsOf,
+} from '../state.ts';
+import { type RecordingBorder, recordingBorder } from './border.ts';
+import { enterSetup, pristineRam, RAM_BYTES, type Setup } from './world.ts';
+
+export type StepResult = 'ok' | { readonly fault: number; readonly error: number | null };
+
+/** What is compared: the reference, the interpreter, the JIT. */
+export interface Engine {
+  readonly name: string;
+  /** Runs the instruction at RIP (of a repeated string instruction one iteration). A fault is reported, not delivered. */
+  step(machine: Machine): StepResult;
+}
+
+export interface Machine {
+  readonly memory: WebAssembly.Memory;
+  readonly layout: Layout;
+  readonly views: Views;
+  readonly state: State;
+  readonly mmu: Mmu;
+  readonly border: RecordingBorder;
+  readonly cx: EngineParts['cx'];
+  /** The engine that runs on this machine, once one has. */
+  engine: CoreEngine | null;
+  setup: Setup;
+  retired: number;
+  /** Attributes of the frames as the MMU set them at the start. */
+  readonly frameAttrs: Uint8Array;
+  /** Stores to decoded code that the MMU reported. */
+  readonly codeWrites: { gpa: number; bytes: number }[];
+}
+
+const SEG_SS = 2;
+const GP = 13;
+const UD = 6;
+
+const pristine = pristineRam();
+
+export function createMachine(setup: Setup = 'long'): Machine {
+  const layout = layoutFor(RAM_BYTES);
+  const pages = Math.ceil((layout.ramBase + RAM_BYTES) / 65536);
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+  const views = viewsOf(memory);
+  const state = new State(views, layout.state);
+  enterSetup(state, setup);
+  setMode(state, layout);
+  const border = recordingBorder();
+  const codeWrites: Machine['codeWrites'] = [];
+  const hooks = {
+    mayActNow: () => machine.engine?.mayActNow() ?? true,
+    restart: () => machine.engine?.restart(),
+    codeAt: (gpa: number, bytes: number) => machine.engine?.codeAt(gpa, bytes) ?? false,
+    codeWritten: (gpa: number, bytes: number) => {
+      codeWrites.push({ gpa, bytes });
+      machine.engine?.codeWritten(gpa, bytes);
+    },
+  };
+  const mmu = createMmu({ state, layout, border, hooks });
+  const machine: Machine = {
+    memory,
+    layout,
+    views,
+    state,
+    mmu,
+    border,
+    setup,
+    engine: null,
+    retired: 0,
+    codeWrites,
+    frameAttrs: views.u8.slice(layout.frameAttrs, layout.frameAttrs + (RAM_BYTES >>> 12)),
+    cx: {
+      state,
+      mmu,
+      border,
+      insn: { osize: 64, asize: 64, mode: 64, length: 1 },
+      retired: () => machine.retired,
+      tsc: () => BigInt(machine.retired) * 1000n + 12345n,
+      modeChanged: () => setMode(state, layout),
+      checkInterrupts: () => {},
+    },
+  };
+  resetMachine(machine, setup);
+  return machine;
+}
+
+/** RAM, registers and TLBs as at the start. */
+export function resetMachine(machine: Machine, setup: Setup = machine.setup): void {
+  const { views, layout, state } = machine;
+  machine.mmu.flushAll();
+  for (let gpa = 0; gpa < RAM_BYTES; gpa += 4096)
+    if (machine.engine?.codeAt(gpa, 4096)) machine.engine.codeWritten(gpa, 4096);
+  machine.setup = setup;
+  machine.retired = 0;
+  machine.border.log.length = 0;
+  machine.codeWrites.length = 0;
+  views.u8.set(pristine, layout.ramBase);
+  views.u8.set(machine.frameAttrs, layout.frameAttrs);
+  enterSetup(state, setup);
+  setMode(state, layout);
+}
+
+/** As the core does after a change of mode: also bit 7 of the key, for a stack size that is not the code's. */
+function setMode(state: State, layout: Layout): void {
+  modeChanged(state, layout);
+  const mode = state.get('codeMode');
+  const big = (state.seg(SEG_SS, SEG_ATTR) & ATTR_D) !== 0;
+  const stackDiffers = mode !== 64 && (mode === 32) !== big;
+  state.set('modeKey', mode | (stackDiffers ? 0x80 : 0));
+}
+
+/** Makes `to` (reset before) equal to `from`: registers and RAM. */
+export function copyMachine(from: Machine, to: Machine): void {
+  resetMachine(to, from.setup);
+  const ram = from.views.u8.subarray(from.layout.ramBase, from.layout.ramBase + RAM_BYTES);
+  to.views.u8.set(ram, to.layout.ramBase);
+  const state = from.views.u8.subarray(from.state.base, from.state.base + 0x800);
+  to.views.u8.set(state, to.state.base);
+  setMode(to.state, to.layout);
+}
+
+/** A core engine as one that is stepped: one instruction of budget, faults reported. */
+export function engineOf(name: string, create: (parts: EngineParts) => CoreEngine): Engine {
+  return {
+    name,
+    step(machine) {
+      const { state } = machine;
+      machine.engine ??= create(partsOf(machine));
+      state.set('budget', 1);
+      state.set('slack', 0);
+      state.set('attention', 0);
+      const stop = machine.engine.run();
+      if (stop !== 'fault') {
+        machine.retired++;
+        return 'ok';
+      }
+      const error = state.get('faultHasError') ? state.get('faultError') : null;
+      return { fault: state.get('faultVector'), error };
+    },
+  };
+}
+
+function partsOf(machine: Machine): EngineParts {
+  const { memory, views, layout, state, mmu, cx } = machine;
+  const undecodable: EngineParts['undecodable'] = (_, why) => {
+    if (why === 'too-long') state.raise(GP, 0);
+    else state.raise(UD, null);
+  };
+  return { memory, views, layout, state, mmu, cx, undecodable };
+}
+
+export function writeRam(
+  machine: Machine,
+  gpa: number,
+  bytes: readonly number[] | Uint8Array,
+): void {
+  machine.views.u8.set(bytes, machine.layout.ramBase + gpa);
+}
+
+export function readRam(machine: Machine, gpa: number, bytes: number): Uint8Array {
+  const at = machine.layout.ramBase + gpa;
+  return machine.views.u8.slice(at, at + bytes);
+}
+
+export const DATA_TLB_BYTES = DATA_TLB_ENTRIES * DATA_TLB_STRIDE;
+export const FETCH_TLB_BYTES = FETCH_TLB_ENTRIES * FETCH_TLB_STRIDE;

@@ -1,0 +1,238 @@
+// The software TLB in linear memory: fills, lookups by page and flushes, in an order that no engine can change.
+
+import {
+  DATA_TLB_ENTRIES,
+  DATA_TLB_STRIDE,
+  FETCH_TLB_ENTRIES,
+  FETCH_TLB_STRIDE,
+  type Layout,
+} from './state.ts';
+
+/** Flags of an entry. Global: survives flushNonGlobal. */
+export const ENTRY_GLOBAL = 1;
+/** The page may be written in this mode, and the D flag of its table entry is set. */
+export const ENTRY_WRITE = 2;
+/** The entry is in the list of used ones. */
+const ENTRY_LISTED = 4;
+/** Bits 8..15: log2 of the size of the page that the entry is a part of; 12 as a rule. */
+export const ENTRY_SIZE_SHIFT = 8;
+
+/** NO_TAG of state.ts as halves: bit 0 of a tag is never set. */
+const NO_TAG_LO = 1;
+
+const DATA_BYTES = DATA_TLB_ENTRIES * DATA_TLB_STRIDE;
+const FETCH_BYTES = FETCH_TLB_ENTRIES * FETCH_TLB_STRIDE;
+const ALL_ENTRIES = 3 * DATA_TLB_ENTRIES + 2 * FETCH_TLB_ENTRIES;
+
+/** Word offsets within a data entry and a fetch entry. */
+const D_WRITE = 2;
+const D_ADDEND = 4;
+const D_FRAME = 5;
+const D_FLAGS = 6;
+const F_PAGE = 2;
+const F_FLAGS = 3;
+
+const FILTER_BITS = 256;
+
+/**
+ * Direct mapped by bits 12.. of the address. A page larger than 4 KiB is entered in parts as they are touched; two small
+ * filters remember which 2 MiB and 1 GiB regions such parts came from, so that flushing one page seldom searches the list.
+ */
+export class Tlb {
+  private readonly u32: Uint32Array;
+  private readonly ramBase: number;
+  private readonly data: number;
+  private readonly fetch: number;
+  private readonly listed = new Int32Array(ALL_ENTRIES);
+  private count = 0;
+  private readonly mega = new Uint8Array(FILTER_BITS);
+  private readonly giga = new Uint8Array(FILTER_BITS);
+
+  constructor(u32: Uint32Array, layout: Layout) {
+    this.u32 = u32;
+    this.ramBase = layout.ramBase;
+    this.data = layout.dataTlbs;
+    this.fetch = layout.fetchTlbs;
+    this.reset();
+  }
+
+  /** Empties every entry, listed or not: at reset, before anything is known about the memory. */
+  reset(): void {
+    for (let at = this.data; at < this.data + 3 * DATA_BYTES; at += DATA_TLB_STRIDE) this.drop(at);
+    for (let at = this.fetch; at < this.fetch + 2 * FETCH_BYTES; at += FETCH_TLB_STRIDE)
+      this.drop(at);
+    for (let at = this.data; at < this.data + 3 * DATA_BYTES; at += DATA_TLB_STRIDE)
+      this.u32[(at >>> 2) + D_FLAGS] = 0;
+    for (let at = this.fetch; at < this.fetch + 2 * FETCH_BYTES; at += FETCH_TLB_STRIDE)
+      this.u32[(at >>> 2) + F_FLAGS] = 0;
+    this.count = 0;
+    this.mega.fill(0);
+    this.giga.fill(0);
+  }
+
+  /** Rebuilds the list and the filters from linear memory: after a snapshot has been copied in. */
+  rebuild(): void {
+    this.count = 0;
+    this.mega.fill(0);
+    this.giga.fill(0);
+    for (let at = this.data; at < this.data + 3 * DATA_BYTES; at += DATA_TLB_STRIDE)
+      this.relist(at, D_FLAGS);
+    for (let at = this.fetch; at < this.fetch + 2 * FETCH_BYTES; at += FETCH_TLB_STRIDE)
+      this.relist(at, F_FLAGS);
+  }
+
+  /** Word index of the entry of data TLB `tlb` in which the page `lo` belongs. */
+  dataEntry(tlb: number, lo: number): number {
+    return (tlb + ((lo >>> 12) & (DATA_TLB_ENTRIES - 1)) * DATA_TLB_STRIDE) >>> 2;
+  }
+
+  fetchEntry(tlb: number, lo: number): number {
+    return (tlb + ((lo >>> 12) & (FETCH_TLB_ENTRIES - 1)) * FETCH_TLB_STRIDE) >>> 2;
+  }
+
+  /** Does the data entry hold the page? `lo` and `hi` are halves of the page address, unsigned. */
+  holds(i: number, lo: number, hi: number): boolean {
+    return this.u32[i] === lo && this.u32[i + 1] === hi;
+  }
+
+  mayWrite(i: number): boolean {
+    return (this.u32[i + D_FLAGS]! & ENTRY_WRITE) !== 0;
+  }
+
+  dataFrame(i: number): number {
+    return this.u32[i + D_FRAME]!;
+  }
+
+  fetchPage(i: number): number {
+    return this.u32[i + F_PAGE]!;
+  }
+
+  /** Enters a page of RAM for reading. `flags`: ENTRY_GLOBAL, ENTRY_WRITE and the size. */
+  fillData(i: number, lo: number, hi: number, page: number, flags: number): void {
+    const u32 = this.u32;
+    if ((u32[i + D_FLAGS]! & ENTRY_LISTED) === 0) this.listed[this.count++] = i << 2;
+    u32[i] = lo;
+    u32[i + 1] = hi;
+    u32[i + D_WRITE] = NO_TAG_LO;
+    u32[i + D_WRITE + 1] = 0;
+    u32[i + D_ADDEND] = this.ramBase + page - lo;
+    u32[i + D_FRAME] = page >>> 12;
+    u32[i + D_FLAGS] = flags | ENTRY_LISTED;
+    this.remember(lo, hi, flags);
+  }
+
+  /** Lets the engines write through an entry that holds its page. */
+  openWrite(i: number): void {
+    this.u32[i + D_WRITE] = this.u32[i]!;
+    this.u32[i + D_WRITE + 1] = this.u32[i + 1]!;
+  }
+
+  fillFetch(i: number, lo: number, hi: number, page: number, flags: number): void {
+    const u32 = this.u32;
+    if ((u32[i + F_FLAGS]! & ENTRY_LISTED) === 0) this.listed[this.count++] = i << 2;
+    u32[i] = lo;
+    u32[i + 1] = hi;
+    u32[i + F_PAGE] = page;
+    u32[i + F_FLAGS] = flags | ENTRY_LISTED;
+    this.remember(lo, hi, flags);
+  }
+
+  /** Stores to `frame` come to the MMU from now on; what the entries allow stays as it is. */
+  closeWrites(frame: number): void {
+    for (let n = 0; n < this.count; n++) {
+      const at = this.listed[n]!;
+      const i = at >>> 2;
+      if (at >= this.fetch || this.u32[i + D_FRAME] !== frame) continue;
+      this.u32[i + D_WRITE] = NO_TAG_LO;
+      this.u32[i + D_WRITE + 1] = 0;
+    }
+  }
+
+  flushAll(): void {
+    for (let n = 0; n < this.count; n++) {
+      const at = this.listed[n]!;
+      this.drop(at);
+      this.u32[this.flagsAt(at)] = 0;
+    }
+    this.count = 0;
+    this.mega.fill(0);
+    this.giga.fill(0);
+  }
+
+  flushNonGlobal(): void {
+    let kept = 0;
+    for (let n = 0; n < this.count; n++) {
+      const at = this.listed[n]!;
+      const flags = this.flagsAt(at);
+      if ((this.u32[flags]! & ENTRY_GLOBAL) !== 0 && this.u32[at >>> 2] !== NO_TAG_LO) {
+        this.listed[kept++] = at;
+        continue;
+      }
+      this.drop(at);
+      this.u32[flags] = 0;
+    }
+    this.count = kept;
+  }
+
+  /** Drops the page's entries, global or not, and all parts of a large page that it lies in. SDM 3A 4.10.4.1. */
+  flushPage(lo: number, hi: number): void {
+    for (let n = 0; n < 3; n++) this.dropIf(this.dataEntry(this.data + n * DATA_BYTES, lo), lo, hi);
+    for (let n = 0; n < 2; n++)
+      this.dropIf(this.fetchEntry(this.fetch + n * FETCH_BYTES, lo), lo, hi);
+    if (this.mega[(lo >>> 21) & (FILTER_BITS - 1)] || this.giga[gigaSlot(lo, hi)])
+      this.flushLarge(lo, hi);
+  }
+
+  private flushLarge(lo: number, hi: number): void {
+    for (let n = 0; n < this.count; n++) {
+      const at = this.listed[n]!;
+      const i = at >>> 2;
+      const shift = (this.u32[this.flagsAt(at)]! >>> ENTRY_SIZE_SHIFT) & 0xff;
+      if (shift > 12 && this.u32[i + 1] === hi && this.u32[i]! >>> shift === lo >>> shift)
+        this.drop(at);
+    }
+  }
+
+  private dropIf(i: number, lo: number, hi: number): void {
+    if (this.holds(i, lo, hi)) this.drop(i << 2);
+  }
+
+  /** Clears the tags only: the entry stays listed until the next flush. */
+  private drop(at: number): void {
+    const i = at >>> 2;
+    this.u32[i] = NO_TAG_LO;
+    this.u32[i + 1] = 0;
+    if (at >= this.fetch) return;
+    this.u32[i + D_WRITE] = NO_TAG_LO;
+    this.u32[i + D_WRITE + 1] = 0;
+  }
+
+  private flagsAt(at: number): number {
+    return (at >>> 2) + (at >= this.fetch ? F_FLAGS : D_FLAGS);
+  }
+
+  private remember(lo: number, hi: number, flags: number): void {
+    const shift = (flags >>> ENTRY_SIZE_SHIFT) & 0xff;
+    if (shift <= 12) return;
+    if (shift === 30) {
+      this.giga[gigaSlot(lo, hi)] = 1;
+      return;
+    }
+    // A 4 MiB page is two regions of 2 MiB.
+    const region = shift === 22 ? (lo >>> 21) & ~1 : lo >>> 21;
+    this.mega[region & (FILTER_BITS - 1)] = 1;
+    if (shift === 22) this.mega[(region | 1) & (FILTER_BITS - 1)] = 1;
+  }
+
+  private relist(at: number, flagWord: number): void {
+    const i = at >>> 2;
+    const flags = this.u32[i + flagWord]!;
+    if ((flags & ENTRY_LISTED) === 0) return;
+    this.listed[this.count++] = at;
+    this.remember(this.u32[i]!, this.u32[i + 1]!, flags);
+  }
+}
+
+function gigaSlot(lo: number, hi: number): number {
+  return ((lo >>> 30) | (hi << 2)) & (FILTER_BITS - 1);
+}

@@ -1,0 +1,144 @@
+// The user's cache of packages and unpacked images: every file is named by a record with its digest, and checked by it.
+import { createHash, randomBytes } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { dirname, isAbsolute, join } from 'node:path';
+import * as v from 'valibot';
+import { InputError } from '../../base/errors.ts';
+
+/** `$XDG_CACHE_HOME/pvops`, or `~/.cache/pvops` (XDG Base Directory Specification: relative values are ignored). */
+export function cacheDirectory(env: NodeJS.ProcessEnv = process.env): string {
+  const xdg = env.XDG_CACHE_HOME;
+  return join(xdg !== undefined && isAbsolute(xdg) ? xdg : join(homedir(), '.cache'), 'pvops');
+}
+
+const cachedFileSchema = v.object({
+  package: v.string(),
+  version: v.string(),
+  sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
+  /** A name within the cache's `packages` folder. */
+  file: v.pipe(v.string(), v.regex(/^[A-Za-z0-9][A-Za-z0-9.+_~%-]*$/)),
+});
+
+const recordSchema = v.object({
+  name: v.string(),
+  kernel: cachedFileSchema,
+  busybox: cachedFileSchema,
+});
+
+export type CachedFile = v.InferOutput<typeof cachedFileSchema>;
+/** What one pulled name stands for. */
+export type CacheRecord = v.InferOutput<typeof recordSchema>;
+
+export function packagePath(cache: string, file: string): string {
+  return join(cache, 'packages', file);
+}
+
+function recordPath(cache: string, name: string): string {
+  return join(cache, 'names', `${name.replace(/[^a-z0-9.-]/gi, '_')}.json`);
+}
+
+/** Null if `name` was never pulled, or its record cannot be read. */
+export async function readRecord(cache: string, name: string): Promise<CacheRecord | null> {
+  const text = await readFile(recordPath(cache, name), 'utf8').catch(() => null);
+  if (text === null) return null;
+  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), recordSchema), text);
+  return parsed.success && parsed.output.name === name ? parsed.output : null;
+}
+
+export async function writeRecord(cache: string, record: CacheRecord): Promise<void> {
+  await writeAtomically(recordPath(cache, record.name), `${JSON.stringify(record, null, 2)}\n`);
+}
+
+/** Whether the file is there and has its digest. */
+export async function isIntact(cache: string, file: CachedFile): Promise<boolean> {
+  return (await sha256OfFile(packagePath(cache, file.file))) === file.sha256;
+}
+
+/** Null if the file cannot be read. */
+export async function sha256OfFile(path: string): Promise<string | null> {
+  const hash = createHash('sha256');
+  try {
+    for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 }))
+      hash.update(chunk);
+  } catch {
+    return null;
+  }
+  return hash.digest('hex');
+}
+
+/** Moves a finished download to its place, in one step. */
+export async function adopt(cache: string, downloaded: string, file: string): Promise<void> {
+  const path = packagePath(cache, file);
+  await makeDirectory(dirname(path));
+  await rename(downloaded, path);
+}
+
+/**
+ * What was unpacked out of a package, such as its vmlinux: found by the package's digest and a label. Null if it is not
+ * there or damaged.
+ */
+export async function readUnpacked(
+  cache: string,
+  sha256: string,
+  label: string,
+): Promise<Uint8Array | null> {
+  const path = unpackedPath(cache, sha256, label);
+  const [bytes, digest] = await Promise.all([
+    readFile(path).catch(() => null),
+    readFile(`${path}.sha256`, 'utf8').catch(() => null),
+  ]);
+  if (!bytes || digest === null) return null;
+  return createHash('sha256').update(bytes).digest('hex') === digest.trim() ? bytes : null;
+}
+
+export async function writeUnpacked(
+  cache: string,
+  sha256: string,
+  label: string,
+  bytes: Uint8Array,
+): Promise<void> {
+  const path = unpackedPath(cache, sha256, label);
+  await writeAtomically(path, bytes);
+  const digest = createHash('sha256').update(bytes).digest('hex');
+  await writeAtomically(`${path}.sha256`, `${digest}\n`);
+}
+
+function unpackedPath(cache: string, sha256: string, label: string): string {
+  return join(cache, 'unpacked', sha256, label.replace(/[^A-Za-z0-9.-]/g, '_'));
+}
+
+/** A new folder below the cache for work in progress; the caller removes it. */
+export async function makeWorkDirectory(cache: string): Promise<string> {
+  const path = join(cache, `work-${process.pid}-${randomBytes(4).toString('hex')}`);
+  await makeDirectory(path);
+  return path;
+}
+
+async function writeAtomically(path: string, content: string | Uint8Array): Promise<void> {
+  await makeDirectory(dirname(path));
+  const temporary = `${path}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`;
+  try {
+    await writeFile(temporary, content);
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw cannotWrite(path, error);
+  }
+}
+
+async function makeDirectory(path: string): Promise<void> {
+  await mkdir(path, { recursive: true }).catch((error: unknown) => {
+    throw cannotWrite(path, error);
+  });
+}
+
+function cannotWrite(path: string, error: unknown): InputError {
+  const why = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+  return new InputError(
+    'host/cache-not-writable',
+    `The cache cannot be written: ${path} (${why})`,
+    'Set XDG_CACHE_HOME to a folder that you may write to.',
+  );
+}

@@ -1,0 +1,226 @@
+// Kernels by name: `debian:12/cloud-amd64` to verified .deb files in the user's cache.
+import { rm } from 'node:fs/promises';
+import { InputError } from '../../base/errors.ts';
+import { openApt } from './apt.ts';
+import {
+  adopt,
+  type CachedFile,
+  type CacheRecord,
+  cacheDirectory,
+  isIntact,
+  makeWorkDirectory,
+  packagePath,
+  readRecord,
+  sha256OfFile,
+  writeRecord,
+} from './cache.ts';
+import { openMirror } from './mirror.ts';
+import {
+  type IndexedPackage,
+  type PackageIndex,
+  type PullProgress,
+  sourceFailed,
+} from './package-source.ts';
+
+export type { PullProgress } from './package-source.ts';
+
+export interface KernelName {
+  /** In full: `debian:12/cloud-amd64`. */
+  readonly name: string;
+  readonly codename: string;
+  readonly flavour: string;
+  readonly architecture: 'amd64' | 'i386';
+}
+
+export interface PulledKernel {
+  readonly name: string;
+  /** The versioned package, and its Debian version. */
+  readonly package: string;
+  readonly version: string;
+  readonly kernelDeb: string;
+  readonly kernelSha256: string;
+  readonly busyboxDeb: string;
+  readonly busyboxSha256: string;
+  /** Why this is an earlier pull's result and not the archive's newest, if so. */
+  readonly notRefreshed?: string;
+}
+
+export interface PullOptions {
+  /** Root URL of a Debian archive, to use instead of apt. */
+  readonly mirror?: string;
+  readonly cache?: string;
+  readonly onProgress?: (progress: PullProgress) => void;
+}
+
+const CODENAMES: Readonly<Record<string, string>> = {
+  '11': 'bullseye',
+  '12': 'bookworm',
+  '13': 'trixie',
+};
+const FLAVOURS: Readonly<Record<string, 'amd64' | 'i386'>> = {
+  'cloud-amd64': 'amd64',
+  amd64: 'amd64',
+  '686-pae': 'i386',
+  '686': 'i386',
+};
+/** The smallest: no drivers for hardware that pvops does not have. */
+const DEFAULT_FLAVOUR = 'cloud-amd64';
+const BUSYBOX = 'busybox-static';
+
+/** Whether `text` is meant as a name rather than a path. */
+export function looksLikeKernelName(text: string): boolean {
+  return /^debian(:|$)/.test(text);
+}
+
+export function parseKernelName(text: string): KernelName {
+  const [, version = '', flavour = DEFAULT_FLAVOUR] =
+    /^debian:([^/]*)(?:\/(.*))?$/.exec(text) ?? [];
+  const codename = Object.hasOwn(CODENAMES, version) ? CODENAMES[version] : undefined;
+  const architecture = Object.hasOwn(FLAVOURS, flavour) ? FLAVOURS[flavour] : undefined;
+  if (codename === undefined || architecture === undefined) {
+    throw new InputError(
+      'host/unknown-kernel-name',
+      `There is no kernel by the name ${JSON.stringify(text.slice(0, 100))}`,
+      `Names are debian:${Object.keys(CODENAMES).join('|')}, and optionally /${Object.keys(FLAVOURS).join('|')}.`,
+    );
+  }
+  return { name: `debian:${version}/${flavour}`, codename, flavour, architecture };
+}
+
+/** What an earlier pull left, if all of it is there and has its digests; never touches the network. */
+export async function cached(
+  text: string,
+  options: PullOptions = {},
+): Promise<PulledKernel | null> {
+  const cache = options.cache ?? cacheDirectory();
+  const record = await readRecord(cache, parseKernelName(text).name);
+  if (!record) return null;
+  const intact = await Promise.all([
+    isIntact(cache, record.kernel),
+    isIntact(cache, record.busybox),
+  ]);
+  return intact.every(Boolean) ? pulledKernel(cache, record) : null;
+}
+
+/**
+ * Gets the newest packages of that name into the cache. Without a network (or apt) what was pulled before is the answer;
+ * without that either, the reason is an InputError.
+ */
+export async function pull(text: string, options: PullOptions = {}): Promise<PulledKernel> {
+  const cache = options.cache ?? cacheDirectory();
+  const name = parseKernelName(text);
+  const workDirectory = await makeWorkDirectory(cache);
+  try {
+    return await refresh(name, cache, workDirectory, options);
+  } catch (error) {
+    if (!(error instanceof InputError) || error.code === 'host/bad-mirror') throw error;
+    const earlier = await cached(text, { cache });
+    if (earlier) return { ...earlier, notRefreshed: error.message };
+    throw new InputError(error.code, `${name.name} cannot be pulled: ${error.message}`, error.hint);
+  } finally {
+    await rm(workDirectory, { recursive: true, force: true });
+  }
+}
+
+async function refresh(
+  name: KernelName,
+  cache: string,
+  workDirectory: string,
+  { mirror, onProgress = () => {} }: PullOptions,
+): Promise<PulledKernel> {
+  const { codename, architecture } = name;
+  const needed = metaPackage(name);
+  const source = { codename, architecture, needed, workDirectory, onProgress };
+  const index = await (mirror === undefined ? openApt(source) : openMirror(mirror, source));
+  const kernel = await resolveKernel(index, name);
+  const busybox = await index.lookup(BUSYBOX);
+  if (!busybox) throw notInArchive(BUSYBOX, name);
+  const record: CacheRecord = {
+    name: name.name,
+    kernel: await obtain(index, kernel, cache, onProgress),
+    busybox: await obtain(index, busybox, cache, onProgress),
+  };
+  await writeRecord(cache, record);
+  return pulledKernel(cache, record);
+}
+
+/** Depends on the newest kernel of the flavour. */
+function metaPackage(name: KernelName): string {
+  return `linux-image-${name.flavour}`;
+}
+
+/** The package with the kernel in it: what the flavour's meta package depends on. */
+async function resolveKernel(index: PackageIndex, name: KernelName): Promise<IndexedPackage> {
+  const meta = metaPackage(name);
+  const entry = await index.lookup(meta);
+  if (!entry) throw notInArchive(meta, name);
+  const dependency = kernelDependency(entry.depends);
+  if (dependency === null) {
+    throw sourceFailed(`The package ${meta} does not depend on a kernel`, 'Try another flavour.');
+  }
+  const kernel = await index.lookup(dependency);
+  if (!kernel) throw notInArchive(dependency, name);
+  return kernel;
+}
+
+/** `linux-image-6.1.0-56-amd64 (= 6.1.192-2)`: the name of the first such dependency. */
+export function kernelDependency(depends: string): string | null {
+  for (const part of depends.split(',')) {
+    const dependency = part.trim().split(/[\s(|:]/, 1)[0] ?? '';
+    if (/^linux-image-\d[a-z0-9+.-]*$/.test(dependency)) return dependency;
+  }
+  return null;
+}
+
+async function obtain(
+  index: PackageIndex,
+  entry: IndexedPackage,
+  cache: string,
+  onProgress: (progress: PullProgress) => void,
+): Promise<CachedFile> {
+  // As apt names files: a colon is not for file names.
+  const version = entry.version.replaceAll(':', '%3a');
+  const wanted: CachedFile = {
+    package: entry.package,
+    version: entry.version,
+    sha256: entry.sha256,
+    file: `${entry.package}_${version}_${entry.architecture}.deb`,
+  };
+  if (await isIntact(cache, wanted)) {
+    onProgress({ step: 'cached', what: `${entry.package} ${entry.version}` });
+    return wanted;
+  }
+  const directory = await makeWorkDirectory(cache);
+  try {
+    const path = await index.fetch(entry, directory);
+    if ((await sha256OfFile(path)) !== entry.sha256) {
+      throw sourceFailed(
+        `The download of ${entry.package} does not have the digest that the archive's index names`,
+        'Try again, or another mirror.',
+      );
+    }
+    await adopt(cache, path, wanted.file);
+    return wanted;
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+function pulledKernel(cache: string, { name, kernel, busybox }: CacheRecord): PulledKernel {
+  return {
+    name,
+    package: kernel.package,
+    version: kernel.version,
+    kernelDeb: packagePath(cache, kernel.file),
+    kernelSha256: kernel.sha256,
+    busyboxDeb: packagePath(cache, busybox.file),
+    busyboxSha256: busybox.sha256,
+  };
+}
+
+function notInArchive(wanted: string, name: KernelName): InputError {
+  return sourceFailed(
+    `The archive has no package ${wanted} for Debian ${name.codename} on ${name.architecture}`,
+    'Check the name, or try another mirror.',
+  );
+}

@@ -1,0 +1,120 @@
+// Where start of day puts what it hands to a kernel: all in the first 640 KiB, the initrd at the top of RAM.
+
+import { InputError } from '../../base/errors.ts';
+import { type LoadSegment, loadSegments } from '../../image/index.ts';
+import { HIGH_RAM_START } from '../../machine/memory.ts';
+import type { Guest, Platform } from '../define.ts';
+
+/** The places of Firecracker's known-good layout (docs/hypervisors/native.md). */
+export const GDT_AT = 0x500;
+export const START_INFO_AT = 0x6000;
+export const MODULE_LIST_AT = 0x6040;
+export const MEMORY_MAP_AT = 0x6080;
+export const ZERO_PAGE_AT = 0x7000;
+export const STACK_TOP = 0x8ff0;
+export const PAGE_TABLES_AT = 0x9000;
+export const COMMAND_LINE_AT = 0x20000;
+/** Linux's COMMAND_LINE_SIZE on x86, its NUL included (arch/x86/include/asm/setup.h). */
+const COMMAND_LINE_BYTES = 2048;
+const PAGE = 4096;
+/** Boot code of Linux takes addresses below this for granted (boot.rst, initrd_addr_max of a vmlinux without header). */
+const INITRD_END_MAX = 0x7fff_ffff;
+
+export interface Loaded {
+  /** First byte behind the kernel's segments. */
+  readonly kernelEnd: number;
+  /** Where the initrd lies; size 0 if there is none. */
+  readonly initrd: { readonly gpa: number; readonly bytes: number };
+  readonly commandLineBytes: number;
+}
+
+/** Copies kernel, initrd and command line into RAM. Nothing is written unless all of them fit. */
+export function loadGuest(platform: Platform, guest: Guest): Loaded {
+  const segments = loadSegments(guest.kernel.elf());
+  const kernelEnd = checkSegments(platform, guest, segments);
+  const initrd = placeInitrd(platform, guest, kernelEnd);
+  const line = commandLineBytes(guest);
+  for (const { gpa, bytes, memBytes } of segments) {
+    platform.ram.write(gpa, bytes);
+    platform.ram.fill(gpa + bytes.length, memBytes - bytes.length, 0);
+  }
+  if (guest.initrd) platform.ram.write(initrd.gpa, guest.initrd);
+  platform.ram.write(COMMAND_LINE_AT, line);
+  return { kernelEnd, initrd, commandLineBytes: line.length - 1 };
+}
+
+function checkSegments(platform: Platform, guest: Guest, segments: readonly LoadSegment[]): number {
+  const { name } = guest.kernel;
+  let end = 0;
+  for (const { gpa, memBytes } of segments) {
+    if (memBytes === 0) continue;
+    if (gpa < HIGH_RAM_START) {
+      throw new InputError(
+        'boot/kernel-below-1m',
+        `${name} wants to be loaded at 0x${gpa.toString(16)}, below 1 MiB`,
+        'kernels for this machine are linked to physical addresses from 0x100000 on.',
+      );
+    }
+    end = Math.max(end, gpa + memBytes);
+  }
+  if (end === 0) {
+    throw new InputError(
+      'boot/kernel-empty',
+      `${name} has no segment to load`,
+      'give a linked kernel: a vmlinux or a bzImage, not an object file.',
+    );
+  }
+  if (end > platform.ram.bytes) {
+    throw new InputError(
+      'boot/kernel-too-large',
+      `${name} needs memory up to ${mebibytes(end)}, but the machine has ${mebibytes(platform.ram.bytes)}`,
+      `give it more: --memory ${Math.ceil(end / 0x100000 / 64) * 64 + 64}M.`,
+    );
+  }
+  return end;
+}
+
+/** At the top of RAM, so that nothing the kernel puts behind itself can meet it. */
+function placeInitrd(platform: Platform, guest: Guest, kernelEnd: number): Loaded['initrd'] {
+  const bytes = guest.initrd?.length ?? 0;
+  if (bytes === 0) return { gpa: 0, bytes: 0 };
+  const top = Math.min(platform.ram.bytes, guest.kernel.header?.initrd_addr_max ?? INITRD_END_MAX);
+  const gpa = Math.floor((top - bytes) / PAGE) * PAGE;
+  // init_size: what the kernel uses before it reserves anything (boot.rst), counted from its first byte.
+  if (gpa < kernelEnd) {
+    throw new InputError(
+      'boot/initrd-too-large',
+      `the initrd of ${mebibytes(bytes)} does not fit above the kernel, which ends at ${mebibytes(kernelEnd)}`,
+      `the machine has ${mebibytes(platform.ram.bytes)}: raise --memory, or give a smaller initrd.`,
+    );
+  }
+  return { gpa, bytes };
+}
+
+/** With its NUL. */
+function commandLineBytes(guest: Guest): Uint8Array {
+  const { commandLine, kernel } = guest;
+  const limit = Math.min(kernel.header?.cmdline_size ?? COMMAND_LINE_BYTES - 1, COMMAND_LINE_BYTES - 1);
+  if (commandLine.length > limit) {
+    throw new InputError(
+      'boot/command-line-too-long',
+      `the kernel command line has ${commandLine.length} bytes, but ${kernel.name} takes ${limit}`,
+      'shorten what --append adds.',
+    );
+  }
+  const bytes = new Uint8Array(commandLine.length + 1);
+  for (let i = 0; i < commandLine.length; i++) {
+    const code = commandLine.charCodeAt(i);
+    if (code < 0x20 || code > 0x7e) {
+      throw new InputError(
+        'boot/command-line-text',
+        `the kernel command line has a character that is not printable ASCII at position ${i}`,
+        'quote what --append adds, without line breaks.',
+      );
+    }
+    bytes[i] = code;
+  }
+  return bytes;
+}
+
+const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 0x100000)} MiB`;

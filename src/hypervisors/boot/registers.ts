@@ -1,0 +1,110 @@
+// The vCPU's registers as boot protocols want them: flat segments over power-on state, interrupts off.
+
+import { CR0_ET, CR0_PE, CR0_PG, CR4_PAE, EFER_LMA, EFER_LME } from '../../cpu/control-bits.ts';
+import type { Cpu } from '../../cpu/core.ts';
+import {
+  ATTR_D,
+  ATTR_G,
+  ATTR_L,
+  ATTR_P,
+  ATTR_S,
+  FL_FULL,
+  SEG_ATTR,
+  SEG_LIMIT,
+  SEG_SELECTOR,
+} from '../../cpu/state.ts';
+import type { GuestRam } from '../../machine/memory.ts';
+import { GDT_AT, PAGE_TABLES_AT, STACK_TOP } from './layout.ts';
+
+/** Descriptor types (SDM 3A 3.4.5.1, 3.5): accessed, so that no store to the table is owed. */
+const TYPE_CODE = 0xb;
+const TYPE_DATA = 0x3;
+const TYPE_TSS_BUSY = 0xb;
+const CODE_SELECTOR = 0x10;
+const DATA_SELECTOR = 0x18;
+const TSS_SELECTOR = 0x20;
+const CS = 1;
+const LDTR = 6;
+const TR = 7;
+const DATA_SEGMENTS = [0, 2, 3, 4, 5]; // ES SS DS FS GS
+/** 2 MiB pages: present, writable, page size (SDM 3A 4.5.4). */
+const PDE_LARGE = 0x83;
+const TABLE_ENTRY = 0x3;
+
+export const GPR = { rax: 0, rcx: 1, rdx: 2, rbx: 3, rsp: 4, rbp: 5, rsi: 6, rdi: 7 } as const;
+
+/** 32-bit protected mode without paging, flat (xen-pvh start of day; boot.rst, 32-bit boot protocol). */
+export function enterFlat32(cpu: Cpu, ram: GuestRam, entry: number): void {
+  flat(cpu, ram, ATTR_D);
+  cpu.state.set('cr0', CR0_PE | CR0_ET);
+  cpu.state.setVa('rip', entry);
+  cpu.stateChanged();
+}
+
+/** Long mode with the first 4 GiB mapped one to one (boot.rst, 64-bit boot protocol). */
+export function enterFlat64(cpu: Cpu, ram: GuestRam, entry: number): void {
+  flat(cpu, ram, ATTR_L);
+  identityMap(ram);
+  const { state } = cpu;
+  state.setVa('cr3', PAGE_TABLES_AT);
+  state.set('cr4', CR4_PAE);
+  state.set('efer', EFER_LME | EFER_LMA);
+  state.set('cr0', (CR0_PE | CR0_ET | CR0_PG) >>> 0);
+  state.setVa('rip', entry);
+  state.setGpr(GPR.rsp, BigInt(STACK_TOP));
+  cpu.stateChanged();
+  cpu.mmu.flushAll();
+}
+
+function flat(cpu: Cpu, ram: GuestRam, codeSize: number): void {
+  const { state } = cpu;
+  const common = ATTR_S | ATTR_P | ATTR_G;
+  writeGdt(ram, codeSize === ATTR_L);
+  for (let n = 0; n < 16; n++) state.setGpr(n, 0n);
+  segment(cpu, CS, CODE_SELECTOR, 0xffff_ffff, TYPE_CODE | common | codeSize);
+  for (const n of DATA_SEGMENTS) segment(cpu, n, DATA_SELECTOR, 0xffff_ffff, TYPE_DATA | common | ATTR_D);
+  segment(cpu, TR, TSS_SELECTOR, 0x67, TYPE_TSS_BUSY | ATTR_P);
+  segment(cpu, LDTR, 0, 0xffff, 0x2 | ATTR_P);
+  state.setVa('gdtrBase', GDT_AT);
+  state.set('gdtrLimit', 5 * 8 - 1);
+  state.setVa('idtrBase', 0);
+  state.set('idtrLimit', 0); // Any exception before the guest has its own table is a triple fault.
+  state.set('eflags', 0x2);
+  state.set('flOp', FL_FULL * 4);
+  state.set64('flAux' as never, 0n);
+  state.set('cr4', 0);
+  state.set('efer', 0);
+  state.setVa('cr3', 0);
+  state.set('cpl', 0);
+}
+
+function segment(cpu: Cpu, n: number, selector: number, limit: number, attr: number): void {
+  cpu.state.setSeg(n, SEG_SELECTOR, selector);
+  cpu.state.setSegBase(n, 0);
+  cpu.state.setSeg(n, SEG_LIMIT, limit);
+  cpu.state.setSeg(n, SEG_ATTR, attr);
+}
+
+/** The table behind the selectors: null, null, code, data, TSS (boot.rst: __BOOT_CS 0x10, __BOOT_DS 0x18). */
+function writeGdt(ram: GuestRam, long: boolean): void {
+  const descriptors: readonly (readonly [lo: number, hi: number])[] = [
+    [0, 0],
+    [0, 0],
+    [0x0000ffff, long ? 0x00af9b00 : 0x00cf9b00],
+    [0x0000ffff, 0x00cf9300],
+    [0x00000067, 0x00008b00],
+  ];
+  descriptors.forEach(([lo, hi], n) => {
+    ram.setU64(GDT_AT + n * 8, lo, hi);
+  });
+}
+
+/** Four page directories of 2 MiB pages: the first 4 GiB. */
+function identityMap(ram: GuestRam): void {
+  const pdpt = PAGE_TABLES_AT + 0x1000;
+  const pd = PAGE_TABLES_AT + 0x2000;
+  ram.fill(PAGE_TABLES_AT, 0x6000, 0);
+  ram.setU64(PAGE_TABLES_AT, pdpt | TABLE_ENTRY, 0);
+  for (let gib = 0; gib < 4; gib++) ram.setU64(pdpt + gib * 8, (pd + gib * 0x1000) | TABLE_ENTRY, 0);
+  for (let n = 0; n < 4 * 512; n++) ram.setU64(pd + n * 8, ((n << 21) | PDE_LARGE) >>> 0, 0);
+}

@@ -1,0 +1,61 @@
+// What a hypervisor interface is: its versions, what a guest needs to notice it, and what it puts around a vCPU.
+
+import type { Border } from '../cpu/border.ts';
+import type { Cpu } from '../cpu/core.ts';
+import type { ExitPolicy } from '../cpu/policy.ts';
+import type { KernelImage } from '../image/index.ts';
+import type { Clock } from '../machine/clock.ts';
+import type { LapicFace } from '../machine/devices/lapic.ts';
+import type { GuestRam, MemoryMapEntry } from '../machine/memory.ts';
+import type { DeviceBorder } from '../machine/models/microvm.ts';
+import type { SnapshotSlots } from '../machine/snapshot.ts';
+
+/** The machine under an interface: built, and not yet started. */
+export interface Platform {
+  readonly cpu: Cpu;
+  readonly ram: GuestRam;
+  readonly clock: Clock;
+  readonly devices: DeviceBorder;
+  readonly lapic: LapicFace;
+  readonly snapshots: SnapshotSlots;
+  /** Wall time at instruction 0, in seconds since 1970. */
+  readonly epochSeconds: number;
+  readonly memoryMap: readonly MemoryMapEntry[];
+  /** Guest-physical address of the ACPI root pointer. */
+  readonly rsdp: number;
+}
+
+/** What is to be booted. */
+export interface Guest {
+  readonly kernel: KernelImage;
+  readonly initrd: Uint8Array | null;
+  readonly commandLine: string;
+}
+
+/** An interface at work on one platform. All its state lies in the snapshot slots. */
+export interface Attached {
+  /** These answer instead of the devices. */
+  readonly border: Partial<Border>;
+  /** Loads the guest and puts the vCPU at its entry; an `InputError` if the guest cannot start here. */
+  start(guest: Guest): void;
+  /** Whether the guest has used anything that only this interface has. */
+  noticed(): boolean;
+}
+
+export interface HypervisorInterface {
+  readonly id: string;
+  /** One line, for lists. */
+  readonly title: string;
+  /** Newest first: the first is what the bare id means. An interface without versions has none. */
+  readonly versions: readonly string[];
+  /** What a kernel must be built with, printed when one boots without noticing us. */
+  readonly guestNeeds: readonly string[];
+  /** Which instructions and exceptions leave the CPU. */
+  readonly policy: ExitPolicy;
+  /** `version` is one of `versions`, or empty if there are none. */
+  attach(platform: Platform, version: string): Attached;
+}
+
+export function defineInterface(definition: HypervisorInterface): HypervisorInterface {
+  return definition;
+}

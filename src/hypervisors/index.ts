@@ -1,0 +1,54 @@
+// The registry of interfaces, one line each, and how a user's `kvm@2.6.32` finds one.
+
+import { InputError } from '../base/errors.ts';
+import type { HypervisorInterface } from './define.ts';
+import { kvm } from './kvm/index.ts';
+import { native } from './native/index.ts';
+import { nearest } from './nearest.ts';
+
+export type { Attached, Guest, HypervisorInterface, Platform } from './define.ts';
+export { nearest } from './nearest.ts';
+
+export const INTERFACES: readonly HypervisorInterface[] = [
+  native, //
+  kvm,
+];
+
+export interface InterfaceChoice {
+  readonly interface: HypervisorInterface;
+  readonly version: string;
+  /** As results name it: `native`, `kvm@6.1`. */
+  readonly name: string;
+}
+
+/** Finds `id` or `id@version`. */
+export function findInterface(name: string): InterfaceChoice {
+  const [id = '', asked, ...rest] = name.split('@');
+  const found = INTERFACES.find((candidate) => candidate.id === id);
+  if (!found || rest.length > 0) throw unknownInterface(name, id);
+  const version = asked ?? found.versions[0] ?? '';
+  if (asked !== undefined && !found.versions.includes(asked)) throw unknownVersion(found, asked);
+  return { interface: found, version, name: version === '' ? id : `${id}@${version}` };
+}
+
+function unknownInterface(name: string, id: string): InputError {
+  const ids = INTERFACES.map((candidate) => candidate.id);
+  const near = nearest(id, ids);
+  return new InputError(
+    'interface/unknown',
+    `there is no interface '${name}'`,
+    near.length > 0
+      ? `did you mean ${near.map((n) => `'${n}'`).join(' or ')}? Known are: ${ids.join(', ')}.`
+      : `known are: ${ids.join(', ')}.`,
+  );
+}
+
+function unknownVersion(found: HypervisorInterface, asked: string): InputError {
+  return new InputError(
+    'interface/unknown-version',
+    `the interface ${found.id} has no version '${asked}'`,
+    found.versions.length > 0
+      ? `known are: ${found.versions.map((v) => `${found.id}@${v}`).join(', ')}.`
+      : `it has no versions: say just '${found.id}'.`,
+  );
+}

@@ -1,0 +1,32 @@
+// The door of the image layer: kernels, packages and archives as files.
+export { type ArMember, isAr, readAr } from './archive/ar.ts';
+export { type CpioEntry, readCpio, writeCpio } from './archive/cpio.ts';
+export { readTar, type TarEntry } from './archive/tar.ts';
+export {
+  type BzImage,
+  isBzImage,
+  parseBzImage,
+  type SetupHeader,
+  unpackVmlinux,
+} from './bzimage.ts';
+export { CODECS, type Codec, detect } from './codec/detect.ts';
+export { type DebPackage, isDeb, openDeb, parseControl } from './deb.ts';
+export {
+  type ElfFile,
+  type ElfNote,
+  type ElfSection,
+  type ElfSegment,
+  type ElfSymbol,
+  elfNotes,
+  elfSymbols,
+  isElf,
+  type LoadSegment,
+  loadSegments,
+  parseElf,
+  pvhEntry,
+  sectionBytes,
+  XEN_ELFNOTE_PHYS32_ENTRY,
+  xenNoteValue,
+} from './elf.ts';
+export { buildInitramfs, INIT_UP, type InitramfsFile, type InitramfsOptions } from './initramfs.ts';
+export { type KernelImage, openKernel, parseConfig } from './kernel.ts';

@@ -1,0 +1,148 @@
+// A kernel as a file, whichever of the forms it comes in: bzImage, vmlinux, or a Debian package with one.
+import { InputError } from '../base/errors.ts';
+import { sha256Hex } from '../base/sha256.ts';
+import type { TarEntry } from './archive/tar.ts';
+import { asciiText, findBytes, utf8Bytes, utf8Text } from './bytes.ts';
+import {
+  type BzImage,
+  isBzImage,
+  parseBzImage,
+  type SetupHeader,
+  unpackVmlinux,
+} from './bzimage.ts';
+import { gzip } from './codec/gzip.ts';
+import { type DebPackage, isDeb, openDeb } from './deb.ts';
+import { type ElfFile, isElf, parseElf } from './elf.ts';
+
+export interface KernelImage {
+  readonly name: string;
+  readonly kind: 'bzimage' | 'elf';
+  /** What the kernel runs in, not what it is entered in. */
+  readonly bits: 32 | 64;
+  /** The file itself: the bzImage or the vmlinux. */
+  readonly bytes: Uint8Array;
+  readonly header: SetupHeader | null;
+  readonly bzImage: BzImage | null;
+  /** `6.1.0-56-cloud-amd64 (...) #1 SMP ...`, or the empty string. */
+  version(): string;
+  /** The vmlinux, unpacked and parsed on the first call. */
+  elf(): ElfFile;
+  /** CONFIG_ names and values, from beside the kernel in a package or from inside it (CONFIG_IKCONFIG). */
+  config(): ReadonlyMap<string, string> | null;
+  /** Modules of the package that the kernel came in, as lib/modules/... paths. */
+  modules(): readonly TarEntry[];
+  /** SHA-256 of `bytes`. */
+  digest(): string;
+}
+
+const XLF_KERNEL_64 = 1;
+const BANNER = utf8Bytes('Linux version ');
+const IKCONFIG_START = utf8Bytes('IKCFG_ST');
+const IKCONFIG_END = utf8Bytes('IKCFG_ED');
+const CONFIG_BYTES_MAX = 8 << 20;
+
+/** Opens a kernel by its magic number; `name` is the subject of errors. */
+export function openKernel(bytes: Uint8Array, name: string): KernelImage {
+  if (isDeb(bytes)) return kernelOfDeb(openDeb(bytes, name), name);
+  return kernelOfFile(bytes, name, null, null);
+}
+
+function kernelOfDeb(deb: DebPackage, name: string): KernelImage {
+  const kernel = deb.find(/^(usr\/lib\/modules\/[^/]+|boot)\/vmlinu[zx][^/]*$/);
+  if (!kernel) {
+    throw new InputError(
+      'image/no-kernel',
+      `${name} has no kernel: no file boot/vmlinuz-* in the package`,
+      'A meta package only names another: give linux-image-VERSION, or use `pvops pull`.',
+    );
+  }
+  const release = kernel.path.replace(/^.*\/vmlinu[zx]-?/, '');
+  const config = deb.find(new RegExp(`^boot/config-${escapeRegExp(release)}`));
+  return kernelOfFile(kernel.bytes, name, config && parseConfig(utf8Text(config.bytes)), deb);
+}
+
+function kernelOfFile(
+  bytes: Uint8Array,
+  name: string,
+  knownConfig: ReadonlyMap<string, string> | null,
+  deb: DebPackage | null,
+): KernelImage {
+  const bzImage = isBzImage(bytes) ? parseBzImage(bytes, name) : null;
+  const vmlinux = !bzImage && isElf(bytes) ? parseElf(bytes, name) : null;
+  if (!bzImage && !vmlinux) throw notKernel(bytes, name);
+  const elf = once(
+    () => vmlinux ?? parseElf(unpackVmlinux(bzImage!, name), `The vmlinux in ${name}`),
+  );
+  return {
+    name,
+    kind: bzImage ? 'bzimage' : 'elf',
+    bits: vmlinux?.bits ?? bitsOf(bzImage!.header, elf),
+    bytes,
+    header: bzImage?.header ?? null,
+    bzImage,
+    version: once(() => bzImage?.header.kernel_version || bannerOf(elf().bytes)),
+    elf,
+    config: once(() => knownConfig ?? configInside(elf().bytes)),
+    modules: once(() => deb?.entries().filter(isModule) ?? []),
+    digest: once(() => sha256Hex(bytes)),
+  };
+}
+
+/** Before protocol 2.12 the header does not tell. */
+function bitsOf(header: SetupHeader, elf: () => ElfFile): 32 | 64 {
+  if (header.xloadflags === null) return header.payload_length === null ? 32 : elf().bits;
+  return header.xloadflags & XLF_KERNEL_64 ? 64 : 32;
+}
+
+function bannerOf(vmlinux: Uint8Array): string {
+  for (let at = findBytes(vmlinux, BANNER); at >= 0; at = findBytes(vmlinux, BANNER, at + 1)) {
+    const text = asciiText(vmlinux, at + BANNER.length, at + 512).trimEnd();
+    if (/^\d+\.\d/.test(text)) return text; // Format strings begin with the same words.
+  }
+  return '';
+}
+
+function configInside(vmlinux: Uint8Array): ReadonlyMap<string, string> | null {
+  const start = findBytes(vmlinux, IKCONFIG_START);
+  const end = start < 0 ? -1 : findBytes(vmlinux, IKCONFIG_END, start);
+  if (end < 0) return null;
+  return parseConfig(
+    utf8Text(gzip(vmlinux.subarray(start + IKCONFIG_START.length, end), CONFIG_BYTES_MAX)),
+  );
+}
+
+/** `CONFIG_X=y` lines, strings without their quotes; "is not set" lines are left out. */
+export function parseConfig(text: string): Map<string, string> {
+  const config = new Map<string, string>();
+  for (const line of text.split('\n')) {
+    const match = /^(CONFIG_\w+)=(.*)$/.exec(line);
+    if (match) config.set(match[1]!, match[2]!.replace(/^"(.*)"$/, '$1'));
+  }
+  return config;
+}
+
+function isModule(entry: TarEntry): boolean {
+  return entry.kind === 'file' && /(^|\/)lib\/modules\//.test(entry.path);
+}
+
+function escapeRegExp(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+}
+
+function once<T>(compute: () => T): () => T {
+  let done: { value: T } | null = null;
+  return () => {
+    done ??= { value: compute() };
+    return done.value;
+  };
+}
+
+function notKernel(bytes: Uint8Array, name: string): InputError {
+  const why =
+    bytes.length === 0 ? 'it is empty' : 'it is neither a bzImage nor an ELF file nor a .deb';
+  return new InputError(
+    'image/not-kernel',
+    `${name} is not a kernel: ${why}`,
+    'Give a bzImage (/boot/vmlinuz-*), a vmlinux, or a linux-image package.',
+  );
+}

@@ -1,0 +1,48 @@
+// A board under construction: gives each device its state, its place on the buses and its slot in snapshots.
+
+import { bug } from '../base/errors.ts';
+import { type MmioBus, type MmioWindow, PortBus } from './bus.ts';
+import type { Claims, DeviceDefinition } from './device.ts';
+import type { SnapshotSlots } from './snapshot.ts';
+
+/** What a device leaves behind once it is on the board. */
+export interface Placed<Face> {
+  readonly face: Face;
+  readonly windows: readonly MmioWindow[];
+}
+
+export class Board {
+  readonly ports = new PortBus();
+  readonly mmio: MmioBus;
+  private readonly slots: SnapshotSlots;
+
+  constructor(mmio: MmioBus, slots: SnapshotSlots) {
+    this.mmio = mmio;
+    this.slots = slots;
+  }
+
+  /** `id` names this instance in snapshots; `at` is where the model puts it. */
+  add<State extends object, Given extends { readonly state: State }, Face>(
+    id: string,
+    device: DeviceDefinition<State, Given, Face>,
+    at: Claims,
+    needs: Omit<Given, 'state'>,
+  ): Placed<Face> {
+    const state = device.state();
+    // TypeScript does not see that Omit and its key make the whole again.
+    const plugged = device.plug({ state, ...needs } as unknown as Given);
+    const pio = at.pio ?? [];
+    const mmio = at.mmio ?? [];
+    if (pio.length !== (plugged.pio?.length ?? 0) || mmio.length !== (plugged.mmio?.length ?? 0)) {
+      bug(`${device.name} has other ranges than its model claims`);
+    }
+    plugged.pio?.forEach((handler, i) => {
+      this.ports.claim(pio[i]![0], pio[i]![1], handler);
+    });
+    const windows = (plugged.mmio ?? []).map((handler, i) =>
+      this.mmio.claim(mmio[i]![0], mmio[i]![1], handler),
+    );
+    this.slots.addState(`device.${id}`, state, () => plugged.restored?.());
+    return { face: plugged.face, windows };
+  }
+}

@@ -1,0 +1,193 @@
+// The machine's main loop: runs the CPU to the next event, runs what is due, and knows how to wait in a halt.
+
+import type { Exit } from '../cpu/border.ts';
+import type { Clock } from './clock.ts';
+import { NEVER } from './clock.ts';
+import type { CpuLink, MachineCpu } from './cpu-link.ts';
+import type { InputBody, Inputs } from './inputs.ts';
+import type { Power } from './power.ts';
+import type { SnapshotSlots } from './snapshot.ts';
+
+/** What the loop needs of a machine model. */
+export interface MachineParts {
+  readonly clock: Clock;
+  readonly inputs: Inputs;
+  readonly power: Power;
+  readonly link: CpuLink;
+  readonly snapshots: SnapshotSlots;
+  /** Whether an NMI can ever come: a halt with interrupts off is then not the end. */
+  mayRaiseNmi(): boolean;
+  /** Hands an outside event to its device; for console bytes, says how many it took. */
+  apply(input: InputBody): number;
+  /** How many console bytes the machine takes now. */
+  consoleRoom(): number;
+}
+
+export interface MachineOptions {
+  /**
+   * `virtual`: a halted machine jumps to its next event. `wall`: it waits until the host says that it is later
+   * (`wake`), and each such word is a recorded input.
+   */
+  readonly time: 'virtual' | 'wall';
+  /** Asked after each exit that somebody requested; true ends the run with `requested`. */
+  readonly attend?: () => boolean;
+}
+
+/** Why `Machine.run` came back. */
+export type Stop =
+  /** The bounds given to `run` are reached; nothing is wrong. */
+  | { readonly kind: 'slice' }
+  /** Halted, and only an input can end it. */
+  | { readonly kind: 'idle' }
+  /** Wall time: halted until `wakeAt` on the machine's clock, or until an input. */
+  | { readonly kind: 'asleep'; readonly wakeAt: number }
+  | { readonly kind: 'requested' }
+  | { readonly kind: 'off'; readonly why: string }
+  | { readonly kind: 'reset'; readonly why: string }
+  /** Halted with interrupts off, and nothing can wake it. */
+  | { readonly kind: 'dead'; readonly why: string }
+  | { readonly kind: 'shutdown'; readonly why: string }
+  | { readonly kind: 'unsupported'; readonly why: string };
+
+export interface RunBounds {
+  /** Instructions to run at most. */
+  readonly instructions?: number;
+  /** The machine's clock to stop at. */
+  readonly until?: number;
+}
+
+/** About a twentieth of a second of work: a host stays responsive between slices. */
+const DEFAULT_SLICE = 10_000_000;
+/** Turns of the loop in one slice: bounds the work of a machine that only skips from timer to timer. */
+const MAX_TURNS = 100_000;
+/** Timers run in one turn: a timer that re-arms itself in the past cannot hold the loop. */
+const MAX_TIMERS = 1000;
+
+const SLICE: Stop = { kind: 'slice' };
+const IDLE: Stop = { kind: 'idle' };
+const REQUESTED: Stop = { kind: 'requested' };
+
+export class Machine {
+  readonly parts: MachineParts;
+  private readonly cpu: MachineCpu;
+  private readonly options: MachineOptions;
+  private readonly state = { halted: false };
+
+  constructor(parts: MachineParts, cpu: MachineCpu, options: MachineOptions) {
+    this.parts = parts;
+    this.cpu = cpu;
+    this.options = options;
+    parts.link.connect(cpu);
+    parts.snapshots.addState('machine', this.state);
+  }
+
+  /** Runs until one of the bounds, or until there is something to say. Call it again to go on. */
+  run(bounds: RunBounds = {}): Stop {
+    const { clock, power } = this.parts;
+    const last = this.cpu.retired() + (bounds.instructions ?? DEFAULT_SLICE);
+    const until = bounds.until ?? NEVER;
+    for (let turn = 0; turn < MAX_TURNS; turn++) {
+      if (power.state !== 'running') return { kind: power.state, why: power.why };
+      this.takeReplayed();
+      if (clock.nextDeadline() <= clock.now()) {
+        clock.runDue(MAX_TIMERS);
+        continue;
+      }
+      if (clock.now() >= until || this.cpu.retired() >= last) return SLICE;
+      const stop = this.mustWait() ? this.wait(until) : this.execute(last, until);
+      if (stop !== null) return stop;
+    }
+    return SLICE;
+  }
+
+  /** Console input from the host; answers how many bytes were taken. The rest is the host's to offer again. */
+  consoleInput(bytes: ArrayLike<number>): number {
+    const count = Math.min(bytes.length, this.parts.consoleRoom());
+    if (count > 0) this.input({ kind: 'console', bytes: Array.from(bytes).slice(0, count) });
+    return count;
+  }
+
+  /** A host that works on wall time says how late it is; the clock never goes back. */
+  wake(now: number): void {
+    this.parts.clock.skipTo(now);
+    this.input({ kind: 'wake' });
+  }
+
+  input(body: InputBody): void {
+    const { clock, inputs } = this.parts;
+    this.parts.apply(inputs.accept(body, this.cpu.retired(), clock.now()));
+  }
+
+  /** Recorded events whose place has come. */
+  private takeReplayed(): void {
+    const { clock, inputs } = this.parts;
+    for (;;) {
+      const event = inputs.take(this.cpu.retired(), clock.now());
+      if (!event) return;
+      this.parts.apply(event);
+    }
+  }
+
+  /** A halt ends with an interrupt that the CPU accepts, or with an NMI. */
+  private mustWait(): boolean {
+    if (!this.state.halted) return false;
+    const { link } = this.parts;
+    const wakes = link.nmiPending() || (link.interruptLine() && this.cpu.interruptsEnabled());
+    if (wakes) this.state.halted = false;
+    return !wakes;
+  }
+
+  /** Runs the CPU up to the next event. */
+  private execute(last: number, until: number): Stop | null {
+    const { clock, inputs } = this.parts;
+    const retired = this.cpu.retired();
+    const now = clock.now();
+    const end = Math.min(clock.nextDeadline(), until);
+    let budget = Math.min(end - now, last - retired);
+    const next = inputs.peek();
+    if (next && next.retired > retired) budget = Math.min(budget, next.retired - retired);
+    clock.beginSlice(now + budget);
+    const exit = this.cpu.run(budget);
+    clock.endSlice();
+    return this.answer(exit);
+  }
+
+  private answer(exit: Exit): Stop | null {
+    switch (exit.kind) {
+      case 'budget':
+        return null;
+      case 'requested':
+        return this.options.attend?.() ? REQUESTED : null;
+      case 'halt':
+        this.state.halted = true;
+        return null;
+      case 'shutdown':
+        return { kind: 'shutdown', why: exit.why };
+      case 'unsupported':
+        return { kind: 'unsupported', why: exit.why };
+    }
+  }
+
+  /** Halted: jumps to the next event, or says what the machine waits for. */
+  private wait(until: number): Stop | null {
+    const { clock, inputs } = this.parts;
+    if (!this.cpu.interruptsEnabled() && !this.parts.mayRaiseNmi()) {
+      return { kind: 'dead', why: 'halted with interrupts disabled' };
+    }
+    const replayed = inputs.peek();
+    const inThisHalt = replayed !== undefined && replayed.retired <= this.cpu.retired();
+    const replayAt = inThisHalt ? replayed.now : NEVER;
+    if (this.options.time === 'wall') {
+      if (inThisHalt) return this.skip(replayAt, until);
+      const wakeAt = clock.nextDeadline();
+      return wakeAt === NEVER ? IDLE : { kind: 'asleep', wakeAt };
+    }
+    const next = Math.min(clock.nextDeadline(), replayAt);
+    return next === NEVER ? IDLE : this.skip(next, until);
+  }
+
+  private skip(to: number, until: number): null {
+    this.parts.clock.skipTo(Math.min(to, until));
+    return null;
+  }
+}

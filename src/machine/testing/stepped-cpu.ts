@@ -1,0 +1,68 @@
+// A small processor for machine tests: it counts, takes interrupts, halts, and runs a script instead of instructions.
+
+import type { Exit } from '../../cpu/border.ts';
+import type { MachineCpu } from '../cpu-link.ts';
+
+/** What one instruction does: nothing, or it leaves the CPU. */
+export type Step = (cpu: SteppedCpu) => Exit | null;
+
+export class SteppedCpu implements MachineCpu {
+  count = 0;
+  interruptFlag = true;
+  line = false;
+  nmis = 0;
+  /** Vectors taken, with the count at which they were. */
+  readonly taken: { vector: number; retired: number }[] = [];
+  /** Called for every instruction; the default is a loop of nops. */
+  step: Step = () => null;
+  acknowledge: () => number = () => -1;
+  private leave = false;
+
+  retired(): number {
+    return this.count;
+  }
+
+  setInterruptLine(level: boolean): void {
+    this.line = level;
+  }
+
+  requestExit(): void {
+    this.leave = true;
+  }
+
+  interruptsEnabled(): boolean {
+    return this.interruptFlag;
+  }
+
+  raiseNmi(): void {
+    this.nmis++;
+  }
+
+  nmiPending(): boolean {
+    return this.nmis > 0;
+  }
+
+  run(budget: number): Exit {
+    for (let i = 0; i < budget; i++) {
+      if (this.leave) {
+        this.leave = false;
+        return { kind: 'requested' };
+      }
+      this.takeInterrupts();
+      const exit = this.step(this);
+      this.count++;
+      if (exit !== null) return exit;
+    }
+    return { kind: 'budget' };
+  }
+
+  private takeInterrupts(): void {
+    if (this.nmis > 0) {
+      this.nmis--;
+      this.taken.push({ vector: 2, retired: this.count });
+    }
+    if (!this.line || !this.interruptFlag) return;
+    const vector = this.acknowledge();
+    if (vector >= 0) this.taken.push({ vector, retired: this.count });
+  }
+}
