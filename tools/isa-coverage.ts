@@ -79,9 +79,12 @@ export function elfCoverage(file: Uint8Array): Coverage {
 function report(path: string): string {
   const { total, invalid, missing, disagreements } = elfCoverage(readFileSync(path));
   const isVector = (name: string) => /\((VEX|EVEX|XOP|MVEX|D3NOW)_/.test(name);
-  const listed = [...missing].filter(([name]) => !isVector(name)).sort((a, b) => b[1].count - a[1].count);
+  const listed = [...missing]
+    .filter(([name]) => !isVector(name))
+    .sort((a, b) => b[1].count - a[1].count);
   const lines = listed.map(
-    ([name, { count, examples }]) => `${String(count).padStart(8)}  ${name.padEnd(40)} ${examples.join(' ')}`,
+    ([name, { count, examples }]) =>
+      `${String(count).padStart(8)}  ${name.padEnd(40)} ${examples.join(' ')}`,
   );
   const summary = `${path}: ${total} instructions, ${invalid} bytes are none, ${disagreements.length} lengths differ, ${listed.length} kinds missing (and ${missing.size - listed.length} of AVX and its like)`;
   return [summary, ...lines, ...disagreements.slice(0, 20), ''].join('\n');

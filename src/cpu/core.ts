@@ -8,8 +8,17 @@ import { createMmu, type Mmu } from './mmu.ts';
 import { modeChanged } from './modes.ts';
 import { createReferenceEngine } from './reference-engine.ts';
 import { reset } from './reset.ts';
+import { isFlatData } from './segment-check.ts';
 import type { Cx } from './slow/define.ts';
-import { type Layout, layoutFor, State, type Views, viewsOf } from './state.ts';
+import {
+  type Layout,
+  layoutFor,
+  MODE_KEY_FLAT,
+  MODE_KEY_STACK,
+  State,
+  type Views,
+  viewsOf,
+} from './state.ts';
 
 /** Why an engine stopped. RIP is that of the next instruction to run (the faulting one's after a fault). */
 export type Stop = 'budget' | 'fault' | 'attention';
@@ -68,7 +77,6 @@ export interface Cpu extends CpuControl {
 const MAX_GRANT = 1 << 30;
 const GP = 13;
 const DR6_BS = 1 << 14;
-const MODE_KEY_STACK = 0x80;
 
 export function createCpu(options: CpuOptions): Cpu {
   return new VCpu(options);
@@ -151,7 +159,15 @@ class VCpu implements Cpu {
     const mode = this.state.get('codeMode');
     const big = (this.state.seg(2, 12) >>> 14) & 1;
     const stackDiffers = mode !== 64 && (mode === 32) !== (big === 1);
-    this.state.set('modeKey', mode | (stackDiffers ? MODE_KEY_STACK : 0));
+    const flat =
+      mode !== 64 &&
+      isFlatData(this.state, 0) &&
+      isFlatData(this.state, 2) &&
+      isFlatData(this.state, 3);
+    this.state.set(
+      'modeKey',
+      mode | (stackDiffers ? MODE_KEY_STACK : 0) | (flat ? MODE_KEY_FLAT : 0),
+    );
   }
 
   ramWritten(gpa: number, bytes: number): void {

@@ -4,6 +4,7 @@ import type { Decoded } from './decoded.ts';
 import { type Arg, CONDITIONS, type CompiledForm, followsOsize, sizeCodes } from './isa/compile.ts';
 import type { Operand } from './isa/define.ts';
 import { registerName, SEGMENT_NAMES } from './registers.ts';
+import { codedBytes } from './shape.ts';
 import { forms } from './table.ts';
 
 /**
@@ -18,6 +19,7 @@ export function disasm(d: Decoded, va: number): string {
   const operands = visibleArgs(form)
     .map(({ arg, index }) => operandText(d, arg, d.operands[index] as Operand, va))
     .filter((text) => text !== '');
+  if (isFarPointer(form)) operands.splice(0, 2, `${operands[1]}:${operands[0]}`);
   const head = [...prefixWords(d, form), mnemonic(form, d.variant)].join(' ');
   return operands.length === 0 ? head : `${head} ${operands.join(', ')}`;
 }
@@ -37,6 +39,9 @@ export function visibleArgs(form: CompiledForm): { arg: Arg; index: number }[] {
   if (form.args.some((a) => a.from === 'string')) return [];
   return form.args.map((arg, index) => ({ arg, index }));
 }
+
+/** `jmp` and `call` with a selector and an offset in the code. */
+export const isFarPointer = (form: CompiledForm): boolean => form.form.args === 'Ap';
 
 /** Does the text show which operand size the form was taken with? */
 export function showsOsize(form: CompiledForm, hasMem: boolean): boolean {
@@ -62,7 +67,8 @@ function prefixWords(d: Decoded, form: CompiledForm): string[] {
   if (variant.osize !== defaultOsize(form, variant.mode) && !showsOsize(form, hasRm))
     words.push(`o${variant.osize}`);
   const shown = d.hasMem && (d.base >= 0 || d.index >= 0 || d.ripRelative);
-  if (variant.asize !== variant.mode && !shown && form.nameBy !== 'asize') words.push(`a${variant.asize}`);
+  if (variant.asize !== variant.mode && !shown && form.nameBy !== 'asize')
+    words.push(`a${variant.asize}`);
   if (variant.lock) words.push('lock');
   if (variant.rep !== 'none') words.push(variant.rep);
   return words;
@@ -77,7 +83,7 @@ function operandText(d: Decoded, arg: Arg, o: Operand, va: number): string {
   if (arg.from !== 'imm') return '';
   if (arg.relative) return targetText(d, va + d.length + lo);
   // A byte or 32 bits that mean a wider number keep their sign; everything else shows its bits.
-  const size = codedBits(arg, d.variant.osize);
+  const size = codedBytes(arg.coded, d.variant.osize) * 8;
   const widened = arg.extended && size < d.variant.osize;
   const value = (BigInt(hi) << 32n) | BigInt(lo >>> 0);
   if (widened && value < 0n) return `-0x${(-value).toString(16)}`;
@@ -90,24 +96,7 @@ function targetText(d: Decoded, target: number): string {
   return `0x${BigInt.asUintN(bits, BigInt(target)).toString(16)}`;
 }
 
-function codedBits(arg: Arg & { from: 'imm' }, osize: number): number {
-  switch (arg.coded) {
-    case 'b':
-      return 8;
-    case 'w':
-      return 16;
-    case 'd':
-      return 32;
-    case 'q':
-      return 64;
-    case 'z':
-      return Math.min(osize, 32);
-    case 'v':
-      return osize;
-  }
-}
-
-const SIZE_NAMES: Readonly<Record<number, string>> = {
+export const SIZE_NAMES: Readonly<Record<number, string>> = {
   8: 'byte',
   16: 'word',
   32: 'dword',

@@ -138,6 +138,10 @@ export const FIELDS = {
   x87Fault: f(0x554, 32),
 } as const satisfies Record<string, Field>;
 
+/** Bits of `modeKey` above the code mode: SS.B is not the code's size; ES, SS and DS are flat. */
+export const MODE_KEY_STACK = 0x80;
+export const MODE_KEY_FLAT = 0x100;
+
 export type FieldName = keyof typeof FIELDS;
 
 /** Kinds of lazy flags, see ir.ts FlagFn. `full`: all six are in flAux at their EFLAGS places. */

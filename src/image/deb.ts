@@ -18,8 +18,8 @@ export interface DebPackage {
 /** The kernel packages of Debian 12 unpack to about 100 MB; with debug symbols to several hundred. */
 const DATA_BYTES_MAX = 1 << 30;
 const CONTROL_BYTES_MAX = 16 << 20;
-/** dpkg-deb puts boot/ before lib/: the kernel is in this much of the archive. */
-const PREFIX_BYTES = 32 << 20;
+/** dpkg-deb puts boot/ before lib/, so the kernel is in this much of the archive, or surely in the second. */
+const PREFIX_BYTES = [16 << 20, 64 << 20];
 
 export function isDeb(bytes: Uint8Array): boolean {
   return isAr(bytes) && utf8Text(bytes.subarray(8, 21)) === 'debian-binary';
@@ -49,7 +49,7 @@ export function openDeb(bytes: Uint8Array, what = 'The package'): DebPackage {
   const control = readTar(unpack(member('control'), CONTROL_BYTES_MAX)).find(
     ({ path }) => path === 'control',
   );
-  let early: readonly TarEntry[] | null = null;
+  let early: { bytes: number; entries: readonly TarEntry[] } = { bytes: 0, entries: [] };
   let all: readonly TarEntry[] | null = null;
   const entries = () => {
     all ??= readTar(unpack(data, DATA_BYTES_MAX));
@@ -61,9 +61,12 @@ export function openDeb(bytes: Uint8Array, what = 'The package'): DebPackage {
     control: parseControl(control ? utf8Text(control.bytes) : ''),
     entries,
     find(path) {
-      if (!all && detect(data)?.name === 'xz') {
-        early ??= readTar(xzPrefix(data, PREFIX_BYTES, DATA_BYTES_MAX), { prefix: true });
-        const entry = early.find(isMatch(path));
+      for (const bytes of all || detect(data)?.name !== 'xz' ? [] : PREFIX_BYTES) {
+        if (early.bytes < bytes) {
+          const tar = xzPrefix(data, bytes, DATA_BYTES_MAX);
+          early = { bytes, entries: readTar(tar, { prefix: true }) };
+        }
+        const entry = early.entries.find(isMatch(path));
         if (entry) return entry;
       }
       return entries().find(isMatch(path)) ?? null;

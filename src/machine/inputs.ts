@@ -1,6 +1,6 @@
 // Everything that enters from outside, stamped with the retired-instruction count: one stream, recorded and replayed.
 
-import { InputError } from '../base/errors.ts';
+import { bug, InputError } from '../base/errors.ts';
 
 export type InputBody =
   | { readonly kind: 'console'; readonly bytes: readonly number[] }
@@ -15,13 +15,14 @@ export type InputEvent = InputBody & { readonly retired: number; readonly now: n
 export class Inputs {
   private readonly record: (event: InputEvent) => void;
   private replay: readonly InputEvent[] = [];
+  /** Events that have entered since the start of the run, live or replayed. */
   private position = 0;
 
   constructor(record: (event: InputEvent) => void = () => {}) {
     this.record = record;
   }
 
-  /** Events to come, from a recording of the same run. */
+  /** The recording of a run from its start; what has entered already (a restored snapshot) is not replayed. */
   load(events: readonly InputEvent[]): void {
     for (let i = 1; i < events.length; i++) {
       const before = events[i - 1]!;
@@ -35,12 +36,13 @@ export class Inputs {
       }
     }
     this.replay = events;
-    this.position = 0;
   }
 
   /** A live event enters now. */
   accept(body: InputBody, retired: number, now: number): InputEvent {
+    if (this.position < this.replay.length) bug('a live input during a replay');
     const event = { ...body, retired, now };
+    this.position++;
     this.record(event);
     return event;
   }

@@ -94,7 +94,8 @@ export class Machine {
         continue;
       }
       if (clock.now() >= until || this.cpu.retired() >= last) return SLICE;
-      const stop = this.mustWait() ? this.wait(until) : this.execute(last, until);
+      const waits = this.inputIsDueHere() || this.mustWait();
+      const stop = waits ? this.wait(until) : this.execute(last, until);
       if (stop !== null) return stop;
     }
     return SLICE;
@@ -126,6 +127,12 @@ export class Machine {
       if (!event) return;
       this.parts.apply(event);
     }
+  }
+
+  /** A recorded event entered at this very instruction, at a later time: no instruction may run before it. */
+  private inputIsDueHere(): boolean {
+    const next = this.parts.inputs.peek();
+    return next !== undefined && next.retired <= this.cpu.retired();
   }
 
   /** A halt ends with an interrupt that the CPU accepts, or with an NMI. */
@@ -171,19 +178,21 @@ export class Machine {
   /** Halted: jumps to the next event, or says what the machine waits for. */
   private wait(until: number): Stop | null {
     const { clock, inputs } = this.parts;
+    if (this.inputIsDueHere()) {
+      // On wall time every advance is a recorded word of the host; on virtual time timers come by themselves.
+      const at = inputs.peek()!.now;
+      return this.skip(
+        this.options.time === 'wall' ? at : Math.min(at, clock.nextDeadline()),
+        until,
+      );
+    }
     if (!this.cpu.interruptsEnabled() && !this.parts.mayRaiseNmi()) {
       return { kind: 'dead', why: 'halted with interrupts disabled' };
     }
-    const replayed = inputs.peek();
-    const inThisHalt = replayed !== undefined && replayed.retired <= this.cpu.retired();
-    const replayAt = inThisHalt ? replayed.now : NEVER;
-    if (this.options.time === 'wall') {
-      if (inThisHalt) return this.skip(replayAt, until);
-      const wakeAt = clock.nextDeadline();
-      return wakeAt === NEVER ? IDLE : { kind: 'asleep', wakeAt };
-    }
-    const next = Math.min(clock.nextDeadline(), replayAt);
-    return next === NEVER ? IDLE : this.skip(next, until);
+    const next = clock.nextDeadline();
+    if (next === NEVER) return IDLE;
+    if (this.options.time === 'wall') return { kind: 'asleep', wakeAt: next };
+    return this.skip(next, until);
   }
 
   private skip(to: number, until: number): null {

@@ -7,8 +7,8 @@ import type { Program } from '../isa/ir.ts';
 import type { KnownFlags } from '../lower/site.ts';
 import type { Mmu } from '../mmu.ts';
 import { programOf } from '../program.ts';
-import type { Layout, Views } from '../state.ts';
-import { type Handlers, traitsOf } from './handlers.ts';
+import { type Layout, MODE_KEY_FLAT, type Views } from '../state.ts';
+import { type Handlers, handlerSpec, traitsOf } from './handlers.ts';
 import { JUMP_SLOT_BYTES, JUMP_SLOTS } from './module.ts';
 import {
   HANDLER_GUARD,
@@ -136,7 +136,7 @@ export class CodeCache {
         return this.decodeCrossing(gpa, modeKey, second);
       }
       const program = programOf(d);
-      this.put(at, d, program, offset, known);
+      this.put(at, d, offset, known, modeKey);
       const t = traitsOf(d, program);
       if (t.leaves !== 'kept') known = t.leaves;
       offset += d.length;
@@ -235,13 +235,13 @@ export class CodeCache {
   private put(
     at: number,
     d: Decoded,
-    program: Program,
     page: number,
     known: KnownFlags | null,
+    modeKey: number,
   ): void {
-    const t = traitsOf(d, program);
-    writeRecord(this.views, at, d, page, t.branches);
-    this.views.u16[(at + R_HANDLER) >> 1] = this.handlers.numberOf(d, program, known);
+    const spec = handlerSpec(d, known, (modeKey & MODE_KEY_FLAT) !== 0);
+    writeRecord(this.views, at, d, page, traitsOf(d, spec.program).branches);
+    this.views.u16[(at + R_HANDLER) >> 1] = this.handlers.numberOf(spec);
   }
 
   /** An instruction that reaches into the next page: a block of its own, behind a guard. */
@@ -259,7 +259,7 @@ export class CodeCache {
     const first = this.poolNext;
     const at = first + RECORD_BYTES;
     const program = programOf(d);
-    this.put(at, d, program, gpa & 0xfff, null);
+    this.put(at, d, gpa & 0xfff, null, modeKey);
     u8.copyWithin(first, at, at + RECORD_BYTES);
     u16[(first + R_HANDLER) >> 1] = HANDLER_GUARD;
     i32[(first + R_TARGET) >> 2] = gpa2 & ~0xfff;
@@ -323,9 +323,9 @@ export class CodeCache {
   }
 }
 
-/** A jump or a call that ends: nothing falls through. A repeated string instruction falls through at last. */
+/** Control always leaves by it: nothing falls through, as a repeated string instruction does at last, or a skipped one. */
 function isJump(program: Program): boolean {
-  return program.nodes.at(-1)?.op !== 'again';
+  return program.nodes.at(-1)?.op !== 'again' && !program.nodes.some((n) => n.op === 'skip');
 }
 
 export function modeOf(modeKey: number): 16 | 32 | 64 {

@@ -2,6 +2,7 @@
 
 import { bug } from '../../base/errors.ts';
 import type { Engine, EngineParts, Stop } from '../core.ts';
+import { checkSegment } from '../segment-check.ts';
 import { slowPaths } from '../slow/registry.ts';
 import { CodeCache } from './blocks.ts';
 import { Handlers } from './handlers.ts';
@@ -40,6 +41,8 @@ export class Interpreter implements Engine {
       rmw: (va: number, bytes: number, stack: number) => mmu.rmwSlow(va, bytes, stack),
       store: (va: number, bytes: number, stack: number) => mmu.storeSlow(va, bytes, stack),
       probe: (va: number, bytes: number, stack: number) => mmu.probeSlow(va, bytes, stack),
+      segment: (seg: number, offset: number, bytes: number, writes: number) =>
+        checkSegment(p.state, seg, offset >>> 0, bytes, writes !== 0),
       slow: (id: number) => this.slow(id),
       find: (patch: number) => this.find(patch),
     };

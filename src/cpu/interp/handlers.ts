@@ -49,17 +49,18 @@ function computeTraits(program: Program): Traits {
 }
 
 /** Stable text that names a handler: the table entry, its variant, its address shape, what it knows of the flags. */
-export function handlerKey(d: Decoded, program: Program, known: KnownFlags | null): string {
+export function handlerKey(spec: HandlerSpec): string {
+  const { d, program, known, shape } = spec;
   const flags = known && traitsOf(d, program).readsFlags ? `${known.fn}${known.width}` : '';
-  return `${d.key}|${shapeOf(d)}|${flags}`;
+  return `${d.key}|${shape}|${flags}`;
 }
 
-export function handlerSpec(d: Decoded, known: KnownFlags | null): HandlerSpec {
+export function handlerSpec(d: Decoded, known: KnownFlags | null, flat: boolean): HandlerSpec {
   const program = programOf(d);
   return {
     d,
     program,
-    shape: shapeOf(d),
+    shape: shapeOf(d, flat),
     known: traitsOf(d, program).readsFlags ? known : null,
   };
 }
@@ -91,11 +92,11 @@ export class Handlers {
     return this.next - FIRST_HOT_HANDLER;
   }
 
-  numberOf(d: Decoded, program: Program, known: KnownFlags | null): number {
-    const key = handlerKey(d, program, known);
+  numberOf(spec: HandlerSpec): number {
+    const key = handlerKey(spec);
     const number = this.numbers.get(key);
     if (number !== undefined) return number;
-    const bytes = coldModule(handlerSpec(d, known), this.context);
+    const bytes = coldModule(spec, this.context);
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { e: this.imports });
     const fresh = this.next++;
     this.table.set(fresh, instance.exports.f);

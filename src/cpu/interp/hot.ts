@@ -12,7 +12,7 @@ export function hotHandlers(): { keys: string[]; specs: HandlerSpec[] } {
   for (const line of hotList) {
     const spec = parse(line);
     if (!spec) continue;
-    const key = handlerKey(spec.d, spec.program, spec.known);
+    const key = handlerKey(spec);
     if (keys.includes(key)) continue;
     keys.push(key);
     specs.push(spec);
@@ -25,8 +25,6 @@ function parse(line: string): HandlerSpec | null {
   const bytes = Uint8Array.from(hex.match(/../g) ?? [], (b) => Number.parseInt(b, 16));
   const d = decode(bytes, 0, bytes.length, Number(mode) as 16 | 32 | 64);
   if ('failure' in d) return null;
-  return handlerSpec(
-    d,
-    fn === undefined ? null : ({ fn, width: Number(width) } as HandlerSpec['known']),
-  );
+  const known = fn === undefined ? null : ({ fn, width: Number(width) } as HandlerSpec['known']);
+  return handlerSpec(d, known, true);
 }

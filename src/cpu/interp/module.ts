@@ -59,6 +59,7 @@ function importHelpers(m: ModuleBuilder): Omit<Helpers, 'flags'> {
     rmw: m.importFunction('e', 'rmw', ['f64', 'i32', 'i32'], ['i32']),
     store: m.importFunction('e', 'store', ['f64', 'i32', 'i32'], ['i32']),
     probe: m.importFunction('e', 'probe', ['f64', 'i32', 'i32'], ['i32']),
+    segment: m.importFunction('e', 'segment', ['i32', 'i32', 'i32', 'i32'], ['i32']),
     slow: m.importFunction('e', 'slow', ['i32'], ['i32']),
   };
 }

@@ -49,16 +49,19 @@ export const HANDLER_GUARD = 1;
 export const FIRST_HOT_HANDLER = 2;
 
 /**
- * Shape of a memory operand's address: simple (base + displacement is all of it), full, or absolute (64 bits, in the
- * place of the immediate: MOV's moffs has none).
+ * Shape of a memory operand's address: simple (base + displacement is all of it), full, absolute (64 bits, in the place
+ * of the immediate: MOV's moffs has none), or checked: full, with segment checks, outside 64-bit code.
  */
-export type Shape = 's' | 'f' | 'a';
+export type Shape = 's' | 'f' | 'a' | 'c';
 
-export function shapeOf(d: Decoded): Shape {
+const SEG_CS = 1;
+const SEG_FS = 4;
+
+/** `flat`: ES, SS and DS need no checks (`isFlatData`). */
+export function shapeOf(d: Decoded, flat: boolean): Shape {
+  if (d.variant.mode !== 64) return flat && d.segment !== SEG_CS && d.segment < SEG_FS ? 'f' : 'c';
   if (d.dispHi !== d.disp >> 31) return 'a';
-  if (d.variant.mode !== 64 || d.variant.asize !== 64) return 'f';
-  if (d.segment === 4 || d.segment === 5) return 'f';
-  return d.index < 0 ? 's' : 'f';
+  return d.index < 0 && d.segment < SEG_FS && d.variant.asize === 64 ? 's' : 'f';
 }
 
 /** State offset of a register; for files that only slow paths reach, its number. */
@@ -108,7 +111,7 @@ export function writeRecord(
     return;
   }
   i32[(at + R_DISP) >> 2] = d.hasMem ? d.disp + (d.ripRelative ? next : 0) : d.immLo[1];
-  const absolute = shapeOf(d) === 'a';
+  const absolute = d.variant.mode === 64 && d.dispHi !== d.disp >> 31;
   i32[(at + R_IMM) >> 2] = absolute ? d.disp : d.immLo[0];
   i32[(at + R_IMM + 4) >> 2] = absolute ? d.dispHi : d.immHi[0];
 }

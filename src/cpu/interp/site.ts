@@ -114,7 +114,7 @@ export class RecordSite implements Site {
     c.get(this.st);
     this.pushField(R_BASE);
     c.op('i32.add').mem('i64.load', 0);
-    if (this.shape === 'f') {
+    if (this.shape !== 's') {
       c.get(this.st);
       this.pushField(R_INDEX);
       c.op('i32.add').mem('i64.load', 0);
@@ -142,6 +142,27 @@ export class RecordSite implements Site {
     if (this.variant.mode === 64 && seg < 4) return false;
     c.get(this.st).mem('i64.load', SEG_AT + seg * SEG_STRIDE);
     return true;
+  }
+
+  get checksSegments(): boolean {
+    return this.shape === 'c';
+  }
+
+  checkSegment(seg: SegRef, offset: number, bytes: number, writes: boolean): void {
+    const { c } = this;
+    this.noteInstruction();
+    if (seg === 'operand') {
+      this.pushField(R_SEGMENT);
+      c.i32(SEG_AT).op('i32.sub').i32(SEG_STRIDE).op('i32.div_u');
+    } else {
+      c.i32(seg);
+    }
+    c.get(offset)
+      .op('i32.wrap_i64')
+      .i32(bytes)
+      .i32(writes ? 1 : 0)
+      .call(this.helpers.segment);
+    this.leaveFaultedIf();
   }
 
   /** A base of rSP or rBP makes it #SS in 64-bit code; elsewhere the segment itself says so. */

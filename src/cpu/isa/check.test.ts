@@ -1,5 +1,8 @@
 import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { programOf } from '../program.ts';
+import { instructions } from '../table.ts';
+import { forEveryForm } from '../testing/cases.ts';
 import { Build } from './build.ts';
 import { checkProgram } from './check.ts';
 import type { Form, Insn, Operand } from './define.ts';
@@ -147,6 +150,18 @@ describe('the integer instruction families', () => {
     const names = (await Promise.all(INTEGER.map((f) => insnsOf(`${f}.ts`)))).flat();
     const unique = new Set(names.map((insn) => insn.name));
     expect(unique.size).toBe(names.length);
+  });
+});
+
+describe('the whole instruction table', () => {
+  it('records sound programs for random encodings of every form', () => {
+    const broken = new Map<string, string>();
+    forEveryForm(instructions, { seed: 1, perForm: 3 }, ({ d, insn }) => {
+      if (broken.has(d.key)) return;
+      const [first] = checkProgram(programOf(d));
+      if (first) broken.set(d.key, `${insn.name} ${d.form.op} ${d.form.args}: ${first}`);
+    });
+    expect([...new Set(broken.values())]).toEqual([]);
   });
 });
 

@@ -8,10 +8,11 @@ import { moveStackPointer, peek, pushValue } from './stack.ts';
 const BR = 5;
 const UD = 6;
 
-/** Kinds of software interrupt for the slow path `int`, numbered as VM-entry interruption types. SDM 3C 25.8.3. */
-export const INT_N = 4;
-export const INT_ICEBP = 5;
-export const INT_TRAP = 6; // int3, into
+/** Kinds of software interrupt, as the slow path `int` knows them. */
+const INT_N = 0;
+const INT_3 = 1;
+const INT_O = 2;
+const INT_ICEBP = 3;
 
 export const jmp: Insn = {
   name: 'jmp',
@@ -160,7 +161,7 @@ export const int3: Insn = {
   name: 'int3',
   ref: 'SDM 2A INT n/INTO/INT3/INT1',
   forms: [{ op: 'cc', args: '' }],
-  sem: (b) => interrupt(b, b.const(32, 3), INT_TRAP),
+  sem: (b) => interrupt(b, b.const(32, 3), INT_3),
 };
 
 export const int1: Insn = {
@@ -177,7 +178,7 @@ export const into: Insn = {
   flags: { of: 'r' },
   sem(b) {
     b.skipIf(b.not1(b.flag('of')));
-    interrupt(b, b.const(32, 4), INT_TRAP);
+    interrupt(b, b.const(32, 4), INT_O);
   },
 };
 

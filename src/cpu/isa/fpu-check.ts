@@ -49,7 +49,7 @@ export function vectorCheck(b: Build, ...operands: readonly Operand[]): void {
 
 const FSW_TOP = 7 << 11;
 
-/** Every MMX instruction but EMMS makes all tags valid and TOP zero. SDM 1 9.5.1. For those that write no mm register. */
+/** Every MMX instruction makes TOP zero and, but for EMMS, all tags valid. SDM 3A table 12-2. For those that write no mm register. */
 export function enterMmx(b: Build): void {
   b.setState('ftw', b.const(16, 0xff));
   b.setState('fsw', b.bin('and', b.state('fsw', 16), b.const(16, ~FSW_TOP)));

@@ -121,6 +121,7 @@ const emms: Insn = {
   forms: [{ op: 'NP 0f 77', args: '', needs: 'mmx' }],
   sem(b) {
     mmxCheck(b);
+    enterMmx(b); // TOP becomes 0 here too. SDM 3A table 12-2.
     b.setState('ftw', b.const(16, 0));
   },
 };

@@ -107,8 +107,8 @@ function withMmx(
       const result = called(b, v, { from, to, lanes: 2, truncate }, wide ? 128 : 64);
       if (isMm(dst)) return writeMm(b, dst, result);
       b.write(dst, result);
-      // Reading an mm register is a transition too.
-      if (isMm(src)) writeMm(b, src, v);
+      // Reading an mm register is a transition too, which leaves its exponent alone. SDM 3A table 12-2.
+      if (isMm(src)) enterMmx(b);
     },
   };
 }

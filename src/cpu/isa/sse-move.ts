@@ -183,7 +183,7 @@ function duplicate(name: string, op: string, src: string, list: readonly number[
     forms: [{ op, args: `Vx,${src}`, needs: 'sse3' }],
     sem(b, dst, from) {
       sseCheck(b);
-      const v = b.readAligned(from);
+      const v = from.size === 64 ? b.read(from) : b.readAligned(from);
       b.write(dst, v.width === 64 ? b.vec('i64x2.splat', [v]) : shuffle(b, 4, v, v, list));
     },
   };

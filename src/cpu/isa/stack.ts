@@ -122,8 +122,7 @@ export const enter: Insn = {
   forms: [{ op: 'c8', args: 'Iw,Ib', size64: 'd64' }],
   sem(b, frameBytes, level) {
     const depth = b.bin('and', b.zext(b.readAs(level, 8), 32), b.const(32, 31));
-    const width = b.const(32, b.stackWidth);
-    b.callEnd('enter', [b.zext(b.readAs(frameBytes, 16), 32), depth, width]);
+    b.callEnd('enter', [b.zext(b.readAs(frameBytes, 16), 32), depth]);
   },
 };
 

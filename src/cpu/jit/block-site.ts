@@ -197,6 +197,9 @@ export class BlockSite implements Site {
     return true;
   }
 
+  readonly checksSegments = false;
+  checkSegment(): void {}
+
   pushIsStack(seg: SegRef): void {
     this.c.i32((seg === 'operand' ? this.d.segment : seg) === 2 ? 1 : 0);
   }

@@ -25,16 +25,22 @@ export class Access {
   }
 
   /** The i64 offset on the stack becomes a linear address. */
-  toLinear(seg: SegRef): void {
+  toLinear(seg: SegRef, bytes: number, writes: boolean): void {
     const { c, site, program } = this.l;
     if (seg === -1) return;
+    if (site.checksSegments) {
+      const offset = this.l.temp('i64');
+      c.set(offset);
+      site.checkSegment(seg, offset, bytes, writes);
+      c.get(offset);
+    }
     if (site.pushSegBase(seg)) c.op('i64.add');
     if (program.variant.mode !== 64) c.i64(0xffffffffn).op('i64.and');
   }
 
   load(v: Load): void {
     const { c, site } = this.l;
-    const va = this.linear(v.seg, v.addr);
+    const va = this.linear(v.seg, v.addr, v.width / 8, v.rmw);
     if (v.aligned) this.checkAligned(va);
     this.host(
       va,
@@ -57,7 +63,7 @@ export class Access {
     const value = this.l.inLocal(e.value);
     const host = e.load ? this.hosts.get(e.load.id) : undefined;
     if (host !== undefined) return this.storeBack(e, host, value);
-    const va = this.linear(e.seg, e.addr);
+    const va = this.linear(e.seg, e.addr, width / 8, true);
     if (e.aligned) this.checkAligned(va);
     const entry = this.entry(va);
     this.hit(va, entry, width, WRITE_TAG);
@@ -77,7 +83,7 @@ export class Access {
 
   probe(e: Effect & { op: 'probe' }): void {
     const { c, site } = this.l;
-    const va = this.linear(e.seg, e.addr);
+    const va = this.linear(e.seg, e.addr, e.bytes, true);
     site.noteInstruction();
     c.get(va).op('f64.convert_i64_s').i32(e.bytes);
     site.pushIsStack(e.seg);
@@ -92,7 +98,7 @@ export class Access {
     c.get(host).get(site.st).i32(SCRATCH_AT).op('i32.add').op('i32.ne').iff();
     c.get(host).get(value).mem(storeOf(width), 0);
     c.else();
-    this.throughScratch(this.linear(e.seg, e.addr), value, width, e.seg);
+    this.throughScratch(this.linear(e.seg, e.addr, width / 8, true), value, width, e.seg);
     site.leaveFaultedIf();
     c.end();
   }
@@ -109,13 +115,13 @@ export class Access {
   }
 
   /** Local with the linear address; one per address value and segment. */
-  private linear(seg: SegRef, addr: Value): number {
+  private linear(seg: SegRef, addr: Value, bytes: number, writes: boolean): number {
     const key = `${addr.id}:${seg}`;
     const known = this.linears.get(key);
     if (known !== undefined) return known;
     const local = this.l.temp('i64');
     this.l.push(addr);
-    this.toLinear(seg);
+    this.toLinear(seg, bytes, writes);
     this.l.c.set(local);
     this.linears.set(key, local);
     return local;

@@ -192,7 +192,7 @@ export class Lowering {
         return site.pushReg(v.reg);
       case 'linear':
         this.push(v.a);
-        return this.access.toLinear(v.seg);
+        return this.access.toLinear(v.seg, v.bytes, v.writes);
       case 'load':
         return this.access.load(v);
       case 'flag':

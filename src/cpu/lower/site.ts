@@ -13,6 +13,8 @@ export interface Helpers {
   readonly probe: number;
   /** (id) -> 0 done, 1 faulted: slow path `id` of the registry. */
   readonly slow: number;
+  /** (segment, offset, bytes, writes) -> 0 allowed, 1 faulted: checkSegment. */
+  readonly segment: number;
   /** (state) -> the six status flags at their EFLAGS places. */
   readonly flags: number;
 }
@@ -44,6 +46,9 @@ export interface Site {
   pushEa(): void;
   /** Base of a segment, i64; false (and nothing pushed) when it is known to be 0. */
   pushSegBase(seg: SegRef): boolean;
+  /** Emits the segment's checks of an access, if it needs any: the offset is in local `offset` (i64). May leave faulted. */
+  checkSegment(seg: SegRef, offset: number, bytes: number, writes: boolean): void;
+  readonly checksSegments: boolean;
   /** Whether a fault on this segment is #SS: statically, or as an i32 on the stack. */
   pushIsStack(seg: SegRef): void;
   /** RIP of the next instruction, i64. */

@@ -105,5 +105,7 @@ export const setAc = defineSlow({
 function noticeFlags(cx: Cx, before: number): void {
   const changed = before ^ cx.state.get('eflags');
   if (changed & EFLAGS_AC) cx.modeChanged();
-  if (changed & (EFLAGS_IF | EFLAGS_TF)) cx.checkInterrupts();
+  if (changed & EFLAGS_IF) cx.checkInterrupts();
+  // Single-stepping begins with the next instruction: the engine must not run into a block.
+  if (changed & EFLAGS_TF) cx.state.set('attention', 1);
 }

@@ -166,6 +166,7 @@ function finish(cx: Cx, frame: Frame, oldCpl: number, cpl: number): void {
   if (cpl > oldCpl) dropInnerSegments(state);
   cx.modeChanged();
   cx.checkInterrupts();
+  if (frame.flags & EFLAGS_TF) state.set('attention', 1);
 }
 
 /** Flags that IRET takes from the stack at this privilege. */

@@ -1,13 +1,10 @@
 // The x87 register stack within the state: physical and stack-relative access, tags, initial values.
 
 import { recomputeFpuFaults, updateSummary } from '../fpu-fault.ts';
+import type { Extended } from '../softfloat/number.ts';
 import { ST_AT, type State } from '../state.ts';
 
-/** An 80-bit value as its two parts: sign and exponent (16 bits), significand with explicit integer bit (64 bits). */
-export interface Extended {
-  readonly se: number;
-  readonly sig: bigint;
-}
+export type { Extended };
 
 export const FCW_INIT = 0x37f;
 /** Bits of the control word that can be written; bit 6 reads as one. SDM 1 8.1.5. */

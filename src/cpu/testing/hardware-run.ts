@@ -78,7 +78,7 @@ export function condense(group: Group, c: HardwareCase, r: HardwareResult): numb
     add(Number(value & 0xffffffffn));
     add(Number(value >> 32n));
   }
-  add(r.flags & (STATUS | DF) & ~(r.trap === -1 ? undefinedFlags(group, c) : STATUS));
+  add(r.flags & (STATUS | DF) & ~undefinedFlags(group, c));
   for (const byte of r.data) add(byte);
   for (const byte of r.stack) add(byte);
   return ((hash >>> 16) ^ hash) & 0xffff;

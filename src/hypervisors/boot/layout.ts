@@ -94,7 +94,10 @@ function placeInitrd(platform: Platform, guest: Guest, kernelEnd: number): Loade
 /** With its NUL. */
 function commandLineBytes(guest: Guest): Uint8Array {
   const { commandLine, kernel } = guest;
-  const limit = Math.min(kernel.header?.cmdline_size ?? COMMAND_LINE_BYTES - 1, COMMAND_LINE_BYTES - 1);
+  const limit = Math.min(
+    kernel.header?.cmdline_size ?? COMMAND_LINE_BYTES - 1,
+    COMMAND_LINE_BYTES - 1,
+  );
   if (commandLine.length > limit) {
     throw new InputError(
       'boot/command-line-too-long',

@@ -47,7 +47,9 @@ export const hvmMemmapTableEntry = struct(
 export function startByPvh(platform: Platform, guest: Guest, entry: number): void {
   const { initrd } = loadGuest(platform, guest);
   const { ram, memoryMap, rsdp } = platform;
-  const area = new Uint8Array(MEMORY_MAP_AT - START_INFO_AT + memoryMap.length * hvmMemmapTableEntry.size);
+  const area = new Uint8Array(
+    MEMORY_MAP_AT - START_INFO_AT + memoryMap.length * hvmMemmapTableEntry.size,
+  );
   const view = new DataView(area.buffer);
   hvmStartInfo.write(view, 0, {
     magic: XEN_HVM_START_MAGIC_VALUE,

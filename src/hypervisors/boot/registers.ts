@@ -3,29 +3,25 @@
 import { CR0_ET, CR0_PE, CR0_PG, CR4_PAE, EFER_LMA, EFER_LME } from '../../cpu/control-bits.ts';
 import type { Cpu } from '../../cpu/core.ts';
 import {
-  ATTR_D,
-  ATTR_G,
-  ATTR_L,
-  ATTR_P,
-  ATTR_S,
-  FL_FULL,
-  SEG_ATTR,
-  SEG_LIMIT,
-  SEG_SELECTOR,
-} from '../../cpu/state.ts';
+  CS,
+  FLAT_CODE32,
+  FLAT_CODE64,
+  FLAT_DATA,
+  LDTR,
+  setSegmentTo,
+  TR,
+} from '../../cpu/descriptors.ts';
+import { reset } from '../../cpu/reset.ts';
 import type { GuestRam } from '../../machine/memory.ts';
 import { GDT_AT, PAGE_TABLES_AT, STACK_TOP } from './layout.ts';
 
-/** Descriptor types (SDM 3A 3.4.5.1, 3.5): accessed, so that no store to the table is owed. */
-const TYPE_CODE = 0xb;
-const TYPE_DATA = 0x3;
-const TYPE_TSS_BUSY = 0xb;
 const CODE_SELECTOR = 0x10;
 const DATA_SELECTOR = 0x18;
 const TSS_SELECTOR = 0x20;
-const CS = 1;
-const LDTR = 6;
-const TR = 7;
+/** A busy 32-bit TSS and an LDT, present (SDM 3A table 3-2). */
+const ATTR_TSS = 0x8b;
+const ATTR_LDT = 0x82;
+const GDT_ENTRIES = 5;
 const DATA_SEGMENTS = [0, 2, 3, 4, 5]; // ES SS DS FS GS
 /** 2 MiB pages: present, writable, page size (SDM 3A 4.5.4). */
 const PDE_LARGE = 0x83;
@@ -35,7 +31,7 @@ export const GPR = { rax: 0, rcx: 1, rdx: 2, rbx: 3, rsp: 4, rbp: 5, rsi: 6, rdi
 
 /** 32-bit protected mode without paging, flat (xen-pvh start of day; boot.rst, 32-bit boot protocol). */
 export function enterFlat32(cpu: Cpu, ram: GuestRam, entry: number): void {
-  flat(cpu, ram, ATTR_D);
+  flat(cpu, ram, FLAT_CODE32);
   cpu.state.set('cr0', CR0_PE | CR0_ET);
   cpu.state.setVa('rip', entry);
   cpu.stateChanged();
@@ -43,7 +39,7 @@ export function enterFlat32(cpu: Cpu, ram: GuestRam, entry: number): void {
 
 /** Long mode with the first 4 GiB mapped one to one (boot.rst, 64-bit boot protocol). */
 export function enterFlat64(cpu: Cpu, ram: GuestRam, entry: number): void {
-  flat(cpu, ram, ATTR_L);
+  flat(cpu, ram, FLAT_CODE64);
   identityMap(ram);
   const { state } = cpu;
   state.setVa('cr3', PAGE_TABLES_AT);
@@ -56,33 +52,18 @@ export function enterFlat64(cpu: Cpu, ram: GuestRam, entry: number): void {
   cpu.mmu.flushAll();
 }
 
-function flat(cpu: Cpu, ram: GuestRam, codeSize: number): void {
+function flat(cpu: Cpu, ram: GuestRam, code: number): void {
   const { state } = cpu;
-  const common = ATTR_S | ATTR_P | ATTR_G;
-  writeGdt(ram, codeSize === ATTR_L);
-  for (let n = 0; n < 16; n++) state.setGpr(n, 0n);
-  segment(cpu, CS, CODE_SELECTOR, 0xffff_ffff, TYPE_CODE | common | codeSize);
-  for (const n of DATA_SEGMENTS) segment(cpu, n, DATA_SELECTOR, 0xffff_ffff, TYPE_DATA | common | ATTR_D);
-  segment(cpu, TR, TSS_SELECTOR, 0x67, TYPE_TSS_BUSY | ATTR_P);
-  segment(cpu, LDTR, 0, 0xffff, 0x2 | ATTR_P);
+  reset(state);
+  writeGdt(ram, code === FLAT_CODE64);
+  state.setGpr(GPR.rdx, 0n);
+  setSegmentTo(state, CS, CODE_SELECTOR, 0, 0xffff_ffff, code);
+  for (const n of DATA_SEGMENTS) setSegmentTo(state, n, DATA_SELECTOR, 0, 0xffff_ffff, FLAT_DATA);
+  setSegmentTo(state, TR, TSS_SELECTOR, 0, 0x67, ATTR_TSS);
+  setSegmentTo(state, LDTR, 0, 0, 0, ATTR_LDT);
   state.setVa('gdtrBase', GDT_AT);
-  state.set('gdtrLimit', 5 * 8 - 1);
-  state.setVa('idtrBase', 0);
-  state.set('idtrLimit', 0); // Any exception before the guest has its own table is a triple fault.
-  state.set('eflags', 0x2);
-  state.set('flOp', FL_FULL * 4);
-  state.set64('flAux' as never, 0n);
-  state.set('cr4', 0);
-  state.set('efer', 0);
-  state.setVa('cr3', 0);
-  state.set('cpl', 0);
-}
-
-function segment(cpu: Cpu, n: number, selector: number, limit: number, attr: number): void {
-  cpu.state.setSeg(n, SEG_SELECTOR, selector);
-  cpu.state.setSegBase(n, 0);
-  cpu.state.setSeg(n, SEG_LIMIT, limit);
-  cpu.state.setSeg(n, SEG_ATTR, attr);
+  state.set('gdtrLimit', GDT_ENTRIES * 8 - 1);
+  state.set('idtrLimit', 0); // An exception before the guest has its own table is a triple fault.
 }
 
 /** The table behind the selectors: null, null, code, data, TSS (boot.rst: __BOOT_CS 0x10, __BOOT_DS 0x18). */
@@ -105,6 +86,7 @@ function identityMap(ram: GuestRam): void {
   const pd = PAGE_TABLES_AT + 0x2000;
   ram.fill(PAGE_TABLES_AT, 0x6000, 0);
   ram.setU64(PAGE_TABLES_AT, pdpt | TABLE_ENTRY, 0);
-  for (let gib = 0; gib < 4; gib++) ram.setU64(pdpt + gib * 8, (pd + gib * 0x1000) | TABLE_ENTRY, 0);
+  for (let gib = 0; gib < 4; gib++)
+    ram.setU64(pdpt + gib * 8, (pd + gib * 0x1000) | TABLE_ENTRY, 0);
   for (let n = 0; n < 4 * 512; n++) ram.setU64(pd + n * 8, ((n << 21) | PDE_LARGE) >>> 0, 0);
 }

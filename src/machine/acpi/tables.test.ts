@@ -37,9 +37,16 @@ test('the tables point at each other, do not overlap, and lie below 1 MiB', () =
   const { view: rsdt } = table('RSDT');
   expect([rsdt.getUint32(36, true), rsdt.getUint32(40, true)]).toEqual([at('FACP'), at('APIC')]);
   const { view: xsdt } = table('XSDT');
-  expect([xsdt.getBigUint64(36, true), xsdt.getBigUint64(44, true)]).toEqual([BigInt(at('FACP')), BigInt(at('APIC'))]);
+  expect([xsdt.getBigUint64(36, true), xsdt.getBigUint64(44, true)]).toEqual([
+    BigInt(at('FACP')),
+    BigInt(at('APIC')),
+  ]);
   const { view: fadt } = table('FACP');
-  expect([fadt.getUint32(36, true), fadt.getUint32(40, true), fadt.getUint32(140, true)]).toEqual([at('FACS'), at('DSDT'), at('DSDT')]);
+  expect([fadt.getUint32(36, true), fadt.getUint32(40, true), fadt.getUint32(140, true)]).toEqual([
+    at('FACS'),
+    at('DSDT'),
+    at('DSDT'),
+  ]);
   expect(at('FACS') % 64).toBe(0);
   const sorted = [...tables].sort((a, b) => a.address - b.address);
   sorted.forEach((t, i) => {
@@ -65,7 +72,8 @@ test('the MADT lists the processor, the I/O APIC, both overrides and the NMI', (
   const { bytes, view } = table('APIC');
   expect([view.getUint32(36, true), view.getUint32(40, true)]).toEqual([0xfee00000, 1]);
   const entries: number[][] = [];
-  for (let at = 44; at < bytes.length; at += bytes[at + 1]!) entries.push([...bytes.subarray(at, at + bytes[at + 1]!)]);
+  for (let at = 44; at < bytes.length; at += bytes[at + 1]!)
+    entries.push([...bytes.subarray(at, at + bytes[at + 1]!)]);
   expect(entries).toEqual([
     [0, 8, 0, 0, 1, 0, 0, 0],
     [1, 12, 1, 0, 0, 0, 0xc0, 0xfe, 0, 0, 0, 0],
@@ -83,7 +91,12 @@ test('AML terms are encoded as iasl encodes them', () => {
   expect([...integer(0x1234)]).toEqual([0x0b, 0x34, 0x12]);
   expect([...resources()]).toEqual([0x11, 0x05, 0x0a, 0x02, 0x79, 0x00]);
   const big = scope('\\_SB', new Uint8Array(5000));
-  expect([...big.subarray(0, 4)]).toEqual([0x10, 0x80 | (5008 & 15), (5008 >> 4) & 0xff, 5008 >> 12]);
+  expect([...big.subarray(0, 4)]).toEqual([
+    0x10,
+    0x80 | (5008 & 15),
+    (5008 >> 4) & 0xff,
+    5008 >> 12,
+  ]);
   expect(big.length).toBe(5009);
 });
 
@@ -96,7 +109,10 @@ test('the MP table sums to zero, counts its entries and routes IRQ 0 to pin 2', 
   expect(pointer!.address).toBe(0x9fc00);
   expect([checksum(pointer!.bytes), checksum(table!.bytes)]).toEqual([0, 0]);
   const view = new DataView(table!.bytes.buffer);
-  expect([view.getUint16(4, true), view.getUint32(36, true)]).toEqual([table!.bytes.length, 0xfee00000]);
+  expect([view.getUint16(4, true), view.getUint32(36, true)]).toEqual([
+    table!.bytes.length,
+    0xfee00000,
+  ]);
   const routes: number[][] = [];
   let count = 0;
   for (let at = 44; at < table!.bytes.length; at += table!.bytes[at] === 0 ? 20 : 8, count++) {

@@ -98,8 +98,8 @@ export interface LapicFace extends ApicTarget {
   pending(): number;
   /** LINT0 is an unmasked ExtINT input and asserted: the 8259 has the vector. */
   extInt(): boolean;
-  /** LINT0 or LINT1 delivers NMIs. */
-  mayRaiseNmi(): boolean;
+  /** Whether a local input is unmasked and delivers NMIs. */
+  deliversNmi(input: 0 | 1): boolean;
   /** Moves the pending vector into service. */
   acknowledge(): number;
   endOfInterrupt(): void;
@@ -437,10 +437,8 @@ export const lapic = defineDevice({
         const lvt = state.lvt[LVT.lint0]!;
         return (lvt & (MASKED | 0x700)) === 0x700 && lintAsserted(0);
       },
-      mayRaiseNmi: () =>
-        [LVT.lint0, LVT.lint1].some(
-          (entry) => (state.lvt[entry]! & (MASKED | 0x700)) === DELIVERY.nmi << 8,
-        ),
+      deliversNmi: (input) =>
+        (state.lvt[LVT.lint0 + input]! & (MASKED | 0x700)) === DELIVERY.nmi << 8,
       acknowledge() {
         const vector = pending();
         if (vector < 0) return -1;

@@ -22,7 +22,8 @@ function bench(epoch = EPOCH, ram = 512 << 20) {
     rtc.out(0, index);
     rtc.out(1, value);
   };
-  const date = () => [0x32, 9, 8, 7, 6, 4, 2, 0].map((i) => read(i).toString(16).padStart(2, '0')).join(' ');
+  const date = () =>
+    [0x32, 9, 8, 7, 6, 4, 2, 0].map((i) => read(i).toString(16).padStart(2, '0')).join(' ');
   return { bench, irq: bench.irq, rtc, read, write, date };
 }
 
@@ -46,7 +47,12 @@ test('it carries into the next century over any jump', () => {
 test('twelve-hour mode marks the afternoon, and midnight is 12', () => {
   const { bench: b, read, write } = bench();
   write(11, 0x80);
-  for (const [index, value] of [[0, 0x59], [2, 0x59], [4, 0x91]] as const) write(index, value);
+  for (const [index, value] of [
+    [0, 0x59],
+    [2, 0x59],
+    [4, 0x91],
+  ] as const)
+    write(index, value);
   write(11, 0x00);
   b.pass(SECOND);
   expect(read(4)).toBe(0x12);
@@ -70,7 +76,7 @@ test('SET stops the updates, and clears the update interrupt enable', () => {
   expect(read(11)).toBe(0x82);
   b.pass(10 * SECOND);
   expect(read(0)).toBe(0x58);
-  expect(read(12)).toBe(0);
+  expect(read(12) & 0x30).toBe(0);
 });
 
 test('the update flag of register A is up for 2.228 ms before the seconds change', () => {
@@ -96,7 +102,7 @@ test('the first update after a divider reset comes half a second later', () => {
 });
 
 test('the update interrupt comes with each second and stays until register C is read', () => {
-  const { bench: b, irq, read, write } = bench();
+  const { bench: b, irq, read, write } = bench(EPOCH - 60);
   write(11, 0x12);
   b.pass(3 * SECOND);
   expect([irq.level, irq.rises]).toEqual([true, 1]);
@@ -166,7 +172,7 @@ test('memory sizes are where a BIOS leaves them, with their checksum', () => {
 test('nonsense dates are carried on without a crash', () => {
   const { bench: b, read, write } = bench();
   for (let index = 0; index < 10; index++) write(index, 0xff);
-  b.pass(400 * 86400 * SECOND);
+  b.pass(40 * 86400 * SECOND);
   expect(read(8)).toBeGreaterThan(0);
 });
 

@@ -144,7 +144,8 @@ export function createMicrovm(config: MicrovmConfig): Microvm {
     link,
     snapshots: slots,
     lapic: interrupts.lapic,
-    mayRaiseNmi: () => interrupts.ioapic.mayRaiseNmi() || interrupts.lapic.mayRaiseNmi(),
+    // Nothing drives LINT1 here, so it wakes nobody, although firmware and kernels leave it open for NMIs.
+    mayRaiseNmi: () => interrupts.ioapic.mayRaiseNmi() || interrupts.lapic.deliversNmi(0),
     apply(input: InputBody) {
       switch (input.kind) {
         case 'console':

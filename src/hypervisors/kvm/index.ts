@@ -1,0 +1,57 @@
+// KVM: a signature in CPUID, a paravirtual clock, a few MSRs and calls; all else is hardware.
+
+import { bug } from '../../base/errors.ts';
+import { NO_EXITS } from '../../cpu/policy.ts';
+import { startOfDay } from '../boot/start.ts';
+import { defineInterface } from '../define.ts';
+import { type HardwareBorder, hardwareBorder } from '../hw/border.ts';
+import { KVM_CPUID_FEATURES, KVM_CPUID_SIGNATURE, KVM_SIGNATURE } from './abi.ts';
+import { hypercall } from './hypercall.ts';
+import { readKvmMsr, writeKvmMsr } from './msrs.ts';
+import { freshKvmState, type KvmVcpu } from './vcpu.ts';
+import { KVM_VERSIONS } from './versions.ts';
+
+export const kvm = defineInterface({
+  id: 'kvm',
+  title: 'KVM, as a Linux host offers it',
+  versions: KVM_VERSIONS.map(({ name }) => name),
+  guestNeeds: ['CONFIG_PARAVIRT', 'CONFIG_KVM_GUEST'],
+  policy: NO_EXITS,
+  attach(platform, versionName) {
+    const version = KVM_VERSIONS.find(({ name }) => name === versionName);
+    if (!version) return bug(`kvm has no version ${versionName}`);
+    const vcpu: KvmVcpu = { platform, version, state: freshKvmState() };
+    const { state } = vcpu;
+    platform.snapshots.addState('kvm', state);
+    return {
+      border: border(vcpu, hardwareBorder(platform, ['hypervisor'])),
+      start: (guest) => startOfDay(platform, guest),
+      // Reading the signature is not enough: kernels look for every hypervisor that they have heard of.
+      noticed: () => state.readFeatures || state.wroteMsr || state.called,
+    };
+  },
+});
+
+function border(vcpu: KvmVcpu, hardware: HardwareBorder): HardwareBorder {
+  const { state, version } = vcpu;
+  return {
+    cpuid(leaf, subleaf, out) {
+      const asked = leaf >>> 0;
+      if (asked === KVM_CPUID_SIGNATURE) {
+        out.set([version.maxLeaf, ...KVM_SIGNATURE]);
+      } else if (asked === KVM_CPUID_FEATURES) {
+        state.readFeatures = true;
+        out.set([version.features, 0, 0, 0]);
+      } else {
+        hardware.cpuid(leaf, subleaf, out);
+      }
+    },
+    rdmsr: (index, out) => readKvmMsr(vcpu, index, out) ?? hardware.rdmsr(index, out),
+    wrmsr: (index, lo, hi) => writeKvmMsr(vcpu, index, lo, hi) ?? hardware.wrmsr(index, lo, hi),
+    hypercall() {
+      state.called = true;
+      hypercall(vcpu);
+      return true;
+    },
+  };
+}

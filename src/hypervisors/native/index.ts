@@ -1,0 +1,21 @@
+// Bare hardware: no hypervisor to notice, and no calls.
+
+import { NO_EXITS } from '../../cpu/policy.ts';
+import { startOfDay } from '../boot/start.ts';
+import { defineInterface } from '../define.ts';
+import { hardwareBorder } from '../hw/border.ts';
+
+export const native = defineInterface({
+  id: 'native',
+  title: 'bare hardware',
+  versions: [],
+  guestNeeds: [],
+  policy: NO_EXITS,
+  attach(platform) {
+    return {
+      border: hardwareBorder(platform),
+      start: (guest) => startOfDay(platform, guest),
+      noticed: () => true, // There is nothing to notice.
+    };
+  },
+});
