@@ -10,29 +10,65 @@ const BLOCK_BYTES = 64;
 const TAIL_BYTES = 9;
 
 export function sha256(bytes: Uint8Array): Uint8Array {
-  const state = INITIAL.slice();
-  const schedule = new Int32Array(64);
-  const whole = bytes.length - (bytes.length % BLOCK_BYTES);
-  for (let at = 0; at < whole; at += BLOCK_BYTES) compress(state, schedule, bytes, at);
-  const rest = bytes.subarray(whole);
-  const tail = new Uint8Array(
-    rest.length + TAIL_BYTES > BLOCK_BYTES ? 2 * BLOCK_BYTES : BLOCK_BYTES,
-  );
-  tail.set(rest);
-  tail[rest.length] = 0x80;
-  const view = new DataView(tail.buffer);
-  view.setUint32(tail.length - 8, Math.floor(bytes.length / 0x2000_0000));
-  view.setUint32(tail.length - 4, (bytes.length << 3) >>> 0);
-  for (let at = 0; at < tail.length; at += BLOCK_BYTES) compress(state, schedule, tail, at);
-  const digest = new Uint8Array(32);
-  const out = new DataView(digest.buffer);
-  for (let n = 0; n < 8; n++) out.setInt32(4 * n, state[n]!);
-  return digest;
+  const hash = new Sha256();
+  hash.update(bytes);
+  return hash.digest();
 }
 
 export function sha256Hex(bytes: Uint8Array): string {
-  return Array.from(sha256(bytes), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return hex(sha256(bytes));
 }
+
+/** The digest of bytes that come in pieces. */
+export class Sha256 {
+  private readonly state = INITIAL.slice();
+  private readonly schedule = new Int32Array(64);
+  private readonly block = new Uint8Array(BLOCK_BYTES);
+  private used = 0;
+  private total = 0;
+
+  update(bytes: Uint8Array): void {
+    let at = 0;
+    this.total += bytes.length;
+    if (this.used > 0) {
+      at = Math.min(BLOCK_BYTES - this.used, bytes.length);
+      this.block.set(bytes.subarray(0, at), this.used);
+      this.used += at;
+      if (this.used < BLOCK_BYTES) return;
+      compress(this.state, this.schedule, this.block, 0);
+    }
+    for (; at + BLOCK_BYTES <= bytes.length; at += BLOCK_BYTES) {
+      compress(this.state, this.schedule, bytes, at);
+    }
+    this.block.set(bytes.subarray(at));
+    this.used = bytes.length - at;
+  }
+
+  /** Of all bytes so far; more may follow. */
+  digest(): Uint8Array {
+    const state = this.state.slice();
+    const tail = new Uint8Array(
+      this.used + TAIL_BYTES > BLOCK_BYTES ? 2 * BLOCK_BYTES : BLOCK_BYTES,
+    );
+    tail.set(this.block.subarray(0, this.used));
+    tail[this.used] = 0x80;
+    const view = new DataView(tail.buffer);
+    view.setUint32(tail.length - 8, Math.floor(this.total / 0x2000_0000));
+    view.setUint32(tail.length - 4, (this.total % 0x2000_0000) * 8);
+    for (let at = 0; at < tail.length; at += BLOCK_BYTES) compress(state, this.schedule, tail, at);
+    const digest = new Uint8Array(32);
+    const out = new DataView(digest.buffer);
+    for (let n = 0; n < 8; n++) out.setInt32(4 * n, state[n]!);
+    return digest;
+  }
+
+  hex(): string {
+    return hex(this.digest());
+  }
+}
+
+const hex = (bytes: Uint8Array): string =>
+  Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 
 /** One block (FIPS 180-4 6.2.2). */
 function compress(state: Int32Array, w: Int32Array, bytes: Uint8Array, at: number): void {

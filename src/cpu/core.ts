@@ -68,6 +68,13 @@ export interface Cpu extends CpuControl {
   readonly engine: Engine;
   /** Runs at most `budget` instructions. */
   run(budget: number): Exit;
+  /** Nanoseconds that the halted machine has skipped so far: they count for the TSC as instructions do. */
+  setSkipped(nanos: number): void;
+  /** RFLAGS.IF. */
+  interruptsEnabled(): boolean;
+  /** Pends a non-maskable interrupt, taken at the next instruction boundary at which none is in service. */
+  raiseNmi(): void;
+  nmiPending(): boolean;
   /** A device or a loader has written RAM: decoded code there is dropped. */
   ramWritten(gpa: number, bytes: number): void;
   /** After registers were set from outside (start of day): recompute what hangs on them. */
@@ -94,6 +101,7 @@ class VCpu implements Cpu {
   /** Instructions completed before the current grant, and the grant. */
   private total = 0;
   private granted = 0;
+  private skipped = 0;
   private exitRequested = false;
   private ended: Exit | null = null;
   /** Retired count at which a shadow began; it blocks interrupts only while that count stands. */
@@ -120,7 +128,7 @@ class VCpu implements Cpu {
       border,
       insn: { osize: 0, asize: 0, mode: 0, length: 0 },
       retired: () => this.retired(),
-      tsc: () => BigInt.asUintN(64, BigInt(this.retired()) + this.state.get64('tscOffset')),
+      tsc: () => BigInt.asUintN(64, BigInt(this.retired() + this.skipped) + this.state.get64('tscOffset')),
       modeChanged: () => this.stateChanged(),
       checkInterrupts: () => this.checkInterrupts(),
     };
@@ -147,6 +155,23 @@ class VCpu implements Cpu {
   setInterruptLine(level: boolean): void {
     this.state.set('irqLine', level ? 1 : 0);
     if (level && this.state.get('eflags') & EFLAGS_IF) this.kick();
+  }
+
+  setSkipped(nanos: number): void {
+    this.skipped = nanos;
+  }
+
+  interruptsEnabled(): boolean {
+    return (this.state.get('eflags') & EFLAGS_IF) !== 0;
+  }
+
+  raiseNmi(): void {
+    this.state.set('nmiPending', 1);
+    this.kick();
+  }
+
+  nmiPending(): boolean {
+    return this.state.get('nmiPending') !== 0;
   }
 
   requestExit(): void {

@@ -35,7 +35,7 @@ export interface Guest {
 /** An interface at work on one platform. All its state lies in the snapshot slots. */
 export interface Attached {
   /** These answer instead of the devices. */
-  readonly border: Partial<Border>;
+  readonly border: Pick<Border, 'cpuid' | 'rdmsr' | 'wrmsr' | 'hypercall'> & Partial<Border>;
   /** Loads the guest and puts the vCPU at its entry; an `InputError` if the guest cannot start here. */
   start(guest: Guest): void;
   /** Whether the guest has used anything that only this interface has. */

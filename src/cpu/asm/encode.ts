@@ -116,7 +116,7 @@ function encodeForm(
   bytes.push(
     ...f.mandatory,
     ...rex,
-    ...escape(f.map),
+    ...escapeBytes(f.map),
     f.opcode + (cc >= 0 ? cc : parts.opcode & 7),
   );
   return withTail(f, r, osize, asize, parts, address, bytes);
@@ -336,7 +336,7 @@ function segmentPrefix(parts: Parts, r: Request): number[] | null {
   return r.mode === 64 && wanted < 4 ? null : [SEGMENT_PREFIX[wanted] as number];
 }
 
-function escape(map: number): number[] {
+function escapeBytes(map: number): number[] {
   return map === 0 ? [] : map === 1 ? [0x0f] : [0x0f, map === 2 ? 0x38 : 0x3a];
 }
 

@@ -38,7 +38,7 @@ export function parseHead(text: string): { prefixes: Prefixes; name: string; res
 function prefixWord(word: string, p: Prefixes): Prefixes | null {
   const size = /^([oa])(16|32|64)$/.exec(word);
   if (size) return { ...p, [size[1] === 'o' ? 'osize' : 'asize']: Number(size[2]) };
-  const segment = SEGMENT_NAMES.findIndex((name) => name === word);
+  const segment = SEGMENT_NAMES.indexOf(word as (typeof SEGMENT_NAMES)[number]);
   if (segment >= 0) return { ...p, segment };
   if (word === 'lock') return { ...p, lock: true };
   if (/^rep(e|z)?$/.test(word)) return { ...p, rep: 1 };

@@ -4,7 +4,7 @@ import { environmentBytes, x87ImageBytes } from '../slow/x87-environment.ts';
 import { XSAVE_BYTES, XSAVE_COMPACT, XSAVE_OPT, XSAVE_PLAIN } from '../slow/xsave.ts';
 import type { Build } from './build.ts';
 import type { Form, Insn } from './define.ts';
-import { mmxCheck, sseCheck, x87Check, x87NoWaitCheck } from './fpu-check.ts';
+import { enterMmx, mmxCheck, sseCheck, x87Check, x87NoWaitCheck } from './fpu-check.ts';
 import type { Value } from './ir.ts';
 
 const UD = 6;

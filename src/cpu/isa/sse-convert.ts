@@ -3,7 +3,7 @@
 import { type Conversion, conversionCode } from '../slow/float-convert.ts';
 import type { Build } from './build.ts';
 import type { Form, Insn, Operand } from './define.ts';
-import { isMm, mmxCheck, sseCheck } from './fpu-check.ts';
+import { enterMmx, isMm, mmxCheck, sseCheck } from './fpu-check.ts';
 import type { Value, Width } from './ir.ts';
 import { low64, lowOfZero, writeMm } from './vector.ts';
 

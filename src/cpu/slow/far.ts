@@ -71,7 +71,9 @@ export const farJump = defineSlow({
     const d = targetDescriptor(cx, selector);
     if (d === null) return 1;
     const target = isSystem(attrOf(d))
-      ? throughGate(cx, selector, d, (gate, code) => directTarget(cx, gate.selector, gate.offset, code, true))
+      ? throughGate(cx, selector, d, (gate, code) =>
+          directTarget(cx, gate.selector, gate.offset, code, true),
+        )
       : directTarget(cx, selector, offset, d, false);
     if (target === null || !markAccessed(cx, target.descriptor)) return 1;
     enter(cx, target);
@@ -185,7 +187,13 @@ function targetDescriptor(cx: Cx, selector: number): Descriptor | null {
 }
 
 /** Checks a code segment that is jumped to or called at the same privilege. `gated`: RPL does not count. SDM 3A 5.8.1. */
-function directTarget(cx: Cx, selector: number, offset: number, d: Descriptor, gated: boolean): Target | null {
+function directTarget(
+  cx: Cx,
+  selector: number,
+  offset: number,
+  d: Descriptor,
+  gated: boolean,
+): Target | null {
   const cpl = cx.state.get('cpl');
   const attr = attrOf(d);
   const conforming = (attr & TYPE_CONFORMING) !== 0;
@@ -195,7 +203,13 @@ function directTarget(cx: Cx, selector: number, offset: number, d: Descriptor, g
   return checkedTarget(cx, selector, offset, d, cpl);
 }
 
-function checkedTarget(cx: Cx, selector: number, offset: number, d: Descriptor, cpl: number): Target | null {
+function checkedTarget(
+  cx: Cx,
+  selector: number,
+  offset: number,
+  d: Descriptor,
+  cpl: number,
+): Target | null {
   const attr = attrOf(d);
   const long = (cx.state.get('efer') & EFER_LMA) !== 0;
   if (long && attr & ATTR_L && attr & ATTR_D) return refused(cx, GP, selector);
@@ -232,7 +246,8 @@ function readCallGate(cx: Cx, selector: number, d: Descriptor): CallGate | null 
   const attr = attrOf(d);
   const type = attr & 0xf;
   const long = (cx.state.get('efer') & EFER_LMA) !== 0;
-  if (type !== SYS_CALL_GATE && (type !== SYS_CALL_GATE16 || long)) return refused(cx, GP, selector);
+  if (type !== SYS_CALL_GATE && (type !== SYS_CALL_GATE16 || long))
+    return refused(cx, GP, selector);
   if (dplOf(attr) < Math.max(cx.state.get('cpl'), selector & 3)) return refused(cx, GP, selector);
   if ((attr & ATTR_P) === 0) return refused(cx, NP, selector);
   const low = ((d.hi & 0xffff0000) | (d.lo & 0xffff)) >>> 0;
@@ -251,7 +266,8 @@ function callGate(cx: Cx, selector: number, d: Descriptor): 0 | 1 {
     const attr = attrOf(code);
     const cpl = state.get('cpl');
     if (!isCode(attr) || dplOf(attr) > cpl) return refused(cx, GP, gate.selector);
-    if (gate.bytes === 8 && (attr & (ATTR_L | ATTR_D)) !== ATTR_L) return refused(cx, GP, gate.selector);
+    if (gate.bytes === 8 && (attr & (ATTR_L | ATTR_D)) !== ATTR_L)
+      return refused(cx, GP, gate.selector);
     const inner = attr & TYPE_CONFORMING ? cpl : dplOf(attr);
     return checkedTarget(cx, gate.selector, gate.offset, code, inner);
   });
@@ -317,7 +333,9 @@ function callInner(cx: Cx, target: Target, gate: CallGate): 0 | 1 {
 function copiedParameters(cx: Cx, outer: Stack, gate: CallGate): number[] | null {
   if (gate.parameters === 0) return [];
   if (!peekStack(cx, outer, gate.parameters * gate.bytes)) return null;
-  return Array.from({ length: gate.parameters }, (_, n) => word(cx, gate.bytes, gate.parameters - 1 - n));
+  return Array.from({ length: gate.parameters }, (_, n) =>
+    word(cx, gate.bytes, gate.parameters - 1 - n),
+  );
 }
 
 function enter(cx: Cx, target: Target): void {

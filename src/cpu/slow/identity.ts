@@ -2,13 +2,7 @@
 
 import { CR4_OSXSAVE, CR4_TSD, GP, UD } from '../control-bits.ts';
 import { readMsr, writeMsr } from '../msr.ts';
-import {
-  exits,
-  POLICY_CPUID,
-  POLICY_RDMSR,
-  POLICY_RDTSC,
-  POLICY_WRMSR,
-} from '../policy.ts';
+import { exits, POLICY_CPUID, POLICY_RDMSR, POLICY_RDTSC, POLICY_WRMSR } from '../policy.ts';
 import { type Cx, defineSlow } from './define.ts';
 
 const RAX = 0;

@@ -2,6 +2,7 @@
 
 export * as bulk from './bulk.ts';
 export * as compareStrings from './compare-strings.ts';
+export * as controlRegisters from './control-registers.ts';
 export * as crc32 from './crc32.ts';
 export * as div64 from './div64.ts';
 export * as enter from './enter.ts';
@@ -10,10 +11,19 @@ export * as floatCode from './float-code.ts';
 export * as floatConvert from './float-convert.ts';
 export * as float from './float.ts';
 export * as fxsave from './fxsave.ts';
+export * as identity from './identity.ts';
 export * as interrupts from './interrupts.ts';
 export * as iret from './iret.ts';
+export * as ports from './ports.ts';
 export * as segments from './segments.ts';
 export * as sseEnv from './sse-env.ts';
+export * as systemCalls from './system-calls.ts';
+export * as tables from './tables.ts';
+export * as x87Arith from './x87-arith.ts';
+export * as x87Core from './x87-core.ts';
 export * as x87Environment from './x87-environment.ts';
+export * as x87Move from './x87-move.ts';
 export * as x87Registers from './x87-registers.ts';
+export * as x87Special from './x87-special.ts';
+export * as x87Transcendental from './x87-transcendental.ts';
 export * as xsave from './xsave.ts';

@@ -35,14 +35,7 @@ import {
 import { writeFlags } from '../flags.ts';
 import { exits, POLICY_IRET } from '../policy.ts';
 import { returnSegment, stackFor } from '../return.ts';
-import {
-  currentStack,
-  masked,
-  peekStack,
-  type Stack,
-  setStackPointer,
-  word,
-} from '../stack.ts';
+import { currentStack, masked, peekStack, type Stack, setStackPointer, word } from '../stack.ts';
 import { type Cx, defineSlow } from './define.ts';
 
 /** The three words that every frame has. */
@@ -148,7 +141,13 @@ function vm86Return(cx: Cx, stack: Stack, frame: Frame): 0 | 1 {
   if (frame.rip > 0xffff) return state.raise(GP, 0);
   writeFlags(state, frame.flags, poppedMask(4, 0, 0) | EFLAGS_VM);
   setRealSegment(state, CS, frame.selector);
-  for (const [n, at] of [[SS_REG, 4], [ES, 5], [DS, 6], [FS, 7], [GS, 8]] as const)
+  for (const [n, at] of [
+    [SS_REG, 4],
+    [ES, 5],
+    [DS, 6],
+    [FS, 7],
+    [GS, 8],
+  ] as const)
     setRealSegment(state, n, (words[at] as number) & 0xffff);
   state.setVa('rip', frame.rip);
   state.setGpr32(4, words[3] as number);

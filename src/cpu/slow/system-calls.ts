@@ -8,6 +8,7 @@ import {
   EFLAGS_RF,
   EFLAGS_VM,
   GP,
+  isCanonical,
   UD,
 } from '../control-bits.ts';
 import {
@@ -22,7 +23,7 @@ import {
 } from '../descriptors.ts';
 import { readFlags, writeFlags } from '../flags.ts';
 import { exits, POLICY_SYSCALL, POLICY_SYSENTER } from '../policy.ts';
-import { type FieldName, FIELDS, type State } from '../state.ts';
+import { FIELDS, type FieldName, type State } from '../state.ts';
 import { type Cx, defineSlow } from './define.ts';
 
 const RCX = 1;
@@ -75,7 +76,14 @@ export const sysret = defineSlow({
     else writeFlags(state, EFLAGS_IF, EFLAGS_IF);
     if (to64) state.set64('rip', state.gpr(RCX));
     else state.setVa('rip', state.gpr32(RCX));
-    setSegmentTo(state, CS, (star + (to64 ? 16 : 0)) | 3, 0, FLAT_LIMIT, (to64 ? FLAT_CODE64 : FLAT_CODE32) | DPL3);
+    setSegmentTo(
+      state,
+      CS,
+      (star + (to64 ? 16 : 0)) | 3,
+      0,
+      FLAT_LIMIT,
+      (to64 ? FLAT_CODE64 : FLAT_CODE32) | DPL3,
+    );
     setSegmentTo(state, SS_REG, (star + 8) | 3, 0, FLAT_LIMIT, FLAT_DATA | DPL3);
     leftRing0(cx);
     return 0;
@@ -114,6 +122,19 @@ export const sysexit = defineSlow({
     setSegmentTo(state, CS, (selector + 16) | 3, 0, FLAT_LIMIT, FLAT_CODE32 | DPL3);
     setSegmentTo(state, SS_REG, (selector + 24) | 3, 0, FLAT_LIMIT, FLAT_DATA | DPL3);
     leftRing0(cx);
+    return 0;
+  },
+});
+
+/** Args: FS or GS (32), base (64). */
+export const writeSegmentBase = defineSlow({
+  name: 'write_segment_base',
+  ref: 'SDM 2B WRFSBASE/WRGSBASE',
+  run(cx) {
+    const { state } = cx;
+    const base = state.argVa(1);
+    if (!isCanonical(base)) return state.raise(GP, 0);
+    state.setSegBase(state.arg32(0), base);
     return 0;
   },
 });

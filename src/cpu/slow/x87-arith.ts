@@ -5,7 +5,7 @@ import { compare, type Order } from '../softfloat/compare.ts';
 import { fromInteger } from '../softfloat/convert.ts';
 import { F32, F64, type Num, unpack } from '../softfloat/number.ts';
 import { type Cx, defineSlow } from './define.ts';
-import { begin, C0, C2, C3, end, isStopped, type Op, pop, put, valueOf } from './x87-core.ts';
+import { begin, C0, C2, C3, end, isStopped, type Op, pop, put, stValue } from './x87-core.ts';
 
 /** What the other operand is; argument 1 is a register number, the bits, or a sign-extended integer. */
 export const FROM_REGISTER = 0;
@@ -38,7 +38,7 @@ const FUNCTIONS: Readonly<Record<number, Binary>> = {
 /** The operand that is not ST(0); null with a stack fault. */
 function otherOperand(op: Op, from: number): Num | null {
   const bits = op.state.arg64(1);
-  if (from === FROM_REGISTER) return valueOf(op, Number(bits));
+  if (from === FROM_REGISTER) return stValue(op, Number(bits));
   if (from === FROM_F32) return unpack(F32, bits);
   if (from === FROM_F64) return unpack(F64, bits);
   return fromInteger(BigInt.asIntN(64, bits));
@@ -49,7 +49,7 @@ export const x87Arith = defineSlow({
   ref: 'SDM 1 8.3.5',
   run(cx: Cx) {
     const op = begin(cx);
-    const a = valueOf(op, 0);
+    const a = stValue(op, 0);
     const b = otherOperand(op, (op.code >> 3) & 3);
     const fn = FUNCTIONS[op.code & 7] ?? add;
     const result = a && b ? fn(op.env, op.target, a, b) : null;
@@ -74,7 +74,7 @@ export function compareCode(c: CompareCode): number {
 
 /** The order of ST(0) and the other operand; null when an unmasked exception stops it. */
 function ordered(op: Op): Order | null {
-  const a = valueOf(op, 0);
+  const a = stValue(op, 0);
   const from = (op.code >> 1) & 3;
   const b: Num | null = op.code & 32 ? { kind: 'zero', sign: 0 } : otherOperand(op, from);
   const order = a && b ? compare(op.env, a, b, (op.code & 1) === 0) : 'unordered';

@@ -94,7 +94,7 @@ export function overflowed(op: Op): void {
 }
 
 /** The value of ST(i), or null with a stack fault. */
-export function valueOf(op: Op, i: number): Num | null {
+export function stValue(op: Op, i: number): Num | null {
   if (!isEmpty(op.state, i)) return unpackExtended(readSt(op.state, i));
   underflowed(op);
   return null;

@@ -26,8 +26,8 @@ import {
   pop,
   push,
   put,
+  stValue,
   underflowed,
-  valueOf,
 } from './x87-core.ts';
 import { type Extended, freeSt, isEmpty, readSt, setTop, topOf, writeSt } from './x87-registers.ts';
 
@@ -103,7 +103,7 @@ export const x87Store = defineSlow({
       return store(op, 10);
     }
     const format = kind === 0 ? F32 : F64;
-    const bits = storedBits(op, format, valueOf(op, 0));
+    const bits = storedBits(op, format, stValue(op, 0));
     if (kind === 0) buf.setUint32(0, Number(bits), true);
     else buf.setBigUint64(0, bits, true);
     return store(op, kind === 0 ? 4 : 8);
@@ -139,7 +139,7 @@ export const x87StoreInteger = defineSlow({
   run(cx) {
     const op = begin(cx);
     const bits = [16, 32, 64][op.code & 3] ?? 16;
-    const v = valueOf(op, 0);
+    const v = stValue(op, 0);
     const rounding = op.code & STORE_TRUNCATES ? TRUNCATE : op.env.rounding;
     const n = v ? toInteger(op.env, v, bits, rounding) : -(1n << BigInt(bits - 1));
     cx.mmu.buf.setBigInt64(0, n, true);
@@ -174,7 +174,7 @@ export const x87StoreDecimal = defineSlow({
   run(cx) {
     const op = begin(cx);
     const { buf } = cx.mmu;
-    const v = valueOf(op, 0);
+    const v = stValue(op, 0);
     const n = v ? toInteger(op.env, v, 64) : -(1n << 63n);
     const size = n < 0n ? -n : n;
     if (size >= 10n ** BigInt(DECIMAL_DIGITS)) {

@@ -30,8 +30,8 @@ import {
   type Op,
   push,
   put,
+  stValue,
   underflowed,
-  valueOf,
 } from './x87-core.ts';
 import { isEmpty, readSt, writeSt } from './x87-registers.ts';
 
@@ -83,7 +83,7 @@ function classOf(empty: boolean, n: Num): number {
 
 /** Applies `fn` to ST(0). */
 function unary(op: Op, fn: (v: Num) => Num): 0 {
-  const v = valueOf(op, 0);
+  const v = stValue(op, 0);
   const result = v && fn(v);
   if (!isStopped(op)) put(op, 0, result);
   return end(op);
@@ -116,7 +116,7 @@ export const x87Extract = defineSlow({
   ref: 'SDM 2B FXTRACT',
   run(cx) {
     const op = begin(cx);
-    const v = isEmpty(cx.state, 0) ? valueOf(op, 0) : canPush(op) ? valueOf(op, 0) : null;
+    const v = isEmpty(cx.state, 0) ? stValue(op, 0) : canPush(op) ? stValue(op, 0) : null;
     const parts = v && partsOf(op, v);
     if (isStopped(op)) return end(op);
     put(op, 0, parts ? parts.exponent : null);
@@ -155,8 +155,8 @@ export const x87Scale = defineSlow({
   ref: 'SDM 2A FSCALE, table 3-33',
   run(cx) {
     const op = begin(cx);
-    const a = valueOf(op, 0);
-    const b = valueOf(op, 1);
+    const a = stValue(op, 0);
+    const b = stValue(op, 1);
     const result = a && b && scaled(op, a, b);
     if (!isStopped(op)) put(op, 0, result);
     return end(op);
@@ -196,8 +196,8 @@ export const x87Remainder = defineSlow({
   ref: 'SDM 2A FPREM, FPREM1',
   run(cx) {
     const op = begin(cx);
-    const a = valueOf(op, 0);
-    const b = valueOf(op, 1);
+    const a = stValue(op, 0);
+    const b = stValue(op, 1);
     const result = a && b && remainder(op, a, b);
     if (!isStopped(op)) put(op, 0, result);
     return end(op);

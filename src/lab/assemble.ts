@@ -1,0 +1,191 @@
+// Builds what a run consists of: microvm, vCPU, RAM, firmware tables and interface, wired together.
+
+import type { Border, Exit } from '../cpu/border.ts';
+import { EFLAGS_IF } from '../cpu/control-bits.ts';
+import { type Cpu, createCpu, type EngineName } from '../cpu/core.ts';
+import { FRAME_DIRTY } from '../cpu/frames.ts';
+import { setPolicy } from '../cpu/policy.ts';
+import { processorFacts } from '../hypervisors/hw/border.ts';
+import type { Attached, InterfaceChoice } from '../hypervisors/index.ts';
+import type { MachineCpu } from '../machine/cpu-link.ts';
+import { Machine } from '../machine/machine.ts';
+import { GuestRam, memoryMap } from '../machine/memory.ts';
+import { createMicrovm, type Microvm } from '../machine/models/microvm.ts';
+import { writeMicrovmFirmware } from '../machine/models/microvm-firmware.ts';
+
+export interface Assembly {
+  readonly choice: InterfaceChoice;
+  readonly memoryBytes: number;
+  readonly engine: EngineName;
+  readonly time: 'virtual' | 'wall';
+  readonly epochSeconds: number;
+  readonly seed: number;
+  /** A byte of console output. */
+  transmit(byte: number): void;
+  /** Asked after `requestExit`: whether the run is to come back to its caller. */
+  attend(): boolean;
+}
+
+export interface Assembled {
+  readonly cpu: Cpu;
+  readonly machine: Machine;
+  readonly microvm: Microvm;
+  readonly attached: Attached;
+  readonly exits: ExitCounts;
+}
+
+/** How often the CPU asked the world around it, and why. */
+export interface ExitCounts {
+  io: number;
+  mmio: number;
+  cpuid: number;
+  msr: number;
+  hypercall: number;
+  interrupt: number;
+  halt: number;
+}
+
+export function assemble(parts: Assembly): Assembled {
+  const { choice, memoryBytes } = parts;
+  const exits: ExitCounts = {
+    io: 0,
+    mmio: 0,
+    cpuid: 0,
+    msr: 0,
+    hypercall: 0,
+    interrupt: 0,
+    halt: 0,
+  };
+  const tsc = new TscSkip();
+  const microvm = createMicrovm({
+    ramBytes: memoryBytes,
+    epochSeconds: parts.epochSeconds,
+    transmit: parts.transmit,
+    onSkip: (skipped) => tsc.skip(skipped),
+    tscOffset: () => tsc.ahead(),
+  });
+  const front = new CountingBorder(microvm.border, exits);
+  const cpu = createCpu({ ramBytes: memoryBytes, border: front, engine: parts.engine });
+  tsc.connect(cpu, parts.seed);
+  const ram = new GuestRam(cpu.memory, cpu.layout.ramBase, memoryBytes, (gpa, bytes) => {
+    cpu.ramWritten(gpa, bytes);
+    for (let frame = gpa >>> 12; frame * 4096 < gpa + bytes; frame++) {
+      cpu.mmu.setFrame(frame, FRAME_DIRTY);
+    }
+  });
+  const rsdp = writeMicrovmFirmware(ram, processorFacts());
+  setPolicy(cpu.state, choice.interface.policy);
+  const attached = choice.interface.attach(
+    {
+      cpu,
+      ram,
+      clock: microvm.clock,
+      devices: microvm.border,
+      lapic: microvm.lapic,
+      snapshots: microvm.snapshots,
+      epochSeconds: parts.epochSeconds,
+      memoryMap: memoryMap(memoryBytes),
+      rsdp,
+    },
+    choice.version,
+  );
+  front.use({ ...microvm.border, ...attached.border });
+  const machine = new Machine(microvm, machineCpu(cpu, exits), {
+    time: parts.time,
+    attend: parts.attend,
+  });
+  return { cpu, machine, microvm, attached, exits };
+}
+
+function machineCpu(cpu: Cpu, exits: ExitCounts): MachineCpu {
+  return {
+    retired: () => cpu.retired(),
+    setInterruptLine: (level) => cpu.setInterruptLine(level),
+    requestExit: () => cpu.requestExit(),
+    interruptsEnabled: () => (cpu.state.get('eflags') & EFLAGS_IF) !== 0,
+    run(budget): Exit {
+      const exit = cpu.run(budget);
+      if (exit.kind === 'halt') exits.halt++;
+      return exit;
+    },
+  };
+}
+
+/** The time stamp counter goes on in a halt: what the clock skips is added to the vCPU's offset. */
+class TscSkip {
+  private cpu: Cpu | null = null;
+  private skipped = 0;
+
+  /** The counter's first value is any machine's own: it follows from the seed. */
+  connect(cpu: Cpu, seed: number): void {
+    this.cpu = cpu;
+    cpu.state.set64('tscOffset', BigInt(Math.imul(seed, 0x9e3779b1) >>> 0));
+  }
+
+  skip(total: number): void {
+    if (!this.cpu) return;
+    const { state } = this.cpu;
+    const ahead = BigInt(total - this.skipped);
+    this.skipped = total;
+    state.set64('tscOffset', BigInt.asUintN(64, state.get64('tscOffset') + ahead));
+  }
+
+  /** How far the counter is ahead of the machine's clock. */
+  ahead(): number {
+    if (!this.cpu) return 0;
+    return Number(BigInt.asIntN(64, this.cpu.state.get64('tscOffset'))) - this.skipped;
+  }
+}
+
+/** Everything that the CPU asks passes here once. */
+class CountingBorder implements Border {
+  private inner: Partial<Border>;
+  private readonly exits: ExitCounts;
+
+  constructor(devices: Partial<Border>, exits: ExitCounts) {
+    this.inner = devices;
+    this.exits = exits;
+  }
+
+  use(border: Border): void {
+    this.inner = border;
+  }
+
+  ioRead(port: number, bytes: number): number {
+    this.exits.io++;
+    return this.inner.ioRead!(port, bytes);
+  }
+  ioWrite(port: number, bytes: number, value: number): void {
+    this.exits.io++;
+    this.inner.ioWrite!(port, bytes, value);
+  }
+  mmioRead(gpa: number, bytes: number, out: Uint32Array): void {
+    this.exits.mmio++;
+    this.inner.mmioRead!(gpa, bytes, out);
+  }
+  mmioWrite(gpa: number, bytes: number, lo: number, hi: number): void {
+    this.exits.mmio++;
+    this.inner.mmioWrite!(gpa, bytes, lo, hi);
+  }
+  cpuid(leaf: number, subleaf: number, out: Uint32Array): void {
+    this.exits.cpuid++;
+    this.inner.cpuid!(leaf, subleaf, out);
+  }
+  rdmsr(index: number, out: Uint32Array): boolean {
+    this.exits.msr++;
+    return this.inner.rdmsr!(index, out);
+  }
+  wrmsr(index: number, lo: number, hi: number): boolean {
+    this.exits.msr++;
+    return this.inner.wrmsr!(index, lo, hi);
+  }
+  hypercall(instruction: 'vmcall' | 'vmmcall'): boolean {
+    this.exits.hypercall++;
+    return this.inner.hypercall!(instruction);
+  }
+  acknowledgeInterrupt(): number {
+    const vector = this.inner.acknowledgeInterrupt!();
+    if (vector >= 0) this.exits.interrupt++;
+    return vector;
+  }
+}

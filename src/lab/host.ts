@@ -1,0 +1,29 @@
+// What a run needs of the platform it runs on: time, rest, and the far end of the console.
+
+export interface LabHost {
+  /** CPU seconds that this process has used. */
+  cpuSeconds(): number;
+  /** Monotonic time in nanoseconds, a whole number. */
+  nanos(): number;
+  /** Lets the host's own events happen. */
+  breathe(): Promise<void>;
+  /** Rests for so long (Infinity: for ever), or until the console has input or the user wants to leave. */
+  rest(nanos: number): Promise<void>;
+}
+
+/** A terminal, or whatever stands in for it. */
+export interface LabConsole {
+  /** Resolves when the host is ready for more. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** What was typed since it was last asked. */
+  read(): Uint8Array;
+  /** The user wants to leave. */
+  quit(): boolean;
+}
+
+/** Where a run stands, for a progress line. */
+export interface Progress {
+  readonly guestSeconds: number;
+  readonly instructions: number;
+  readonly lastLine: string;
+}

@@ -1,0 +1,22 @@
+// The door of the lab: what command lines and pages may use of everything beneath.
+
+export type { EngineName } from '../cpu/core.ts';
+export {
+  findInterface,
+  INTERFACES,
+  type InterfaceChoice,
+  nearest,
+} from '../hypervisors/index.ts';
+export { buildInitramfs, INIT_UP, type KernelImage, openKernel } from '../image/index.ts';
+export type { LabConsole, LabHost, Progress } from './host.ts';
+export { type RunResult, type RunWatcher, runKernel } from './run.ts';
+export {
+  type ConsoleInput,
+  checkNumbers,
+  DEFAULT_COMMAND_LINE,
+  DEFAULT_EPOCH_SECONDS,
+  DEFAULT_MEMORY_BYTES,
+  DEFAULT_TIMEOUT_SECONDS,
+  type RunSpec,
+} from './spec.ts';
+export { exitStatus, type VerdictWord } from './verdict.ts';

@@ -1,0 +1,345 @@
+// One run from its spec to its verdict: the machine in slices, the host in between.
+
+import { BugError, bug } from '../base/errors.ts';
+import { EFLAGS_IF } from '../cpu/control-bits.ts';
+import type { Stop } from '../machine/machine.ts';
+import { type Assembled, assemble, type ExitCounts } from './assemble.ts';
+import { ConsoleLog } from './console-log.ts';
+import type { LabConsole, LabHost, Progress } from './host.ts';
+import { ScriptedInput } from './scripted-input.ts';
+import { checkNumbers, commandLine, QUIET_NANOS, type RunSpec } from './spec.ts';
+import { stateHash } from './state-hash.ts';
+import { vcpuDump } from './vcpu-dump.ts';
+import {
+  type Aim,
+  absent,
+  blind,
+  judgeStop,
+  judgeText,
+  MARKER,
+  PANIC_TEXT,
+  panicked,
+  type Seen,
+  type Verdict,
+  type VerdictWord,
+} from './verdict.ts';
+
+export interface RunResult {
+  readonly verdict: VerdictWord;
+  readonly reason: string;
+  readonly timedOut: boolean;
+  readonly interface: string;
+  readonly kernel: { readonly name: string; readonly version: string; readonly sha256: string };
+  readonly engine: string;
+  readonly seed: number;
+  readonly instructions: number;
+  readonly guestSeconds: number;
+  readonly hostCpuSeconds: number;
+  readonly exits: Readonly<ExitCounts>;
+  readonly stateHash: string;
+  readonly consoleBytes: number;
+  /** SHA-256 of everything that the console printed. */
+  readonly consoleDigest: string;
+  readonly lastLines: readonly string[];
+  /** The vCPU, if the run ended badly. */
+  readonly vcpu: string | null;
+}
+
+export interface RunWatcher {
+  /** Called after each slice. */
+  progress?(progress: Progress): void;
+}
+
+/** Instructions between two looks at the host. Fewer while somebody types: they wait for the echo. */
+const SLICE = 10_000_000;
+const LIVE_SLICE = 2_000_000;
+/** Guest time with interrupts off, no output and no interrupt, after which a guest has hung. */
+const STUCK_NANOS = 5e9;
+/** Guest time that a panic has to print itself and to reset the machine. */
+const PANIC_NANOS = 500e6;
+/** After the last line of a script: the answer to it is over when the console has been quiet for so long. */
+const SCRIPT_END_NANOS = 1e9;
+const LAST_LINES = 20;
+const SECOND = 1e9;
+const NEWLINE = 10;
+
+export async function runKernel(
+  host: LabHost,
+  console: LabConsole,
+  spec: RunSpec,
+  watcher: RunWatcher = {},
+): Promise<RunResult> {
+  checkNumbers(spec);
+  const { interface: on } = spec.on;
+  const cpuAtStart = host.cpuSeconds();
+  const run = new Run(host, console, spec);
+  const lacking = absent(on.id, on.guestNeeds, spec.kernel.config());
+  const verdict = lacking ?? (await run.toTheEnd(watcher));
+  return run.result(verdict, host.cpuSeconds() - cpuAtStart);
+}
+
+class Run {
+  private readonly host: LabHost;
+  private readonly console: LabConsole;
+  private readonly spec: RunSpec;
+  private readonly aim: Aim;
+  private readonly log: ConsoleLog;
+  private readonly made: Assembled;
+  private readonly script: ScriptedInput;
+  private readonly seen: Seen = { goal: false, marker: false, panic: false, failed: false };
+  private readonly hostCpuEnd: number;
+  /** The run is to come back to this loop at once. */
+  private attention = false;
+  /** Guest times of the last output or input, of the last sign of life, of the panic. */
+  private lastActivity = 0;
+  private lastAlive = 0;
+  private interruptsSeen = 0;
+  private panicAt = -1;
+  private typed: Uint8Array = new Uint8Array(0);
+
+  constructor(host: LabHost, console: LabConsole, spec: RunSpec) {
+    this.host = host;
+    this.console = console;
+    this.spec = spec;
+    this.script = new ScriptedInput(spec.input.kind === 'script' ? spec.input.bytes : null);
+    const { expectText, failText } = spec;
+    this.aim = {
+      expectText,
+      failText,
+      untilGuestEnds: expectText === null && spec.input.kind !== 'none',
+    };
+    this.hostCpuEnd = host.cpuSeconds() + (spec.hostCpuSeconds ?? Number.POSITIVE_INFINITY);
+    this.log = new ConsoleLog((text) => this.printed(text));
+    for (const text of [MARKER, PANIC_TEXT, expectText, failText]) if (text) this.log.watch(text);
+    this.made = assemble({
+      choice: spec.on,
+      memoryBytes: spec.memoryBytes,
+      engine: spec.engine,
+      time: spec.time,
+      epochSeconds: spec.epochSeconds,
+      seed: spec.seed,
+      transmit: (byte) => this.transmit(byte),
+      attend: () => this.attention,
+    });
+    const { kernel, initrd } = spec;
+    this.made.attached.start({ kernel, initrd, commandLine: commandLine(spec) });
+  }
+
+  async toTheEnd(watcher: RunWatcher): Promise<Verdict> {
+    for (;;) {
+      const stop = this.slice();
+      const verdict = judgeStop(stop, this.seen, this.aim) ?? this.judge(stop);
+      if (this.log.waiting()) await this.console.write(this.log.take());
+      if (verdict) return this.checkNoticed(verdict);
+      watcher.progress?.(this.progress());
+      await this.wait(stop);
+    }
+  }
+
+  result(verdict: Verdict, hostCpuSeconds: number): RunResult {
+    const { cpu, exits, microvm } = this.made;
+    const { spec } = this;
+    const bad = verdict.word !== 'up' && verdict.word !== 'absent';
+    return {
+      verdict: verdict.word,
+      reason: verdict.reason,
+      timedOut: verdict.timedOut ?? false,
+      interface: spec.on.name,
+      kernel: {
+        name: spec.kernel.name,
+        version: spec.kernel.version(),
+        sha256: spec.kernel.digest(),
+      },
+      engine: cpu.engine.name,
+      seed: spec.seed,
+      instructions: cpu.retired(),
+      guestSeconds: microvm.clock.now() / SECOND,
+      hostCpuSeconds,
+      exits: { ...exits },
+      stateHash: stateHash(cpu, microvm.snapshots),
+      consoleBytes: this.log.bytes,
+      consoleDigest: this.log.digest(),
+      lastLines: this.log.lastLines(LAST_LINES),
+      vcpu: bad ? vcpuDump(cpu) : null,
+    };
+  }
+
+  /** One slice of the machine. What ends it depends on the guest only, so that equal runs stop at equal places. */
+  private slice(): Stop {
+    this.attention = false;
+    const ends = [this.timeoutAt()];
+    if (this.script.pending()) ends.push(this.lastActivity + QUIET_NANOS);
+    else if (this.scriptDone()) ends.push(this.lastActivity + SCRIPT_END_NANOS);
+    if (this.panicAt >= 0) ends.push(this.panicAt + PANIC_NANOS);
+    const instructions = this.spec.input.kind === 'live' ? LIVE_SLICE : SLICE;
+    try {
+      return this.made.machine.run({ instructions, until: Math.max(Math.min(...ends), 0) });
+    } catch (error) {
+      if (!(error instanceof BugError) || error.dump !== '') throw error;
+      return bug(error.message, vcpuDump(this.made.cpu));
+    }
+  }
+
+  private judge(stop: Stop): Verdict | null {
+    const now = this.now();
+    const byText = judgeText(this.seen, this.aim);
+    if (byText) return byText;
+    if (this.panicAt >= 0 && now >= this.panicAt + PANIC_NANOS) return panicked();
+    if (this.scriptDone() && now >= this.lastActivity + SCRIPT_END_NANOS)
+      return this.scriptVerdict();
+    if (this.console.quit()) {
+      return this.seen.panic ? panicked() : { word: 'up', reason: 'ended at the console' };
+    }
+    if (now >= this.timeoutAt())
+      return this.outOfTime(`${this.spec.timeoutSeconds} s of guest time`);
+    if (this.host.cpuSeconds() >= this.hostCpuEnd) {
+      return this.outOfTime(`${this.spec.hostCpuSeconds} CPU seconds of the host`);
+    }
+    if (stop.kind === 'idle' && !this.mayGetInput()) {
+      return { word: 'hung', reason: 'the guest waits for input, and none will come' };
+    }
+    return this.stuck(now);
+  }
+
+  /** A guest that runs with interrupts off for seconds, without a word, will do so for ever. */
+  private stuck(now: number): Verdict | null {
+    const { cpu, exits } = this.made;
+    if (cpu.state.get('eflags') & EFLAGS_IF || exits.interrupt !== this.interruptsSeen) {
+      this.lastAlive = now;
+      this.interruptsSeen = exits.interrupt;
+    }
+    if (now - this.lastAlive < STUCK_NANOS) return null;
+    const rip = BigInt.asUintN(64, cpu.state.get64('rip')).toString(16);
+    return {
+      word: 'hung',
+      reason: `the guest has run for ${STUCK_NANOS / SECOND} s with interrupts off and printed nothing, now at 0x${rip}`,
+    };
+  }
+
+  private outOfTime(limit: string): Verdict {
+    if (this.seen.panic) return panicked();
+    const goal = this.aim.expectText === null ? MARKER : `'${this.aim.expectText}'`;
+    const reason = this.aim.untilGuestEnds
+      ? `the guest was still running after ${limit}`
+      : `the console did not print ${goal} within ${limit}`;
+    return { word: 'hung', reason, timedOut: true };
+  }
+
+  private scriptVerdict(): Verdict {
+    if (this.aim.expectText !== null) {
+      return {
+        word: 'hung',
+        reason: `the input is used up and the console did not print '${this.aim.expectText}'`,
+      };
+    }
+    return this.seen.marker
+      ? { word: 'up', reason: 'the input is used up and the guest is quiet' }
+      : { word: 'hung', reason: `the input is used up and the guest is quiet without ${MARKER}` };
+  }
+
+  private checkNoticed(verdict: Verdict): Verdict {
+    if (verdict.word !== 'up' || this.made.attached.noticed()) return verdict;
+    const { id, guestNeeds } = this.spec.on.interface;
+    return blind(id, guestNeeds);
+  }
+
+  /** Between two slices: the host's events, input, and on wall time the guest's sleep. */
+  private async wait(stop: Stop): Promise<void> {
+    if (this.spec.input.kind === 'live') await this.waitLive(stop);
+    else {
+      if (stop.kind === 'asleep') await this.sleep(stop.wakeAt);
+      else await this.host.breathe();
+      this.feedScript(stop);
+    }
+  }
+
+  private async waitLive(stop: Stop): Promise<void> {
+    this.takeTyped();
+    if (this.typed.length > 0 || (stop.kind !== 'asleep' && stop.kind !== 'idle')) {
+      await this.host.breathe();
+      if (this.typed.length === 0) this.takeTyped();
+    } else {
+      await this.sleep(stop.kind === 'asleep' ? stop.wakeAt : Number.POSITIVE_INFINITY);
+      this.takeTyped();
+    }
+    if (this.typed.length === 0) return;
+    const taken = this.made.machine.consoleInput(this.typed);
+    this.typed = this.typed.subarray(taken);
+  }
+
+  /** Rests until the guest's timer is due by the host's clock, or until something is typed; then tells the machine. */
+  private async sleep(wakeAt: number): Promise<void> {
+    const from = this.host.nanos();
+    const now = this.now();
+    await this.host.rest(wakeAt - now);
+    if (this.spec.time === 'wall') this.made.machine.wake(now + (this.host.nanos() - from));
+  }
+
+  private takeTyped(): void {
+    const bytes = this.console.read();
+    if (bytes.length === 0) return;
+    const joined = new Uint8Array(this.typed.length + bytes.length);
+    joined.set(this.typed);
+    joined.set(bytes, this.typed.length);
+    this.typed = joined;
+  }
+
+  private feedScript(stop: Stop): void {
+    if (!this.script.pending()) return;
+    if (stop.kind !== 'idle' && this.now() < this.lastActivity + QUIET_NANOS) return;
+    const taken = this.made.machine.consoleInput(this.script.line());
+    this.script.taken(taken);
+    this.lastActivity = this.now();
+  }
+
+  private scriptDone(): boolean {
+    return this.spec.input.kind === 'script' && !this.script.pending();
+  }
+
+  private mayGetInput(): boolean {
+    return this.spec.input.kind === 'live' || this.script.pending();
+  }
+
+  private transmit(byte: number): void {
+    this.lastActivity = this.now();
+    this.lastAlive = this.lastActivity;
+    if (this.log.put(byte)) this.comeBack();
+    if (byte === NEWLINE && this.seen.marker && !this.seen.goal && this.spec.expectText === null) {
+      this.seen.goal = true; // With its line, which says more.
+      this.comeBack();
+    }
+  }
+
+  private printed(text: string): void {
+    if (text === MARKER) this.seen.marker = true;
+    if (text === this.spec.failText) this.seen.failed = true;
+    if (text === this.spec.expectText) this.seen.goal = true;
+    if (text === PANIC_TEXT && this.spec.input.kind !== 'live') {
+      this.seen.panic = true;
+      if (this.panicAt < 0) this.panicAt = this.now();
+    }
+    this.comeBack();
+  }
+
+  private comeBack(): void {
+    this.attention = true;
+    this.made.cpu.requestExit();
+  }
+
+  private now(): number {
+    return this.made.microvm.clock.now();
+  }
+
+  private timeoutAt(): number {
+    const { timeoutSeconds } = this.spec;
+    return timeoutSeconds === null ? Number.MAX_SAFE_INTEGER : Math.ceil(timeoutSeconds * SECOND);
+  }
+
+  private progress(): Progress {
+    return {
+      guestSeconds: this.now() / SECOND,
+      instructions: this.made.cpu.retired(),
+      lastLine: this.log.lastLines(1)[0] ?? '',
+    };
+  }
+}

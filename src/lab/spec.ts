@@ -1,0 +1,103 @@
+// What a run is: kernel, initrd, command line, interface, machine shape, inputs; and the limits of each.
+
+import { InputError } from '../base/errors.ts';
+import type { EngineName } from '../cpu/core.ts';
+import type { InterfaceChoice } from '../hypervisors/index.ts';
+import type { KernelImage } from '../image/index.ts';
+
+/** What the guest reads from its console. */
+export type ConsoleInput =
+  | { readonly kind: 'none' }
+  /**
+   * Bytes known beforehand, given a line at a time, each when the console has been quiet for `QUIET_NANOS` of guest
+   * time: so the run does not depend on the host's speed.
+   */
+  | { readonly kind: 'script'; readonly bytes: Uint8Array }
+  /** Whatever is typed, when it is typed. */
+  | { readonly kind: 'live' };
+
+export interface RunSpec {
+  readonly kernel: KernelImage;
+  readonly on: InterfaceChoice;
+  readonly initrd: Uint8Array | null;
+  /** Added to `DEFAULT_COMMAND_LINE`. */
+  readonly append: string;
+  readonly memoryBytes: number;
+  readonly time: 'virtual' | 'wall';
+  readonly engine: EngineName;
+  /** Guest seconds after which the run is over; null: never. */
+  readonly timeoutSeconds: number | null;
+  /** CPU seconds of the host after which the run is over, whatever the guest's clock says; null: never. */
+  readonly hostCpuSeconds: number | null;
+  /** The run is `up` as soon as the console prints this; null: the init marker, or the guest's own end. */
+  readonly expectText: string | null;
+  /** The run has failed as soon as the console prints this. */
+  readonly failText: string | null;
+  readonly input: ConsoleInput;
+  readonly seed: number;
+  /** Date and time at instruction 0, in seconds since 1970. */
+  readonly epochSeconds: number;
+}
+
+/** The serial console; and a panic ends in a reset, which ends the run. */
+export const DEFAULT_COMMAND_LINE = 'console=ttyS0 panic=-1';
+export const DEFAULT_MEMORY_BYTES = 512 << 20;
+export const DEFAULT_TIMEOUT_SECONDS = 120;
+/** 2024-01-01T00:00:00Z: a run's date is part of the run, so it is not today's unless asked for. */
+export const DEFAULT_EPOCH_SECONDS = 1704067200;
+/** Guest time without output after which a guest is taken to wait for input. */
+export const QUIET_NANOS = 200e6;
+
+const MEMORY_MIN = 16 << 20;
+const MEMORY_MAX = 3 * 1024 ** 3;
+const MEBIBYTE = 1 << 20;
+
+/** The part of a spec that is only numbers. */
+export type RunNumbers = Pick<
+  RunSpec,
+  'memoryBytes' | 'timeoutSeconds' | 'hostCpuSeconds' | 'seed' | 'epochSeconds'
+>;
+
+export function checkNumbers(numbers: RunNumbers): void {
+  const { memoryBytes } = numbers;
+  if (!(memoryBytes >= MEMORY_MIN && memoryBytes <= MEMORY_MAX)) {
+    throw new InputError(
+      'run/memory',
+      `the machine cannot have ${Math.round(memoryBytes / MEBIBYTE)} MiB of memory`,
+      'give between 16M and 3G.',
+    );
+  }
+  if (memoryBytes % MEBIBYTE !== 0) {
+    throw new InputError(
+      'run/memory',
+      `the machine cannot have ${memoryBytes} bytes of memory`,
+      'give whole mebibytes: 512M.',
+    );
+  }
+  checkPositive('timeout', numbers.timeoutSeconds);
+  checkPositive('host time limit', numbers.hostCpuSeconds);
+  checkWhole('seed', numbers.seed);
+  checkWhole('date', numbers.epochSeconds);
+}
+
+function checkPositive(what: string, seconds: number | null): void {
+  if (seconds === null || (seconds > 0 && seconds <= 1e6)) return;
+  throw new InputError(
+    'run/number',
+    `the ${what} cannot be ${seconds} seconds`,
+    'give more than 0s and at most 1000000s.',
+  );
+}
+
+function checkWhole(what: string, value: number): void {
+  if (Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff) return;
+  throw new InputError(
+    'run/number',
+    `the ${what} cannot be ${value}`,
+    'give a whole number from 0 to 4294967295.',
+  );
+}
+
+export function commandLine({ append }: Pick<RunSpec, 'append'>): string {
+  return append === '' ? DEFAULT_COMMAND_LINE : `${DEFAULT_COMMAND_LINE} ${append}`;
+}

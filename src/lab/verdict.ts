@@ -1,0 +1,105 @@
+// How runs end: one word and one sentence, from why the machine stopped and what the console has shown.
+
+import { INIT_UP } from '../image/index.ts';
+import type { Stop } from '../machine/machine.ts';
+
+export type VerdictWord = 'up' | 'panic' | 'ended' | 'hung' | 'blind' | 'absent' | 'error';
+
+export interface Verdict {
+  readonly word: VerdictWord;
+  /** One sentence. */
+  readonly reason: string;
+  /** A limit of time ended the run. */
+  readonly timedOut?: boolean;
+}
+
+/** What every panic of Linux prints, and the end of what it prints. */
+export const PANIC_TEXT = 'Kernel panic - not syncing';
+export const MARKER = INIT_UP;
+
+/** What the console has shown so far. */
+export interface Seen {
+  /** The text that the run waits for, or the marker where it waits for none. */
+  goal: boolean;
+  /** The marker of our init, whatever the run waits for. */
+  marker: boolean;
+  panic: boolean;
+  failed: boolean;
+}
+
+export interface Aim {
+  readonly expectText: string | null;
+  readonly failText: string | null;
+  /** Nobody waits for a text: the guest's own end is as good as any. */
+  readonly untilGuestEnds: boolean;
+}
+
+/** The goal has been reached, or the fail text has been shown. */
+export function judgeText(seen: Seen, aim: Aim): Verdict | null {
+  if (seen.failed) return { word: 'panic', reason: `the console printed '${aim.failText}'` };
+  if (!seen.goal || aim.untilGuestEnds) return null;
+  const text = aim.expectText === null ? MARKER : `'${aim.expectText}'`;
+  return { word: 'up', reason: `the console printed ${text}` };
+}
+
+/** The machine has stopped and will not go on. Null: it can. */
+export function judgeStop(stop: Stop, seen: Seen, aim: Aim): Verdict | null {
+  switch (stop.kind) {
+    case 'slice':
+    case 'requested':
+    case 'asleep':
+    case 'idle':
+      return null;
+    case 'off':
+      return guestEnded('the guest switched itself off', 'ended', seen, aim);
+    case 'reset':
+      return guestEnded('the guest reset itself', 'panic', seen, aim);
+    case 'dead':
+      return guestEnded(`the guest is ${stop.why}: nothing can wake it`, 'hung', seen, aim);
+    case 'shutdown':
+      return { word: 'panic', reason: stop.why };
+    case 'unsupported':
+      return { word: 'error', reason: stop.why };
+  }
+}
+
+function guestEnded(what: string, otherwise: VerdictWord, seen: Seen, aim: Aim): Verdict {
+  if (seen.panic) return panicked();
+  if (aim.expectText !== null) {
+    return { word: otherwise, reason: `${what} before the console printed '${aim.expectText}'` };
+  }
+  if (seen.marker) return { word: 'up', reason: what };
+  if (aim.untilGuestEnds && otherwise === 'ended') return { word: 'up', reason: what };
+  return { word: otherwise, reason: `${what} before it reached ${MARKER}` };
+}
+
+export function panicked(): Verdict {
+  return { word: 'panic', reason: `the kernel panicked: the console printed '${PANIC_TEXT}'` };
+}
+
+export function blind(id: string, guestNeeds: readonly string[]): Verdict {
+  return {
+    word: 'blind',
+    reason: `the kernel came up without noticing ${id}: was it built with ${guestNeeds.join(' and ')}?`,
+  };
+}
+
+/** The first of the needs that the kernel's configuration does not meet. */
+export function absent(
+  id: string,
+  guestNeeds: readonly string[],
+  config: ReadonlyMap<string, string> | null,
+): Verdict | null {
+  const missing = config ? guestNeeds.filter((name) => config.get(name) !== 'y') : [];
+  if (missing.length === 0) return null;
+  return {
+    word: 'absent',
+    reason: `the kernel was not built for ${id}: it lacks ${missing.join(' and ')}`,
+  };
+}
+
+/** 0: as expected; 42: out of time; 1: anything else. */
+export function exitStatus(verdict: Verdict): number {
+  if (verdict.word === 'up') return 0;
+  return verdict.timedOut ? 42 : 1;
+}
