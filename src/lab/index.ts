@@ -7,7 +7,14 @@ export {
   type InterfaceChoice,
   nearest,
 } from '../hypervisors/index.ts';
-export { buildInitramfs, INIT_UP, type KernelImage, openKernel } from '../image/index.ts';
+export {
+  buildInitramfs,
+  INIT_UP,
+  type KernelImage,
+  openDeb,
+  openKernel,
+  parseConfig,
+} from '../image/index.ts';
 export type { LabConsole, LabHost, Progress } from './host.ts';
 export { type RunResult, type RunWatcher, runKernel } from './run.ts';
 export {

@@ -73,7 +73,7 @@ export async function runKernel(
   const { interface: on } = spec.on;
   const cpuAtStart = host.cpuSeconds();
   const run = new Run(host, console, spec);
-  const lacking = absent(on.id, on.guestNeeds, spec.kernel.config());
+  const lacking = absent(on.id, on.guestNeeds, () => spec.kernel.config());
   const verdict = lacking ?? (await run.toTheEnd(watcher));
   return run.result(verdict, host.cpuSeconds() - cpuAtStart);
 }
@@ -148,7 +148,7 @@ class Run {
       kernel: {
         name: spec.kernel.name,
         version: spec.kernel.version(),
-        sha256: spec.kernel.digest(),
+        sha256: spec.kernelDigest,
       },
       engine: cpu.engine.name,
       seed: spec.seed,

@@ -18,6 +18,8 @@ export type ConsoleInput =
 
 export interface RunSpec {
   readonly kernel: KernelImage;
+  /** SHA-256 of the file or package that the kernel came in. */
+  readonly kernelDigest: string;
   readonly on: InterfaceChoice;
   readonly initrd: Uint8Array | null;
   /** Added to `DEFAULT_COMMAND_LINE`. */

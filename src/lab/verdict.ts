@@ -88,9 +88,10 @@ export function blind(id: string, guestNeeds: readonly string[]): Verdict {
 export function absent(
   id: string,
   guestNeeds: readonly string[],
-  config: ReadonlyMap<string, string> | null,
+  config: () => ReadonlyMap<string, string> | null,
 ): Verdict | null {
-  const missing = config ? guestNeeds.filter((name) => config.get(name) !== 'y') : [];
+  const known = guestNeeds.length > 0 ? config() : null;
+  const missing = known ? guestNeeds.filter((name) => known.get(name) !== 'y') : [];
   if (missing.length === 0) return null;
   return {
     word: 'absent',

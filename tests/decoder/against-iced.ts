@@ -23,7 +23,13 @@ const NAMES: Readonly<Record<string, RegExp>> = {
   shl: /^sal$/, // group 2, /6: an alias that only iced tells apart
   xlat: /^xlatb$/,
   fwait: /^wait$/,
-  nop: /^(reservednop|cldemote|prefetchit[01])$/,
+  fstp: /^fstpnce$/,
+  wbinvd: /^wbnoinvd$/, // F3 is ignored where CPUID does not offer it
+  sysret: /^sysretq$/,
+  sysexit: /^sysexitq$/,
+  pcmpestri: /^pcmpestri64$/,
+  pcmpestrm: /^pcmpestrm64$/,
+  nop: /^(reservednop|cldemote|prefetchit[01]|rdssp[dq])$/,
   prefetch: /^prefetch(w|wt1|reserved)?$/,
   prefetchnta: /^reservednop$/,
   prefetcht0: /^reservednop$/,
@@ -36,7 +42,8 @@ const IMPLICIT =
   /^(xlatb?|maskmovdqu|maskmovq|monitorx?|mwaitx?|clzero|invlpga|enqcmd|in|out|umonitor|pvalidate|rmpadjust|rmpupdate)$/;
 
 /** REX.W gives iced's register 64 bits here (66: 16, movsxd), where the extra half is zero or unused either way. */
-const ANY_WIDTH = /^(ud[01]|movsxd|pinsr[bw]|pextr[bw]|extractps|movmskp[sd]|pmovmskb)$/;
+const ANY_WIDTH =
+  /^(ud[01]|movsxd|pinsr[bw]|pextr[bw]|extractps|movmskp[sd]|pmovmskb|mov|lar|lsl|verr|verw|lldt|ltr|lmsw|smsw|str|sldt)$/;
 
 /** null: they agree. Otherwise a sentence. */
 export function differenceFromIced(
@@ -54,7 +61,7 @@ export function differenceFromIced(
     const ours = mnemonic(form, d.variant);
     if (theirs !== ours && !NAMES[ours]?.test(theirs))
       return `iced calls it ${theirs} (${Code[insn.code]}), we ${ours}`;
-    return IMPLICIT.test(ours) || theirs === 'reservednop'
+    return IMPLICIT.test(ours) || /^(reservednop|rdssp)/.test(theirs)
       ? null
       : operandDifference(insn, d, form);
   } finally {

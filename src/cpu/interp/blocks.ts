@@ -136,7 +136,7 @@ export class CodeCache {
         return this.decodeCrossing(gpa, modeKey, second);
       }
       const program = programOf(d);
-      this.put(at, d, offset, known, modeKey);
+      this.put(at, d, offset, known, modeKey, u8, ram + page + offset);
       const t = traitsOf(d, program);
       if (t.leaves !== 'kept') known = t.leaves;
       offset += d.length;
@@ -238,10 +238,12 @@ export class CodeCache {
     page: number,
     known: KnownFlags | null,
     modeKey: number,
+    code: Uint8Array,
+    codeAt: number,
   ): void {
     const spec = handlerSpec(d, known, (modeKey & MODE_KEY_FLAT) !== 0);
     writeRecord(this.views, at, d, page, traitsOf(d, spec.program).branches);
-    this.views.u16[(at + R_HANDLER) >> 1] = this.handlers.numberOf(spec);
+    this.views.u16[(at + R_HANDLER) >> 1] = this.handlers.numberOf(spec, code, codeAt);
   }
 
   /** An instruction that reaches into the next page: a block of its own, behind a guard. */
@@ -259,7 +261,7 @@ export class CodeCache {
     const first = this.poolNext;
     const at = first + RECORD_BYTES;
     const program = programOf(d);
-    this.put(at, d, gpa & 0xfff, null, modeKey);
+    this.put(at, d, gpa & 0xfff, null, modeKey, bytes, 0);
     u8.copyWithin(first, at, at + RECORD_BYTES);
     u16[(first + R_HANDLER) >> 1] = HANDLER_GUARD;
     i32[(first + R_TARGET) >> 2] = gpa2 & ~0xfff;

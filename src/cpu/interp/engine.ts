@@ -8,7 +8,7 @@ import { CodeCache } from './blocks.ts';
 import { Handlers } from './handlers.ts';
 import { hotHandlers } from './hot.ts';
 import { hotModule, type ModuleContext, STOP_ATTENTION, STOP_BUDGET } from './module.ts';
-import { R_ASIZE, R_LEFT, R_LENGTH, R_NEXT, R_OSIZE } from './records.ts';
+import { R_ASIZE, R_LEFT, R_LENGTH, R_NEXT, R_OSIZE, RECORD_BYTES } from './records.ts';
 
 const TABLE_SIZE = 8192;
 
@@ -21,6 +21,8 @@ export class Interpreter implements Engine {
   readonly handlers: Handlers;
   private readonly run_: (state: number, start: number) => number;
   private readonly p: EngineParts;
+  /** Record at which the budget last ran out (0: between blocks): what a sampling profiler reads. */
+  interrupted = 0;
   private running = false;
   private restarting = false;
 
@@ -51,7 +53,7 @@ export class Interpreter implements Engine {
     const { exports } = new WebAssembly.Instance(module, { e: imports });
     this.run_ = exports.run as (state: number, start: number) => number;
     imports.flags = exports.flags;
-    this.handlers = new Handlers(hot.keys, context, table, imports);
+    this.handlers = new Handlers(hot, context, table, imports);
     this.cache = new CodeCache(views, layout, this.handlers, mmu);
   }
 
@@ -65,8 +67,10 @@ export class Interpreter implements Engine {
       if (stop === STOP_ATTENTION) return this.stopped('attention');
       if (stop === STOP_BUDGET) {
         const budget = state.get('budget') | 0;
+        const rec = state.get('rec');
+        if (rec !== 0) this.interrupted = rec + Math.max(budget, 0) * RECORD_BYTES;
         if (budget <= 0) return this.stopped('budget');
-        start = this.cache.copyPartial(state.get('rec'), budget);
+        start = this.cache.copyPartial(rec, budget);
         continue;
       }
       this.settleFault();

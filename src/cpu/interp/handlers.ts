@@ -62,11 +62,14 @@ export function handlerSpec(d: Decoded, known: KnownFlags | null, flat: boolean)
     program,
     shape: shapeOf(d, flat),
     known: traitsOf(d, program).readsFlags ? known : null,
+    branches: traitsOf(d, program).branches,
   };
 }
 
 /** Handler numbers by key; compiles cold handlers into the table. */
 export class Handlers {
+  /** For tools: a line of hot-list.ts for each handler number. */
+  readonly examples: (string | undefined)[] = [];
   private readonly numbers = new Map<string, number>();
   private readonly context: ModuleContext;
   private readonly table: WebAssembly.Table;
@@ -74,7 +77,7 @@ export class Handlers {
   private next: number;
 
   constructor(
-    hotKeys: readonly string[],
+    hot: { readonly keys: readonly string[]; readonly examples: readonly string[] },
     context: ModuleContext,
     table: WebAssembly.Table,
     imports: Record<string, unknown>,
@@ -82,25 +85,33 @@ export class Handlers {
     this.context = context;
     this.table = table;
     this.imports = imports;
-    hotKeys.forEach((key, i) => {
+    hot.keys.forEach((key, i) => {
       this.numbers.set(key, FIRST_HOT_HANDLER + i);
+      this.examples[FIRST_HOT_HANDLER + i] = hot.examples[i];
     });
-    this.next = FIRST_HOT_HANDLER + hotKeys.length;
+    this.next = FIRST_HOT_HANDLER + hot.keys.length;
   }
 
   get coldCount(): number {
     return this.next - FIRST_HOT_HANDLER;
   }
 
-  numberOf(spec: HandlerSpec): number {
+  /** `code[at]` is where the instruction's bytes lie. */
+  numberOf(spec: HandlerSpec, code: Uint8Array, at: number): number {
     const key = handlerKey(spec);
     const number = this.numbers.get(key);
     if (number !== undefined) return number;
     const bytes = coldModule(spec, this.context);
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { e: this.imports });
     const fresh = this.next++;
+    this.examples[fresh] = exampleOf(spec, code.subarray(at, at + spec.d.length));
     this.table.set(fresh, instance.exports.f);
     this.numbers.set(key, fresh);
     return fresh;
   }
+}
+
+function exampleOf({ d, known }: HandlerSpec, code: Uint8Array): string {
+  const hex = Array.from(code, (b) => b.toString(16).padStart(2, '0')).join('');
+  return `${d.variant.mode} ${hex}${known ? ` ${known.fn} ${known.width}` : ''}`;
 }

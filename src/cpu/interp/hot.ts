@@ -6,8 +6,9 @@ import { hotList } from './hot-list.ts';
 import type { HandlerSpec } from './module.ts';
 
 /** Each line of the list is a mode, code bytes, and the known producer of the flags: one example of the handler. */
-export function hotHandlers(): { keys: string[]; specs: HandlerSpec[] } {
+export function hotHandlers(): { keys: string[]; examples: string[]; specs: HandlerSpec[] } {
   const keys: string[] = [];
+  const examples: string[] = [];
   const specs: HandlerSpec[] = [];
   for (const line of hotList) {
     const spec = parse(line);
@@ -15,9 +16,10 @@ export function hotHandlers(): { keys: string[]; specs: HandlerSpec[] } {
     const key = handlerKey(spec);
     if (keys.includes(key)) continue;
     keys.push(key);
+    examples.push(line);
     specs.push(spec);
   }
-  return { keys, specs };
+  return { keys, examples, specs };
 }
 
 function parse(line: string): HandlerSpec | null {

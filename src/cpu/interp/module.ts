@@ -44,6 +44,8 @@ export interface HandlerSpec {
   readonly program: Program;
   readonly shape: Shape;
   readonly known: KnownFlags | null;
+  /** Its record is a branch's: the target stands where the immediate would. */
+  readonly branches: boolean;
 }
 
 export interface ModuleContext {
@@ -108,15 +110,7 @@ export function coldModule(spec: HandlerSpec, context: ModuleContext): Uint8Arra
     again: () => leave(COLD_AGAIN),
     faulted: () => leave(COLD_FAULT),
   };
-  const site = new RecordSite(
-    c,
-    helpers,
-    { st: 0, tlb: 1, rec: 2 },
-    spec.d,
-    spec.shape,
-    spec.known,
-    exits,
-  );
+  const site = new RecordSite(c, helpers, { st: 0, tlb: 1, rec: 2 }, spec, exits);
   lowerProgram(spec.program, site, context);
   c.i32(COLD_NEXT);
   m.addFunction(m.type(['i32', 'i32', 'i32'], ['i32']), c.body(), 'f');
@@ -426,11 +420,7 @@ class HotFunction {
       faulted: () => this.stop(STOP_FAULT),
     };
     const locals = { st: this.st, tlb: this.tlb, rec: this.rec };
-    lowerProgram(
-      spec.program,
-      new RecordSite(c, this.helpers, locals, spec.d, spec.shape, spec.known, exits),
-      this.context,
-    );
+    lowerProgram(spec.program, new RecordSite(c, this.helpers, locals, spec, exits), this.context);
     if (!spec.program.ends || endsRepeat(spec.program)) this.next();
     else c.op('unreachable');
   }

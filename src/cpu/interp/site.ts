@@ -6,6 +6,7 @@ import { loadOf, storeOf } from '../lower/memory-ops.ts';
 import type { Helpers, KnownFlags, Site } from '../lower/site.ts';
 import { FIELDS, SEG_AT, SEG_STRIDE, ST_AT, XMM_AT } from '../state.ts';
 import type { Code } from '../wasm/encode.ts';
+import type { HandlerSpec } from './module.ts';
 import {
   fixedRegisterOffset,
   R_BASE,
@@ -51,6 +52,7 @@ export class RecordSite implements Site {
   private readonly rec: number;
   private readonly shape: Shape;
   private readonly d: Decoded;
+  private readonly branches: boolean;
   private readonly variant: Variant;
   private readonly hasImm1: boolean;
   private readonly exits: Exits;
@@ -59,9 +61,7 @@ export class RecordSite implements Site {
     c: Code,
     helpers: Helpers,
     locals: SiteLocals,
-    d: Decoded,
-    shape: Shape,
-    known: KnownFlags | null,
+    spec: Pick<HandlerSpec, 'd' | 'shape' | 'known' | 'branches'>,
     exits: Exits,
   ) {
     this.c = c;
@@ -69,11 +69,12 @@ export class RecordSite implements Site {
     this.st = locals.st;
     this.tlb = locals.tlb;
     this.rec = locals.rec;
-    this.shape = shape;
-    this.d = d;
-    this.variant = d.variant;
-    this.hasImm1 = !d.hasMem;
-    this.knownFlags = known;
+    this.shape = spec.shape;
+    this.d = spec.d;
+    this.branches = spec.branches;
+    this.variant = spec.d.variant;
+    this.hasImm1 = !spec.d.hasMem;
+    this.knownFlags = spec.known;
     this.exits = exits;
   }
 
@@ -100,7 +101,14 @@ export class RecordSite implements Site {
   }
 
   pushImm(n: number): void {
-    if (n === 0) this.c.get(this.rec).mem('i64.load', R_IMM);
+    const { c } = this;
+    if (n === 0 && this.branches) {
+      c.get(this.rec)
+        .mem('i64.load32_s', R_TARGET)
+        .get(this.rec)
+        .mem('i64.load16_u', R_NEXT)
+        .op('i64.sub');
+    } else if (n === 0) c.get(this.rec).mem('i64.load', R_IMM);
     else if (this.hasImm1) this.c.get(this.rec).mem('i64.load32_s', R_IMM1);
     else this.c.op('unreachable');
   }

@@ -1,3 +1,5 @@
+// Tests of the structural rules: every form in every variant, and programs that break each rule.
+
 import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { programOf } from '../program.ts';

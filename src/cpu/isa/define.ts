@@ -25,7 +25,7 @@ import type { Build } from './build.ts';
  *   - `Ib` has size 8. `Ibs` is one byte sign-extended to the operand size (`83 /0`: `Ev,Ibs`; `6b`: `Gv,Ev,Ibs`; `6a`: `Ibs`).
  *     `Iz` has the operand size (32 bits extended to 64), `Iv` (only `b8+r`) too, `Iw` is 16. `Jb` `Jz`: imm 0, size = operand size.
  *   - `Ap` binds two operands: offset (imm 0, operand size), then selector (imm 1, size 16).
- *   - `M` alone, `Mt`, `Ms`: a memory operand of size 0; `Mp`: far pointer, 32/48/80 bits by operand size; `Ma`: two operands.
+ *   - `M` alone, `Mt`, `Ms`: a memory operand of size 0; `Mst`: 80 bits; `Mp`: far pointer, 32/48/80 bits by operand size; `Ma`: two operands.
  *   - `X`/`Y` (strings) bind a memory operand of that size; the address is the meaning's business (`Decoded.segment` is X's).
  *   - `F` (flags) binds nothing. AL..., ST0, ES... bind a fixed register; `eAX` 16/32/64 by operand size, `eAXz` 16/32 (in, out).
  *   - A form with only M operands matches memory only; with U N R only registers; E W Q both. `/digit` without a ModRM operand

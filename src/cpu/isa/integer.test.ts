@@ -1,3 +1,5 @@
+// Spot tests of integer instructions with answers from the SDM: faults without a trace, 16-bit code, repeats, odd results.
+
 import { describe, expect, it } from 'vitest';
 import { decode } from '../decode.ts';
 import { programOf } from '../program.ts';

@@ -154,7 +154,7 @@ export const x87: readonly Insn[] = [
     ]),
     () => LOAD_INTEGER,
   ),
-  throughMemory('fld', memoryForms([['db /5', 'Mt']]), 'x87-load-extended', false, zero),
+  throughMemory('fld', memoryForms([['db /5', 'Mst']]), 'x87-load-extended', false, zero),
   throughMemory(
     'fst',
     memoryForms([
@@ -170,7 +170,7 @@ export const x87: readonly Insn[] = [
     memoryForms([
       ['d9 /3', 'Md'],
       ['dd /3', 'Mq'],
-      ['db /7', 'Mt'],
+      ['db /7', 'Mst'],
     ]),
     'x87-store',
     true,
@@ -211,8 +211,8 @@ export const x87: readonly Insn[] = [
     true,
     integers(true, true),
   ),
-  throughMemory('fbld', memoryForms([['df /4', 'Mt']]), 'x87-load-decimal', false, zero),
-  throughMemory('fbstp', memoryForms([['df /6', 'Mt']]), 'x87-store-decimal', true, zero),
+  throughMemory('fbld', memoryForms([['df /4', 'Mst']]), 'x87-load-decimal', false, zero),
+  throughMemory('fbstp', memoryForms([['df /6', 'Mst']]), 'x87-store-decimal', true, zero),
   onRegister('fld', [fpuForm('d9 =c0+i', 'STi')], 'x87-load', LOAD_REGISTER, 0),
   onRegister('fst', [fpuForm('dd =d0+i', 'STi')], 'x87-store-register', 0, 0),
   // The last three are aliases that every processor has. SDM 2A, table A-11 and following, reserved rows.

@@ -198,6 +198,7 @@ export const x87Remainder = defineSlow({
     const op = begin(cx);
     const a = stValue(op, 0);
     const b = stValue(op, 1);
+    op.codesKept &= ~C2;
     const result = a && b && remainder(op, a, b);
     if (!isStopped(op)) put(op, 0, result);
     return end(op);

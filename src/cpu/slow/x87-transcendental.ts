@@ -20,6 +20,7 @@ import {
   exp2Minus1,
   exponentOf,
   isOne,
+  isOneInSize,
   quarterPi,
   sine,
   tangent,
@@ -73,7 +74,7 @@ function exponential(op: Op, x: Num): Num {
   if (x.kind === 'inf') return x.sign === 0 ? x : { ...ONE, sign: 1 };
   if (x.kind !== 'finite') return x;
   if (x.denormal) op.env.flags |= DE;
-  if (isOne({ ...(x as Finite), sign: 0 }))
+  if (isOneInSize(x))
     return x.sign === 0 ? ONE : { kind: 'finite', sign: 1, sig: 1n, exp: -1, denormal: false };
   // Outside -1 to 1 the result is undefined: the argument stays.
   return exponentOf(x) >= 0 ? x : rounded(op, exp2Minus1(x));

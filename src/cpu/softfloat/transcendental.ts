@@ -169,7 +169,8 @@ function tinyRatio(y: Finite, x: Finite): Exact {
 }
 
 export function isOne(n: Num): boolean {
-  return (
-    n.kind === 'finite' && n.sign === 0 && exponentOf(n) === 0 && n.sig === 1n << BigInt(-n.exp)
-  );
+  return n.kind === 'finite' && n.sign === 0 && isOneInSize(n);
+}
+export function isOneInSize(n: Finite): boolean {
+  return exponentOf(n) === 0 && n.sig === 1n << BigInt(-n.exp);
 }

@@ -1,5 +1,6 @@
 // Finds the first architectural difference between two machines that should be equal.
 
+import { FRAME_CODE } from '../frames.ts';
 import { readStatusFlags } from '../reference/flags.ts';
 import {
   DATA_TLB_STRIDE,
@@ -40,6 +41,7 @@ const COMPARED = (Object.keys(FIELDS) as FieldName[]).filter((name) => !NOT_COMP
 const GPR_NAMES = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi'];
 const SEG_NAMES = ['es', 'cs', 'ss', 'ds', 'fs', 'gs', 'ldtr', 'tr'];
 const PAGE_FAULT = 14;
+const FRAMES = RAM_BYTES >>> 12;
 
 const hex = (n: bigint | number): string => `0x${n.toString(16)}`;
 
@@ -85,6 +87,7 @@ export function firstDifference(
     registerDifference(registersOf(a), registersOf(b)) ??
     ramDifference(a, b) ??
     tlbDifference(a, b) ??
+    frameDifference(a, b) ??
     logDifference(a.border.log, b.border.log)
   );
 }
@@ -122,7 +125,10 @@ function tlbDifference(a: Machine, b: Machine): string | null {
   for (let tlb = 0; tlb < 3; tlb++) {
     for (let n = 0; n < DATA_TLB_BYTES / DATA_TLB_STRIDE; n++) {
       const at = a.layout.dataTlbs + tlb * DATA_TLB_BYTES + n * DATA_TLB_STRIDE;
-      const found = entryDifference(a, b, at, [2, 3, 4, 5]);
+      const frame = a.views.u32[(at >> 2) + 5] as number;
+      // Stores to decoded code go to the MMU; how much code an engine keeps decoded is its own business.
+      const words = isCode(a, frame) || isCode(b, frame) ? [4, 5] : [2, 3, 4, 5];
+      const found = entryDifference(a, b, at, words);
       if (found) return `data TLB ${tlb} entry ${n}: ${found}`;
     }
   }
@@ -132,6 +138,23 @@ function tlbDifference(a: Machine, b: Machine): string | null {
       const found = entryDifference(a, b, at, [2]);
       if (found) return `fetch TLB ${tlb} entry ${n}: ${found}`;
     }
+  }
+  return null;
+}
+
+function attributesOf(m: Machine, frame: number): number {
+  return frame < FRAMES ? (m.views.u8[m.layout.frameAttrs + frame] as number) : 0;
+}
+
+function isCode(m: Machine, frame: number): boolean {
+  return (attributesOf(m, frame) & FRAME_CODE) !== 0;
+}
+
+/** Attributes of frames, but for the mark of decoded code. */
+function frameDifference(a: Machine, b: Machine): string | null {
+  for (let frame = 0; frame < FRAMES; frame++) {
+    const [x, y] = [a, b].map((m) => attributesOf(m, frame) & ~FRAME_CODE);
+    if (x !== y) return `attributes of frame ${hex(frame)}: ${hex(x ?? 0)} against ${hex(y ?? 0)}`;
   }
   return null;
 }

@@ -1,0 +1,16 @@
+// The door of the Node host: files, kernels, consoles and what drives a run.
+
+export { cacheDirectory } from './cache.ts';
+export { readUserFile } from './files.ts';
+export { nodeHost } from './host.ts';
+export { type FoundKernel, findKernel, kernelOfPackage } from './kernels.ts';
+export {
+  cached,
+  looksLikeKernelName,
+  type PulledKernel,
+  type PullProgress,
+  parseKernelName,
+  pull,
+} from './packages.ts';
+export { readPipedInput } from './stdin.ts';
+export { type NodeConsole, outputConsole, terminalConsole } from './terminal.ts';
