@@ -103,11 +103,13 @@ function compute(run: Run, v: Value): bigint | null {
       return evaluateVec(v.fn, v.args.map(of), v.lanes);
     case 'float':
       return (
-        callSlow(run, 'float', [of(v.a), of(v.b), floatCode(v.fn, v.shape)], [v.width], [
-          v.width === 128,
-          v.width === 128,
-          false,
-        ])?.[0] ?? null
+        callSlow(
+          run,
+          'float',
+          [of(v.a), of(v.b), floatCode(v.fn, v.shape)],
+          [v.width],
+          [v.width === 128, v.width === 128, false],
+        )?.[0] ?? null
       );
     case 'getreg':
       return readRegister(run, v.reg);

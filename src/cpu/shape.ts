@@ -3,6 +3,7 @@
 import { type Arg, bitsOf, type CompiledForm } from './isa/compile.ts';
 import type { Operand } from './isa/define.ts';
 import type { Variant } from './isa/ir.ts';
+import { forms } from './table.ts';
 
 /** Where a register number comes from, and what becomes of it. */
 export interface Slot {
@@ -22,11 +23,14 @@ export interface Shape {
   readonly moffs: number;
 }
 
-const shapes: Map<number, Shape>[] = [];
+const shapes = new Map<number, Map<number, Shape>>();
+/** What each form was last met with: most code repeats it. */
+const lastIndex: number[] = forms.map(() => -1);
+const lastShape: (Shape | null)[] = forms.map(() => null);
 
 const REPS = ['none', 'rep', 'repne'] as const;
 
-/** `sizes`: log2 of operand, address and code mode size, minus 4. `rep` indexes none, rep, repne. */
+/** The shape of a form with these sizes and prefixes. `rep` indexes none, rep, repne; `cc` -1: no condition. */
 export function shapeOf(
   f: CompiledForm,
   osize: 16 | 32 | 64,
@@ -40,17 +44,21 @@ export function shapeOf(
 ): Shape {
   const bits = (isMem ? 1 : 0) | (lock ? 2 : 0) | (spBase ? 4 : 0) | (rep << 3) | ((cc + 1) << 5);
   const index = bits | ((osize >> 5) << 10) | ((asize >> 5) << 12) | ((mode >> 5) << 14);
-  let known = shapes[f.id];
+  if (lastIndex[f.id] === index) return lastShape[f.id] as Shape;
+  let known = shapes.get(f.id);
   if (!known) {
     known = new Map();
-    shapes[f.id] = known;
+    shapes.set(f.id, known);
   }
-  const hit = known.get(index);
-  if (hit) return hit;
-  const base: Variant = { osize, asize, mode, rep: REPS[rep] ?? 'none', lock, cc };
-  const made = makeShape(f, f.form.asksSpBase ? { ...base, spBase } : base, isMem);
-  known.set(index, made);
-  return made;
+  let shape = known.get(index);
+  if (!shape) {
+    const base: Variant = { osize, asize, mode, rep: REPS[rep] ?? 'none', lock, cc };
+    shape = makeShape(f, f.form.asksSpBase ? { ...base, spBase } : base, isMem);
+    known.set(index, shape);
+  }
+  lastIndex[f.id] = index;
+  lastShape[f.id] = shape;
+  return shape;
 }
 
 function makeShape(f: CompiledForm, variant: Variant, isMem: boolean): Shape {

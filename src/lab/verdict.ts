@@ -100,7 +100,7 @@ export function absent(
 }
 
 /** 0: as expected; 42: out of time; 1: anything else. */
-export function exitStatus(verdict: Verdict): number {
-  if (verdict.word === 'up') return 0;
-  return verdict.timedOut ? 42 : 1;
+export function exitStatus(result: { verdict: VerdictWord; timedOut: boolean }): number {
+  if (result.verdict === 'up') return 0;
+  return result.timedOut ? 42 : 1;
 }

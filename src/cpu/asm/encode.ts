@@ -133,60 +133,71 @@ function withTail(
   bytes: number[],
 ): Encoding | null {
   const fixups: Fixup[] = [];
-  if (f.hasModrm) {
-    const start = bytes.length;
-    if (f.exact >= 0) bytes.push(f.exact + (f.exactSpan === 8 ? parts.rm & 7 : 0));
-    else {
-      const regField = (f.digit >= 0 ? f.digit : parts.reg & 7) << 3;
-      const [modrm = 0, ...rest] = address ? address.bytes : [0xc0 | (parts.rm & 7)];
-      bytes.push(modrm | regField, ...rest);
-    }
-    if (parts.mem?.label && address) {
-      const relative = r.mode === 64 && !parts.mem.base && !parts.mem.index;
-      const width = asize === 16 ? 2 : 4;
-      fixups.push({
-        at: start + address.dispAt,
-        bytes: width,
-        relative,
-        signed: r.mode === 64,
-        label: parts.mem.label,
-        addend: parts.mem.disp,
-      });
-    }
-  }
+  if (f.hasModrm) pushModrm(f, r, asize, parts, address, bytes, fixups);
   if (parts.moffs && !pushMoffs(parts.moffs, asize, bytes, fixups)) return null;
   const immBytes = parts.imms.reduce((sum, i) => sum + codedBytes(i.arg.coded, osize), 0);
   const next = r.at + BigInt(bytes.length + immBytes);
   let forwardShort = false;
   for (const { arg, operand } of parts.imms) {
     const width = codedBytes(arg.coded, osize);
-    const { label } = operand;
-    if (label && label.address === null && arg.relative && width === 1)
-      forwardShort = !operand.short;
     if (operand.short && width !== 1) return null;
-    if (label && label.address === null) {
+    if (operand.label?.address === null) {
       if (width === 1 && !arg.relative) return null;
-      fixups.push({
-        at: bytes.length,
-        bytes: width,
-        relative: arg.relative,
-        signed: arg.relative || osize === 64,
-        label,
-        addend: operand.value,
-      });
-      bytes.push(...little(0n, width));
-    } else {
-      const value = operand.value + (label?.address ?? 0n);
-      const fitted = arg.relative
-        ? fitRelative(value - next, width, osize, r.mode)
-        : fitImmediate(value, arg, width, osize);
-      if (fitted === null) return null;
-      bytes.push(...little(fitted, width));
+      forwardShort = width === 1 && !operand.short;
+      pushPending(operand.label, operand.value, arg.relative, osize, width, bytes, fixups);
+      continue;
     }
+    const value = operand.value + (operand.label?.address ?? 0n);
+    const fitted = arg.relative
+      ? fitRelative(value - next, width, osize, r.mode)
+      : fitImmediate(value, arg, width, osize);
+    if (fitted === null) return null;
+    bytes.push(...little(fitted, width));
   }
   return bytes.length > 15
     ? null
     : { bytes, fixups, form: f, memSize: parts.memSize, forwardShort };
+}
+
+function pushModrm(
+  f: CompiledForm,
+  r: Request,
+  asize: Size,
+  { rm, reg, mem }: Parts,
+  address: EncodedAddress | null,
+  bytes: number[],
+  fixups: Fixup[],
+): void {
+  if (f.exact >= 0) {
+    bytes.push(f.exact + (f.exactSpan === 8 ? rm & 7 : 0));
+    return;
+  }
+  const start = bytes.length;
+  const [modrm = 0, ...rest] = address ? address.bytes : [0xc0 | (rm & 7)];
+  bytes.push(modrm | ((f.digit >= 0 ? f.digit : reg & 7) << 3), ...rest);
+  if (!mem?.label || !address) return;
+  fixups.push({
+    at: start + address.dispAt,
+    bytes: asize === 16 ? 2 : 4,
+    relative: r.mode === 64 && !mem.base && !mem.index,
+    signed: r.mode === 64,
+    label: mem.label,
+    addend: mem.disp,
+  });
+}
+
+function pushPending(
+  label: Label,
+  addend: bigint,
+  relative: boolean,
+  osize: Size,
+  width: number,
+  bytes: number[],
+  fixups: Fixup[],
+): void {
+  const signed = relative || osize === 64;
+  fixups.push({ at: bytes.length, bytes: width, relative, signed, label, addend });
+  bytes.push(...little(0n, width));
 }
 
 function pushMoffs(m: MemOperand, asize: Size, bytes: number[], fixups: Fixup[]): boolean {

@@ -6,7 +6,7 @@ import { checkSegment } from '../segment-check.ts';
 import { slowPaths } from '../slow/registry.ts';
 import { CodeCache } from './blocks.ts';
 import { Handlers } from './handlers.ts';
-import { hotHandlers } from './hot.ts';
+import { hotHandlers, warmHandlers } from './hot.ts';
 import { hotModule, type ModuleContext, STOP_ATTENTION, STOP_BUDGET } from './module.ts';
 import { R_ASIZE, R_LEFT, R_LENGTH, R_NEXT, R_OSIZE, RECORD_BYTES } from './records.ts';
 
@@ -53,7 +53,7 @@ export class Interpreter implements Engine {
     const { exports } = new WebAssembly.Instance(module, { e: imports });
     this.run_ = exports.run as (state: number, start: number) => number;
     imports.flags = exports.flags;
-    this.handlers = new Handlers(hot, context, table, imports);
+    this.handlers = new Handlers({ hot, warm: warmHandlers, context, table, imports });
     this.cache = new CodeCache(views, layout, this.handlers, mmu);
   }
 

@@ -66,6 +66,16 @@ export function handlerSpec(d: Decoded, known: KnownFlags | null, flat: boolean)
   };
 }
 
+/** A list of handlers, see hot.ts. */
+export interface HandlerList {
+  readonly keys: readonly string[];
+  readonly examples: readonly string[];
+  readonly specs: readonly HandlerSpec[];
+}
+
+/** Misses before the warm handlers are compiled, all in one module: a run that is over sooner does not pay for them. */
+const MISSES_BEFORE_WARM = 16;
+
 /** Handler numbers by key; compiles cold handlers into the table. */
 export class Handlers {
   /** For tools: a line of hot-list.ts for each handler number. */
@@ -74,25 +84,27 @@ export class Handlers {
   private readonly context: ModuleContext;
   private readonly table: WebAssembly.Table;
   private readonly imports: Record<string, unknown>;
-  private next: number;
+  private readonly warm: () => HandlerList;
+  private next = FIRST_HOT_HANDLER;
+  private misses = 0;
 
-  constructor(
-    hot: { readonly keys: readonly string[]; readonly examples: readonly string[] },
-    context: ModuleContext,
-    table: WebAssembly.Table,
-    imports: Record<string, unknown>,
-  ) {
-    this.context = context;
-    this.table = table;
-    this.imports = imports;
-    hot.keys.forEach((key, i) => {
-      this.numbers.set(key, FIRST_HOT_HANDLER + i);
-      this.examples[FIRST_HOT_HANDLER + i] = hot.examples[i];
+  constructor(o: {
+    hot: HandlerList;
+    warm: () => HandlerList;
+    context: ModuleContext;
+    table: WebAssembly.Table;
+    imports: Record<string, unknown>;
+  }) {
+    this.warm = o.warm;
+    this.context = o.context;
+    this.table = o.table;
+    this.imports = o.imports;
+    o.hot.keys.forEach((key, i) => {
+      this.add(key, o.hot.examples[i]);
     });
-    this.next = FIRST_HOT_HANDLER + hot.keys.length;
   }
 
-  get coldCount(): number {
+  get count(): number {
     return this.next - FIRST_HOT_HANDLER;
   }
 
@@ -101,13 +113,38 @@ export class Handlers {
     const key = handlerKey(spec);
     const number = this.numbers.get(key);
     if (number !== undefined) return number;
-    const bytes = coldModule(spec, this.context);
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { e: this.imports });
-    const fresh = this.next++;
-    this.examples[fresh] = exampleOf(spec, code.subarray(at, at + spec.d.length));
-    this.table.set(fresh, instance.exports.f);
-    this.numbers.set(key, fresh);
-    return fresh;
+    if (++this.misses === MISSES_BEFORE_WARM) {
+      this.compileWarm();
+      return this.numberOf(spec, code, at);
+    }
+    this.compile([spec], [key], [exampleOf(spec, code.subarray(at, at + spec.d.length))]);
+    return this.next - 1;
+  }
+
+  private compileWarm(): void {
+    const { specs, keys, examples } = this.warm();
+    const missing = keys.map((key, i) => (this.numbers.has(key) ? -1 : i)).filter((i) => i >= 0);
+    const pick = <T>(list: readonly T[]) => missing.map((i) => list[i] as T);
+    this.compile(pick(specs), pick(keys), pick(examples));
+  }
+
+  private compile(
+    specs: readonly HandlerSpec[],
+    keys: readonly string[],
+    examples: readonly (string | undefined)[],
+  ): void {
+    if (specs.length === 0) return;
+    const module = new WebAssembly.Module(coldModule(specs, this.context));
+    const { exports } = new WebAssembly.Instance(module, { e: this.imports });
+    keys.forEach((key, i) => {
+      this.table.set(this.next, exports[`f${i}`]);
+      this.add(key, examples[i]);
+    });
+  }
+
+  private add(key: string, example: string | undefined): void {
+    this.examples[this.next] = example;
+    this.numbers.set(key, this.next++);
   }
 }
 

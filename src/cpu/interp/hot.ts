@@ -1,25 +1,35 @@
 // The handlers that stand in the hot function: those that executed most in boots of Debian kernels.
 
 import { decode } from '../decode.ts';
-import { handlerKey, handlerSpec } from './handlers.ts';
-import { hotList } from './hot-list.ts';
+import { type HandlerList, handlerKey, handlerSpec } from './handlers.ts';
+import { hotList, warmList } from './hot-list.ts';
 import type { HandlerSpec } from './module.ts';
 
-/** Each line of the list is a mode, code bytes, and the known producer of the flags: one example of the handler. */
-export function hotHandlers(): { keys: string[]; examples: string[]; specs: HandlerSpec[] } {
-  const keys: string[] = [];
+/** The cases of the hot function. */
+export function hotHandlers(): HandlerList {
+  return parseList(hotList);
+}
+
+/** What boots met besides, seldom: compiled together, in one module, once a run begins to need them. */
+export function warmHandlers(): HandlerList {
+  return parseList(warmList);
+}
+
+/** Each line of a list is a mode, code bytes, and the known producer of the flags: one example of the handler. */
+function parseList(list: readonly string[]): HandlerList {
+  const keys = new Set<string>();
   const examples: string[] = [];
   const specs: HandlerSpec[] = [];
-  for (const line of hotList) {
+  for (const line of list) {
     const spec = parse(line);
     if (!spec) continue;
     const key = handlerKey(spec);
-    if (keys.includes(key)) continue;
-    keys.push(key);
+    if (keys.has(key)) continue;
+    keys.add(key);
     examples.push(line);
     specs.push(spec);
   }
-  return { keys, examples, specs };
+  return { keys: [...keys], examples, specs };
 }
 
 function parse(line: string): HandlerSpec | null {

@@ -80,11 +80,19 @@ export function hotModule(hot: readonly HandlerSpec[], context: ModuleContext): 
   return m.encode();
 }
 
-/** A cold handler: exports `f(state, dataTlb, record) -> what next`. Imports `flags` of the main module. */
-export function coldModule(spec: HandlerSpec, context: ModuleContext): Uint8Array {
+/** Cold handlers: exports `f0`, `f1` ... `(state, dataTlb, record) -> what next`. Imports `flags` of the main module. */
+export function coldModule(specs: readonly HandlerSpec[], context: ModuleContext): Uint8Array {
   const m = new ModuleBuilder();
   const helpers = { ...importHelpers(m), flags: m.importFunction('e', 'flags', ['i32'], ['i32']) };
   m.importMemory('e', 'memory', context.memoryPages);
+  const type = m.type(['i32', 'i32', 'i32'], ['i32']);
+  specs.forEach((spec, i) => {
+    m.addFunction(type, coldBody(spec, helpers, context), `f${i}`);
+  });
+  return m.encode();
+}
+
+function coldBody(spec: HandlerSpec, helpers: Helpers, context: ModuleContext): Uint8Array {
   const c = new Code(3);
   const leave = (why: number) => c.i32(why).op('return');
   const storeRip = (push: () => void) => {
@@ -113,8 +121,7 @@ export function coldModule(spec: HandlerSpec, context: ModuleContext): Uint8Arra
   const site = new RecordSite(c, helpers, { st: 0, tlb: 1, rec: 2 }, spec, exits);
   lowerProgram(spec.program, site, context);
   c.i32(COLD_NEXT);
-  m.addFunction(m.type(['i32', 'i32', 'i32'], ['i32']), c.body(), 'f');
-  return m.encode();
+  return c.body();
 }
 
 /**

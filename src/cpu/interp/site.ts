@@ -3,7 +3,7 @@
 import type { Decoded } from '../decoded.ts';
 import type { RegRef, SegRef, Variant } from '../isa/ir.ts';
 import { loadOf, storeOf } from '../lower/memory-ops.ts';
-import type { Helpers, KnownFlags, Site } from '../lower/site.ts';
+import type { FlagField, Helpers, KnownFlags, Site } from '../lower/site.ts';
 import { FIELDS, SEG_AT, SEG_STRIDE, ST_AT, XMM_AT } from '../state.ts';
 import type { Code } from '../wasm/encode.ts';
 import type { HandlerSpec } from './module.ts';
@@ -202,11 +202,11 @@ export class RecordSite implements Site {
     if (this.variant.mode !== 64) c.i64(0xffffffffn).op('i64.and');
   }
 
-  pushFlagField(name: 'flRes' | 'flX' | 'flAux'): void {
-    this.c.get(this.st).mem(name === 'flAux' ? 'i32.load' : 'i64.load', FIELDS[name].at);
+  pushFlagField(name: FlagField): void {
+    this.c.get(this.st).mem(FIELDS[name].bits === 64 ? 'i64.load' : 'i32.load', FIELDS[name].at);
   }
 
-  setFlagField(name: 'flRes' | 'flX' | 'flAux' | 'flOp', push: () => void): void {
+  setFlagField(name: FlagField, push: () => void): void {
     this.c.get(this.st);
     push();
     this.c.mem(FIELDS[name].bits === 64 ? 'i64.store' : 'i32.store', FIELDS[name].at);

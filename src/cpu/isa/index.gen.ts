@@ -16,6 +16,7 @@ export * as ir from './ir.ts';
 export * as logic from './logic.ts';
 export * as move from './move.ts';
 export * as multiply from './multiply.ts';
+export * as print from './print.ts';
 export * as segment from './segment.ts';
 export * as shift from './shift.ts';
 export * as sseCompare from './sse-compare.ts';

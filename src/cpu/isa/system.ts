@@ -186,7 +186,7 @@ function accessCheck(name: string, modrm: string, set: 0 | 1): Insn {
   return {
     name,
     ref: 'SDM 2A CLAC, SDM 2B STAC',
-    forms: [{ op: `0f 01 =${modrm}`, args: '', needs: 'smap' }],
+    forms: [{ op: `NP 0f 01 =${modrm}`, args: '', needs: 'smap' }],
     sem(b) {
       b.faultIf(b.not1(b.isZero(b.state('cpl', 32))), UD, null);
       b.callEnd('set_ac', [b.const(32, set)]);
@@ -198,7 +198,7 @@ function hypervisorCall(name: string, modrm: string, which: 0 | 1): Insn {
   return {
     name,
     ref: 'SDM 3C VMCALL, APM 3 VMMCALL',
-    forms: [{ op: `0f 01 =${modrm}`, args: '' }],
+    forms: [{ op: `${which === 0 ? 'NP ' : ''}0f 01 =${modrm}`, args: '' }],
     sem: (b) => b.callEnd('hypercall', [b.const(32, which)]),
   };
 }

@@ -1,6 +1,8 @@
 // x87 loads, stores, stack, constants, and instructions on ST(0) and ST(1). Every one is a slow path over the state.
 
 import {
+  COPY_POPS,
+  COPY_UNCHECKED,
   LOAD_F32,
   LOAD_F64,
   LOAD_INTEGER,
@@ -215,12 +217,19 @@ export const x87: readonly Insn[] = [
   throughMemory('fbstp', memoryForms([['df /6', 'Mst']]), 'x87-store-decimal', true, zero),
   onRegister('fld', [fpuForm('d9 =c0+i', 'STi')], 'x87-load', LOAD_REGISTER, 0),
   onRegister('fst', [fpuForm('dd =d0+i', 'STi')], 'x87-store-register', 0, 0),
-  // The last three are aliases that every processor has. SDM 2A, table A-11 and following, reserved rows.
+  // The last two, and others below, are aliases in reserved rows that every processor has. SDM 2D, tables.
   onRegister(
     'fstp',
-    ['dd =d8+i', 'd9 =d8+i', 'df =d0+i', 'df =d8+i'].map((op) => fpuForm(op, 'STi')),
+    ['dd =d8+i', 'df =d0+i', 'df =d8+i'].map((op) => fpuForm(op, 'STi')),
     'x87-store-register',
-    1,
+    COPY_POPS,
+    0,
+  ),
+  onRegister(
+    'fstpnce',
+    [fpuForm('d9 =d8+i', 'STi')],
+    'x87-store-register',
+    COPY_POPS | COPY_UNCHECKED,
     0,
   ),
   onRegister(

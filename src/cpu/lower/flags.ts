@@ -7,6 +7,7 @@ import { Code } from '../wasm/encode.ts';
 import type { Lowering } from './lower.ts';
 
 const FLAG_BIT: Record<StatusFlag, number> = { cf: CF, pf: PF, af: AF, zf: ZF, sf: SF, of: OF };
+const ALL_STATUS = CF | PF | AF | ZF | SF | OF;
 const KIND = {
   add: FL_ADD,
   adc: FL_ADC,
@@ -46,8 +47,11 @@ export function emitSetFlags(l: Lowering, set: Partial<Record<StatusFlag, Value>
   let mask = 0;
   for (const flag of Object.keys(set) as StatusFlag[]) mask |= FLAG_BIT[flag];
   site.setFlagField('flAux', () => {
-    site.pushAllFlags();
-    c.i32(~mask).op('i32.and');
+    if (mask === ALL_STATUS) c.i32(0);
+    else {
+      site.pushAllFlags();
+      c.i32(~mask).op('i32.and');
+    }
     for (const [flag, v] of Object.entries(set) as [StatusFlag, Value][]) {
       l.push(v);
       const shift = Math.log2(FLAG_BIT[flag]);
@@ -116,6 +120,7 @@ function emitKnownCond(l: Lowering, cc: number): boolean {
     c.op('i64.lt_u');
     return true;
   }
+  if (cc === 2 && (fn === 'adc' || fn === 'sbb')) return emitCarryOfCarry(l, fn);
   if (fn !== 'sub') return false;
   // y = x - res, in the low `width` bits; comparisons of x and y, shifted up so that the sign is bit 63.
   const shift = BigInt(64 - width);
@@ -136,6 +141,21 @@ function emitKnownCond(l: Lowering, cc: number): boolean {
   else if (cc === 12) compare('i64.lt_s');
   else if (cc === 14) compare('i64.le_s');
   else return false;
+  return true;
+}
+
+/** The carry out of adc (res < x) or sbb (x < res), where equality counts when a carry came in: the kind's low bit. */
+function emitCarryOfCarry(l: Lowering, fn: 'adc' | 'sbb'): true {
+  const { c, site } = l;
+  const compare = (name: string) => {
+    site.pushFlagField(fn === 'adc' ? 'flRes' : 'flX');
+    site.pushFlagField(fn === 'adc' ? 'flX' : 'flRes');
+    c.op(name);
+  };
+  compare('i64.lt_u');
+  compare('i64.eq');
+  site.pushFlagField('flOp');
+  c.i32(2).op('i32.shr_u').op('i32.and').op('i32.or');
   return true;
 }
 

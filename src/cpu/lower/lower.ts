@@ -291,7 +291,7 @@ export class Lowering {
       this.argument(n, a.width, () => this.push(a));
     });
     if (e.ends) this.storeField('rip', () => this.site.pushNext());
-    this.callSlow(e.name);
+    this.callSlow(e.name, e.ends);
     if (e.ends) this.site.ended();
   }
 
@@ -313,11 +313,11 @@ export class Lowering {
     this.c.mem(width === 128 ? 'v128.store' : 'i64.store', ARG_AT + n * 16);
   }
 
-  private callSlow(name: string): void {
+  private callSlow(name: string, ends = false): void {
     this.site.noteInstruction();
     this.site.beforeSlow();
     this.c.i32(this.options.slowId(name)).call(this.site.helpers.slow);
-    this.site.afterSlow();
+    this.site.afterSlow(ends);
     this.site.leaveFaultedIf();
   }
 }

@@ -25,6 +25,9 @@ export interface KnownFlags {
   readonly width: Width;
 }
 
+/** The lazy flags' fields in the state. */
+export type FlagField = 'flRes' | 'flX' | 'flAux' | 'flOp';
+
 /** Every `push...` leaves one value on the WebAssembly stack. */
 export interface Site {
   readonly c: Code;
@@ -54,14 +57,15 @@ export interface Site {
   /** RIP of the next instruction, i64. */
   pushNext(): void;
   /** The lazy flags: one field of them, or all six flags at their EFLAGS places (i32). */
-  pushFlagField(name: 'flRes' | 'flX' | 'flAux'): void;
-  setFlagField(name: 'flRes' | 'flX' | 'flAux' | 'flOp', push: () => void): void;
+  pushFlagField(name: FlagField): void;
+  setFlagField(name: FlagField, push: () => void): void;
   pushAllFlags(): void;
   /** Notes which instruction is running, before anything that may look. */
   noteInstruction(): void;
   /** Around a slow path, which reads and writes registers and flags in the state. */
   beforeSlow(): void;
-  afterSlow(): void;
+  /** `ends`: the slow path finishes the instruction, so that nothing it has written is read again here. */
+  afterSlow(ends: boolean): void;
   /** Leaves with a fault that has been raised. The code after it is unreachable. */
   leaveFaulted(): void;
   /** The same, when the i32 on the stack is not 0. */

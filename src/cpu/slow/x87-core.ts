@@ -44,6 +44,8 @@ export interface Op {
   readonly env: Env;
   /** Argument 0 without HAS_MEMORY: which of a path's operations. */
   readonly code: number;
+  /** FIP and FDP as they were, for `abandon`. */
+  readonly before: { readonly fip: bigint; readonly fdp: bigint };
   /** Where arithmetic results go: the precision is the control word's. */
   readonly target: Target;
   stackFault: boolean;
@@ -57,6 +59,7 @@ export function begin(cx: Cx): Op {
   const { state } = cx;
   const fcw = state.get('fcw');
   const code = state.arg32(0);
+  const before = { fip: state.get64('fip'), fdp: state.get64('fdp') };
   state.set64('fip', BigInt.asUintN(64, state.arg64(2) - BigInt(cx.insn.length)));
   if ((code & HAS_MEMORY) !== 0) state.set64('fdp', state.arg64(3));
   const precision = PRECISIONS[((fcw >> FCW_PC_SHIFT) & 3) as 0 | 1 | 2 | 3];
@@ -64,6 +67,7 @@ export function begin(cx: Cx): Op {
     cx,
     state,
     code: code & ~HAS_MEMORY,
+    before,
     env: {
       rounding: (fcw >> FCW_RC_SHIFT) & 3,
       masks: fcw & FCW_MASKS,
@@ -102,8 +106,17 @@ export function stValue(op: Op, i: number): Num | null {
 
 /** Whether an unmasked exception keeps the result from being written. */
 export function isStopped(op: Op, toMemory = false): boolean {
-  const stops = toMemory ? BEFORE | OE | UE : BEFORE;
-  return (op.env.flags & ~op.env.masks & stops) !== 0;
+  return isStoppedBy(op, toMemory ? BEFORE | OE | UE : BEFORE);
+}
+export function isStoppedBy(op: Op, exceptions: number): boolean {
+  return (op.env.flags & ~op.env.masks & exceptions) !== 0;
+}
+
+/** The access to memory has faulted: a fault leaves no trace. */
+export function abandon(op: Op): 1 {
+  op.state.set64('fip', op.before.fip);
+  op.state.set64('fdp', op.before.fdp);
+  return 1;
 }
 
 /** Ends an instruction: exception flags, condition codes, summary. */

@@ -17,11 +17,14 @@ import {
 import { NEAREST, TRUNCATE, UP } from '../softfloat/round.ts';
 import { defineSlow } from './define.ts';
 import {
+  abandon,
   begin,
+  C1,
   canPush,
   end,
   INDEFINITE80,
   isStopped,
+  isStoppedBy,
   type Op,
   pop,
   push,
@@ -57,7 +60,13 @@ export const x87Load = defineSlow({
     const n = unpack(op.code === LOAD_F32 ? F32 : F64, bits);
     // A full stack comes before what is wrong with the operand. SDM 1 4.9.2.
     if (!isEmpty(cx.state, 7)) return load(op, INDEFINITE80);
-    return load(op, packExtended(convert(op.env, op.target.format, n)));
+    // An unmasked denormal exception is reported, but the value is loaded all the same: only IE stops a load.
+    const env = { ...op.env, masks: op.env.masks | DE };
+    const v = convert(env, op.target.format, n);
+    op.env.flags = env.flags;
+    if (isStoppedBy(op, IE)) return end(op);
+    push(op, packExtended(v));
+    return end(op);
   },
 });
 
@@ -122,8 +131,12 @@ function storedBits(op: Op, format: Format, v: Num | null): bigint {
 
 /** Writes the buffer to memory, unless an exception stops it, and pops. A page fault comes before any trace. */
 function store(op: Op, bytes: number): 0 | 1 {
-  if (isStopped(op, true)) return end(op);
-  if (!op.cx.mmu.write(op.state.argVa(1), bytes, 'current')) return 1;
+  if (isStopped(op, true)) {
+    // Nothing was rounded after all. SDM 1 8.5.4.
+    op.env.flags &= ~PE;
+    return end(op);
+  }
+  if (!op.cx.mmu.write(op.state.argVa(1), bytes, 'current')) return abandon(op);
   if (op.code & STORE_POPS) pop(op);
   return end(op);
 }
@@ -229,17 +242,22 @@ export const x87Constant = defineSlow({
   },
 });
 
-/** fst, fstp to ST(i): code 1 pops. A copy, without a look at the value. */
+export const COPY_POPS = 1;
+export const COPY_UNCHECKED = 2;
+
+/** fst, fstp to ST(i): a copy, without a look at the value. `COPY_UNCHECKED`: an empty ST(0) is just popped. */
 export const x87StoreRegister = defineSlow({
   name: 'x87-store-register',
   ref: 'SDM 2A FST',
   run(cx) {
     const op = begin(cx);
     const empty = isEmpty(cx.state, 0);
-    if (empty) underflowed(op);
+    const unchecked = (op.code & COPY_UNCHECKED) !== 0;
+    if (empty && !unchecked) underflowed(op);
     if (isStopped(op)) return end(op);
-    writeSt(cx.state, cx.state.arg32(1), empty ? INDEFINITE80 : readSt(cx.state, 0));
-    if (op.code === 1) pop(op);
+    if (!empty || !unchecked)
+      writeSt(cx.state, cx.state.arg32(1), empty ? INDEFINITE80 : readSt(cx.state, 0));
+    if (op.code & COPY_POPS) pop(op);
     return end(op);
   },
 });
@@ -274,6 +292,7 @@ export const x87Move = defineSlow({
       if (!isStopped(op)) put(op, 0, null);
       return end(op);
     }
+    op.codesKept |= C1;
     if (op.code === 1) writeSt(state, 0, readSt(state, i));
     return end(op);
   },
@@ -292,10 +311,12 @@ export const x87Stack = defineSlow({
   run(cx) {
     const op = begin(cx);
     const { state } = cx;
+    if (op.code === STACK_NOTHING) return 0;
     if (op.code <= STACK_FREE_POP) freeSt(state, state.arg32(1));
-    if (op.code === STACK_FREE_POP || op.code === STACK_UP) setTop(state, topOf(state) + 1);
+    if (op.code === STACK_FREE_POP) freeSt(state, 0);
+    if (op.code === STACK_FREE_POP) pop(op);
+    if (op.code === STACK_UP) setTop(state, topOf(state) + 1);
     if (op.code === STACK_DOWN) setTop(state, topOf(state) - 1);
-    if (op.code === STACK_UP || op.code === STACK_DOWN) return end(op);
-    return 0;
+    return end(op);
   },
 });

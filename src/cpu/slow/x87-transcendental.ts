@@ -44,7 +44,7 @@ import {
 
 /** Trigonometric functions refuse arguments of this size: C2 says so. SDM 1 8.3.10. */
 const TOO_LARGE = 63;
-const ONE: Num = { kind: 'finite', sign: 0, sig: 1n, exp: 0, denormal: false };
+const ONE: Finite = { kind: 'finite', sign: 0, sig: 1n, exp: 0, denormal: false };
 
 function invalid(op: Op): Num {
   op.env.flags |= IE;
@@ -175,7 +175,6 @@ function specialAngle(y: Ordinary, x: Ordinary): bigint | null {
 
 /** Whether the argument is in range; sets C2 if not. */
 function inRange(op: Op, x: Num): boolean {
-  op.codesKept &= ~C2;
   if (x.kind !== 'finite' || exponentOf(x) < TOO_LARGE) return true;
   op.codes |= C2;
   return false;
@@ -200,6 +199,7 @@ export const x87Sine = defineSlow({
   ref: 'SDM 2A FSIN, FCOS',
   run(cx) {
     const op = begin(cx);
+    op.codesKept &= ~C2;
     const x = stValue(op, 0);
     if (x && !inRange(op, x)) return end(op);
     const fn = op.code === 0 ? sine : cosine;
@@ -216,6 +216,7 @@ export const x87SineCosine = defineSlow({
   run(cx) {
     const op = begin(cx);
     const x = stValue(op, 0);
+    op.codesKept &= ~C2;
     const room = x !== null && canPush(op);
     if (x && room && !inRange(op, x)) return end(op);
     const first = x && room ? trigonometric(op, x, op.code === 0 ? sine : tangent, itself) : null;

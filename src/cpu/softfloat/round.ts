@@ -97,7 +97,7 @@ function overflow(
   if ((env.masks & OE) === 0) {
     if (inexact) env.flags |= PE;
     env.roundedUp = up;
-    return wrapped(format, sign, q, exp - env.wrap);
+    return wrapped(env, format, sign, q, exp - env.wrap);
   }
   env.flags |= PE;
   const toInfinity = env.rounding === NEAREST || env.rounding === (sign === 0 ? UP : DOWN);
@@ -108,11 +108,12 @@ function overflow(
 }
 
 /** The result of an unmasked overflow or underflow, brought into range if one wrap suffices. */
-function wrapped(format: Format, sign: Sign, sig: bigint, exp: number): Num {
+function wrapped(env: Env, format: Format, sign: Sign, sig: bigint, exp: number): Num {
   const exponent = exp + bitLength(sig) - 1;
-  if (exponent > format.most) return { kind: 'inf', sign };
-  if (exponent < format.least) return { kind: 'zero', sign };
-  return { kind: 'finite', sign, sig, exp, denormal: false };
+  if (exponent >= format.least && exponent <= format.most)
+    return { kind: 'finite', sign, sig, exp, denormal: false };
+  if (env.wrap !== 0) env.flags |= PE;
+  return { kind: exponent > format.most ? 'inf' : 'zero', sign };
 }
 
 /** The result is tiny, judged after rounding as if the exponent were unbounded. */
@@ -120,7 +121,7 @@ function underflow(env: Env, format: Format, x: Exact, precision: number, free: 
   if ((env.masks & UE) === 0) {
     env.flags |= UE | (free.inexact ? PE : 0);
     env.roundedUp = free.up;
-    return wrapped(format, x.sign, free.q, x.exp + bitLength(x.sig) - precision + env.wrap);
+    return wrapped(env, format, x.sign, free.q, x.exp + bitLength(x.sig) - precision + env.wrap);
   }
   if (env.flushToZero) {
     env.flags |= UE | PE;

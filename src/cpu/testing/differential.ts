@@ -45,9 +45,9 @@ export class FaultChecker {
 
   /** Steps the case. `trace`: what a faulting instruction changed nevertheless. */
   run(c: Case): { result: StepResult; trace: string | null; machine: Machine } {
-    prepareCase(this.before, c);
     prepareCase(this.after, c);
     const result = this.engine.step(this.after);
+    if (result !== 'ok') prepareCase(this.before, c);
     const trace = result === 'ok' ? null : this.trace();
     return { result, machine: this.after, trace: trace && `${describeCase(c)}: ${trace}` };
   }

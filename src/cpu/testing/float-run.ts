@@ -79,6 +79,9 @@ function step(m: Machine, c: FloatCase): number {
  */
 const DEFINES_CODES = /^(fu?com|ficom|ftst|fxam|fprem|fsin|fcos|fptan)/;
 const CODES = 0x4500;
+/** FCOMI and its like clear C1 on Intel's processors (SDM 2A), and keep it on AMD's. */
+const KEEPS_C1 = /^fu?comi/;
+const C1 = 0x200;
 const STATUS_WORD = 2;
 const OPCODE = 6;
 const MXCSR = 24;
@@ -92,13 +95,17 @@ export function comparable(group: FloatGroup, r: FloatResult): number[] {
   const pending = (view.getUint16(STATUS_WORD, true) & FSW_ES) !== 0;
   if (pending || !DEFINES_CODES.test(group.insn.name))
     view.setUint16(STATUS_WORD, view.getUint16(STATUS_WORD, true) & ~CODES, true);
+  if (KEEPS_C1.test(group.insn.name))
+    view.setUint16(STATUS_WORD, view.getUint16(STATUS_WORD, true) & ~C1, true);
   for (let n = 0; n < 8; n++) fx.fill(0, 32 + n * 16 + 10, 48 + n * 16);
   const regs = r.regs.slice(0, 4).flatMap((v) => {
     const bytes = new DataView(new ArrayBuffer(8));
     bytes.setBigUint64(0, v, true);
     return [...new Uint8Array(bytes.buffer)];
   });
-  const flags = Number(r.regs[4]) & STATUS;
+  // With an unmasked exception AMD's processors set the flags too; Intel's do not (SDM 2A FCOMI).
+  const kept = pending && KEEPS_C1.test(group.insn.name);
+  const flags = kept ? 0 : Number(r.regs[4]) & STATUS;
   return [r.trap & 0xff, ...regs, flags & 0xff, flags >> 8, ...r.data, ...fx.subarray(0, 416)];
 }
 

@@ -7,6 +7,7 @@ import type { Platform } from '../define.ts';
 
 /** What the machine's local APIC adds to the CPU's features. */
 const MACHINE_FEATURES: readonly FeatureName[] = ['apic', 'x2apic', 'tsc_deadline_timer', 'arat'];
+const NOT_OFFERED: readonly FeatureName[] = ['tsc_adjust'];
 /** IA32_APIC_BASE, and its global enable bit: CPUID's APIC bit follows it (SDM 3A 11.4.3). */
 const MSR_APIC_BASE = 0x1b;
 const APIC_GLOBAL_ENABLE = 1 << 11;
@@ -14,12 +15,17 @@ const LEAF1_EDX_APIC = 1 << 9;
 
 export type HardwareBorder = Pick<Border, 'cpuid' | 'rdmsr' | 'wrmsr' | 'hypercall'>;
 
-/** `more`: features that an interface adds, such as `hypervisor`. */
+/** What an interface changes of the CPU's features. */
+export interface FeatureChanges {
+  readonly more?: readonly FeatureName[];
+  readonly less?: readonly FeatureName[];
+}
+
 export function hardwareBorder(
   { devices }: Platform,
-  more: readonly FeatureName[] = [],
+  changes: FeatureChanges = {},
 ): HardwareBorder {
-  const model = machineModel(more);
+  const model = machineModel(changes);
   const msr = new Uint32Array(2);
   return {
     cpuid(leaf, subleaf, out) {
@@ -35,16 +41,16 @@ export function hardwareBorder(
 }
 
 /** Without TSC_ADJUST: what the TSC gained in halts would show in that register, and Linux takes it back. */
-function machineModel(more: readonly FeatureName[]): CpuModel {
+function machineModel({ more = [], less = [] }: FeatureChanges): CpuModel {
   const model = cpuModel([...MACHINE_FEATURES, ...more]);
   const features = new Set(model.features);
-  features.delete('tsc_adjust');
+  for (const name of [...NOT_OFFERED, ...less]) features.delete(name);
   return { ...model, features };
 }
 
 /** CPUID leaf 1 EAX and EDX, for firmware tables. */
 export function processorFacts(): { signature: number; features: number } {
   const out = new Uint32Array(4);
-  cpuidLeaf(machineModel([]), 1, 0, out);
+  cpuidLeaf(machineModel({}), 1, 0, out);
   return { signature: out[0]!, features: out[3]! };
 }

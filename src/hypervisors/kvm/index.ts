@@ -4,12 +4,18 @@ import { bug } from '../../base/errors.ts';
 import { NO_EXITS } from '../../cpu/policy.ts';
 import { startOfDay } from '../boot/start.ts';
 import { defineInterface } from '../define.ts';
-import { type HardwareBorder, hardwareBorder } from '../hw/border.ts';
+import { type FeatureChanges, type HardwareBorder, hardwareBorder } from '../hw/border.ts';
 import { KVM_CPUID_FEATURES, KVM_CPUID_SIGNATURE, KVM_SIGNATURE } from './abi.ts';
 import { hypercall } from './hypercall.ts';
 import { readKvmMsr, writeKvmMsr } from './msrs.ts';
 import { freshKvmState, type KvmVcpu } from './vcpu.ts';
 import { KVM_VERSIONS } from './versions.ts';
+
+/**
+ * Hosts do not promise an invariant TSC unless told to, because guests move between them (QEMU, `migratable`); a Linux
+ * guest that had the promise would prefer the TSC to kvm-clock.
+ */
+const FEATURES: FeatureChanges = { more: ['hypervisor'], less: ['constant_tsc'] };
 
 export const kvm = defineInterface({
   id: 'kvm',
@@ -24,7 +30,7 @@ export const kvm = defineInterface({
     const { state } = vcpu;
     platform.snapshots.addState('kvm', state);
     return {
-      border: border(vcpu, hardwareBorder(platform, ['hypervisor'])),
+      border: border(vcpu, hardwareBorder(platform, FEATURES)),
       start: (guest) => startOfDay(platform, guest),
       // Reading the signature is not enough: kernels look for every hypervisor that they have heard of.
       noticed: () => state.readFeatures || state.wroteMsr || state.called,

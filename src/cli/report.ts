@@ -1,0 +1,52 @@
+// What a run's result looks like as text.
+
+import type { RunResult } from '../lab/index.ts';
+
+export function summaryLine(result: RunResult): string {
+  const { guestSeconds, instructions, hostCpuSeconds } = result;
+  const millions = (instructions / 1e6).toFixed(1);
+  return (
+    `${result.interface}: ${result.verdict}: ${result.reason} ` +
+    `(${guestSeconds.toFixed(3)} s of guest time, ${millions} M instructions, ${hostCpuSeconds.toFixed(1)} s of CPU)`
+  );
+}
+
+/** How often the CPU left the guest, and how fast the run was. */
+export function statistics(result: RunResult): string {
+  const { exits, instructions, hostCpuSeconds } = result;
+  const rows = Object.entries(exits).map(([kind, count]) => `  ${kind.padEnd(10)} ${count}`);
+  const mips = instructions / Math.max(hostCpuSeconds, 1e-6) / 1e6;
+  return [
+    `exits by kind:`,
+    ...rows,
+    `engine ${result.engine}: ${mips.toFixed(1)} million instructions per CPU second`,
+    `state ${result.stateHash}`,
+    `console ${result.consoleBytes} bytes, ${result.consoleDigest}`,
+  ].join('\n');
+}
+
+/** What helps to find out why a run ended badly. */
+export function evidence(result: RunResult, withLines: boolean): string {
+  const parts: string[] = [];
+  if (withLines && result.lastLines.length > 0) {
+    parts.push('last lines of the console:', ...result.lastLines.map((line) => `  ${line}`));
+  }
+  if (result.vcpu !== null)
+    parts.push('vCPU:', ...result.vcpu.split('\n').map((line) => `  ${line}`));
+  return parts.join('\n');
+}
+
+/** Columns as wide as their widest cell; numbers to the right. */
+export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const all = [header, ...rows];
+  const widths = header.map((_, n) => Math.max(...all.map((row) => (row[n] ?? '').length)));
+  const numeric = header.map((_, n) => rows.every((row) => /^[\d.]+$/.test(row[n] ?? '')));
+  return all
+    .map((row) =>
+      row
+        .map((cell, n) => (numeric[n] ? cell.padStart(widths[n]!) : cell.padEnd(widths[n]!)))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}

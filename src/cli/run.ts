@@ -1,0 +1,183 @@
+// `pvops run`: one kernel on one interface, its console on stdio.
+
+import type { Command } from 'commander';
+import { InputError } from '../base/errors.ts';
+import {
+  findKernel,
+  type NodeConsole,
+  nodeHost,
+  outputConsole,
+  readPipedInput,
+  readUserFile,
+  terminalConsole,
+} from '../host/node/index.ts';
+import {
+  buildInitramfs,
+  type ConsoleInput,
+  checkNumbers,
+  DEFAULT_COMMAND_LINE,
+  DEFAULT_EPOCH_SECONDS,
+  DEFAULT_TIMEOUT_SECONDS,
+  exitStatus,
+  findInterface,
+  type RunResult,
+  type RunSpec,
+  runKernel,
+} from '../lab/index.ts';
+import { ProgressLine } from './progress-line.ts';
+import { evidence, statistics, summaryLine } from './report.ts';
+import { parseChoice, parseSeconds, parseSize, parseText, parseWhole } from './values.ts';
+
+interface RunOptions {
+  readonly on: string;
+  readonly initrd?: string;
+  readonly append?: string;
+  readonly memory: string;
+  readonly time?: string;
+  readonly timeout?: string;
+  readonly expectText?: string;
+  readonly failText?: string;
+  readonly engine: string;
+  readonly seed: string;
+  readonly json?: boolean;
+  readonly stats?: boolean;
+}
+
+/** CPU seconds of the host that a guest second may cost before a run is given up, and what every run may cost. */
+const HOST_PER_GUEST = 3;
+const HOST_SECONDS_MIN = 300;
+
+export function addRun(program: Command): void {
+  program
+    .command('run')
+    .description('boot a kernel; its console is on stdio, Ctrl-A x leaves')
+    .argument('<kernel>', 'bzImage, vmlinux, linux-image .deb, or a pulled name such as debian:12')
+    .option('--on <interface>', 'native, kvm, or a version of it: kvm@2.6.32', 'native')
+    .option('--initrd <file>', 'an initramfs of your own instead of busybox')
+    .option('--append <text>', `added to the kernel command line, '${DEFAULT_COMMAND_LINE}'`)
+    .option('--memory <size>', 'from 16M to 3G', '512M')
+    .option('--time <kind>', 'virtual (instructions count) or wall (idle guests sleep)')
+    .option('--timeout <time>', 'guest time after which the run has failed')
+    .option('--expect-text <text>', 'the run is up as soon as the console prints this')
+    .option('--fail-text <text>', 'the run has failed as soon as the console prints this')
+    .option('--engine <name>', 'auto, interpreter or reference', 'auto')
+    .option('--seed <number>', 'what differs between two machines: the first value of the TSC', '0')
+    .option('--json', 'print the result as JSON instead of the console')
+    .option('--stats', 'print exits by kind, speed and digests at the end')
+    .action(async (kernel: string, options: RunOptions) => {
+      process.exitCode = await run(kernel, options);
+    });
+}
+
+async function run(kernel: string, options: RunOptions): Promise<number> {
+  const numbers = readNumbers(options);
+  checkNumbers(numbers); // Before any file is read.
+  const on = findInterface(options.on);
+  const engine = parseChoice(options.engine, '--engine', ['auto', 'interpreter', 'reference']);
+  const expectText = optional(options.expectText, '--expect-text');
+  const failText = optional(options.failText, '--fail-text');
+  const live = isInteractive(options);
+  const time = options.time ?? (live ? 'wall' : 'virtual');
+  const spec = {
+    ...numbers,
+    on,
+    engine: engine === 'auto' ? ('interpreter' as const) : engine,
+    expectText,
+    failText,
+    append: options.append ?? '',
+    time: parseChoice(time, '--time', ['virtual', 'wall']),
+  };
+  const found = await findKernel(kernel);
+  const initrd = options.initrd
+    ? await readUserFile(options.initrd, 'initrd')
+    : buildInitramfs({ busybox: await neededBusybox(kernel, found.busybox) });
+  const input = live ? ({ kind: 'live' } as const) : await pipedInput();
+  return execute(
+    { ...spec, kernel: found.kernel, kernelDigest: found.digest, initrd, input },
+    options,
+  );
+}
+
+async function execute(spec: RunSpec, options: RunOptions): Promise<number> {
+  const console = openConsole(spec, options);
+  const hidden = options.json === true || !process.stdout.isTTY;
+  const line = new ProgressLine(process.stderr, hidden && spec.input.kind !== 'live');
+  let result: RunResult;
+  try {
+    result = await runKernel(nodeHost(console), console, spec, {
+      progress: (progress) => line.run(spec.on.name, progress),
+    });
+  } finally {
+    line.clear();
+    console.close();
+  }
+  print(result, options);
+  return exitStatus(result);
+}
+
+function print(result: RunResult, options: RunOptions): void {
+  if (options.json) {
+    process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
+  } else {
+    process.stderr.write(`\npvops: ${summaryLine(result)}\n`);
+    const more = evidence(result, false);
+    if (more !== '') process.stderr.write(`${more}\n`);
+  }
+  if (options.stats) process.stderr.write(`${statistics(result)}\n`);
+}
+
+function readNumbers(options: RunOptions) {
+  const timeoutSeconds =
+    options.timeout !== undefined
+      ? parseSeconds(options.timeout, '--timeout')
+      : isInteractive(options)
+        ? null
+        : DEFAULT_TIMEOUT_SECONDS;
+  return {
+    memoryBytes: parseSize(options.memory, '--memory'),
+    timeoutSeconds,
+    hostCpuSeconds:
+      timeoutSeconds === null || isInteractive(options)
+        ? null
+        : Math.max(HOST_SECONDS_MIN, timeoutSeconds * HOST_PER_GUEST),
+    seed: parseWhole(options.seed, '--seed'),
+    epochSeconds: DEFAULT_EPOCH_SECONDS,
+  };
+}
+
+/** Somebody sits there, and has not asked for a text to wait for. */
+function isInteractive(options: RunOptions): boolean {
+  return (
+    process.stdin.isTTY === true &&
+    process.stdout.isTTY === true &&
+    options.expectText === undefined &&
+    options.json !== true
+  );
+}
+
+function openConsole(spec: RunSpec, options: RunOptions): NodeConsole {
+  if (spec.input.kind !== 'live') return outputConsole(options.json ? null : process.stdout);
+  process.stderr.write('pvops: Ctrl-A x leaves, Ctrl-A Ctrl-A is Ctrl-A\n');
+  return terminalConsole(process.stdin, process.stdout);
+}
+
+async function pipedInput(): Promise<ConsoleInput> {
+  const bytes = await readPipedInput((text) => process.stderr.write(`pvops: ${text}\n`));
+  return bytes ? { kind: 'script', bytes } : { kind: 'none' };
+}
+
+async function neededBusybox(
+  kernel: string,
+  busybox: () => Promise<Uint8Array | null>,
+): Promise<Uint8Array> {
+  const bytes = await busybox();
+  if (bytes) return bytes;
+  throw new InputError(
+    'cli/no-initrd',
+    `there is no initrd for ${kernel}: no busybox has been pulled to make one of`,
+    'give one with --initrd FILE, or say: pvops pull debian:12',
+  );
+}
+
+const optional = (text: string | undefined, option: string): string | null =>
+  text === undefined ? null : parseText(text, option);
