@@ -128,7 +128,8 @@ class VCpu implements Cpu {
       border,
       insn: { osize: 0, asize: 0, mode: 0, length: 0 },
       retired: () => this.retired(),
-      tsc: () => BigInt.asUintN(64, BigInt(this.retired() + this.skipped) + this.state.get64('tscOffset')),
+      tsc: () =>
+        BigInt.asUintN(64, BigInt(this.retired() + this.skipped) + this.state.get64('tscOffset')),
       modeChanged: () => this.stateChanged(),
       checkInterrupts: () => this.checkInterrupts(),
     };

@@ -50,15 +50,18 @@ const s = {
   scale: 0,
   ripRelative: false,
   disp: 0,
+  otherStack: false,
 };
 
-/** Decodes one instruction of code mode `mode` from `bytes[at]`, reading below `end` only. */
+/** Decodes one instruction of code mode `mode` from `bytes[at]`, reading below `end` only. `otherStack`: SS.B is not CS.D. */
 export function decode(
   bytes: Uint8Array,
   at: number,
   end: number,
   mode: 16 | 32 | 64,
+  otherStack = false,
 ): Decoded | DecodeFailure {
+  s.otherStack = otherStack;
   s.bytes = bytes;
   s.at = at;
   s.pos = at;
@@ -156,7 +159,18 @@ function finish(f: CompiledForm, mode: 16 | 32 | 64): Decoded | DecodeFailure {
   const cc = f.isCc ? s.opcode & 15 : -1;
   const rep = form.rep === undefined || s.rep === 0 ? 0 : form.rep === 'rep' || s.rep === 2 ? 1 : 2;
   const spBase = form.asksSpBase === true && isMem && s.base === 4;
-  const shape = shapeOf(f, operandSize(f, mode), asize, mode, rep, s.lock, cc, isMem, spBase);
+  const shape = shapeOf(
+    f,
+    operandSize(f, mode),
+    asize,
+    mode,
+    rep,
+    s.lock,
+    cc,
+    isMem,
+    spBase,
+    s.otherStack,
+  );
   return result(f, shape, isMem);
 }
 

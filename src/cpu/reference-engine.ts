@@ -5,6 +5,7 @@ import { decode } from './decode.ts';
 import type { Decoded, DecodeFailure } from './decoded.ts';
 import { programOf } from './program.ts';
 import { executeOne } from './reference.ts';
+import { MODE_KEY_STACK } from './state.ts';
 
 const SEG_CS = 1;
 const PAGE = 4096;
@@ -69,14 +70,15 @@ class ReferenceEngine implements Engine {
   private decodeNext(): Decoded | null {
     const { state } = this.p;
     const mode = state.get('codeMode') as 16 | 32 | 64;
+    const otherStack = (state.get('modeKey') & MODE_KEY_STACK) !== 0;
     const va = this.linearRip();
     const room = Math.min(MAX_INSN, PAGE - (va & (PAGE - 1)));
     if (!this.fetchBytes(va, 0, room)) return null;
-    let d: Decoded | DecodeFailure = decode(this.window, 0, room, mode);
+    let d: Decoded | DecodeFailure = decode(this.window, 0, room, mode, otherStack);
     if ('failure' in d && d.failure === 'truncated') {
       const next = state.get('codeMode') === 64 ? va + room : (va + room) >>> 0;
       if (!this.fetchBytes(next, room, MAX_INSN)) return null;
-      d = decode(this.window, 0, MAX_INSN, mode);
+      d = decode(this.window, 0, MAX_INSN, mode, otherStack);
     }
     if (!('failure' in d)) return d;
     this.p.undecodable(this.p.mmu.fetch(va), d.failure === 'too-long' ? 'too-long' : 'undefined');

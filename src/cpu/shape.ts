@@ -30,7 +30,7 @@ const lastShape: (Shape | null)[] = forms.map(() => null);
 
 const REPS = ['none', 'rep', 'repne'] as const;
 
-/** The shape of a form with these sizes and prefixes. `rep` indexes none, rep, repne; `cc` -1: no condition. */
+/** The shape of a form with these sizes and prefixes. `rep` indexes none, rep, repne; `cc` -1: no condition; `otherStack`: SS.B is not CS.D. */
 export function shapeOf(
   f: CompiledForm,
   osize: 16 | 32 | 64,
@@ -41,9 +41,15 @@ export function shapeOf(
   cc: number,
   isMem: boolean,
   spBase: boolean,
+  otherStack: boolean,
 ): Shape {
   const bits = (isMem ? 1 : 0) | (lock ? 2 : 0) | (spBase ? 4 : 0) | (rep << 3) | ((cc + 1) << 5);
-  const index = bits | ((osize >> 5) << 10) | ((asize >> 5) << 12) | ((mode >> 5) << 14);
+  const index =
+    bits |
+    ((osize >> 5) << 10) |
+    ((asize >> 5) << 12) |
+    ((mode >> 5) << 14) |
+    (otherStack ? 1 << 16 : 0);
   if (lastIndex[f.id] === index) return lastShape[f.id] as Shape;
   let known = shapes.get(f.id);
   if (!known) {
@@ -53,7 +59,8 @@ export function shapeOf(
   let shape = known.get(index);
   if (!shape) {
     const base: Variant = { osize, asize, mode, rep: REPS[rep] ?? 'none', lock, cc };
-    shape = makeShape(f, f.form.asksSpBase ? { ...base, spBase } : base, isMem);
+    const stack: Pick<Variant, 'stack'> = otherStack ? { stack: mode === 32 ? 16 : 32 } : {};
+    shape = makeShape(f, { ...base, ...stack, ...(f.form.asksSpBase ? { spBase } : {}) }, isMem);
     known.set(index, shape);
   }
   lastIndex[f.id] = index;
@@ -74,7 +81,7 @@ function makeShape(f: CompiledForm, variant: Variant, isMem: boolean): Shape {
     if (a.from === 'moffs') moffs = variant.asize / 8;
   });
   const v = variant;
-  const key = `${f.id}:${v.osize}:${v.asize}:${v.mode}:${v.rep}:${v.lock ? 'l' : '-'}:${v.cc}:${isMem ? 'm' : 'r'}${v.spBase ? 's' : ''}`;
+  const key = `${f.id}:${v.osize}:${v.asize}:${v.mode}:${v.rep}:${v.lock ? 'l' : '-'}:${v.cc}:${isMem ? 'm' : 'r'}${v.spBase ? 's' : ''}${v.stack ?? ''}`;
   return { variant, operands, key, slots, imm0: imms[0] ?? 0, imm1: imms[1] ?? 0, moffs };
 }
 

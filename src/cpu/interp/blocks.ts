@@ -7,7 +7,7 @@ import type { Program } from '../isa/ir.ts';
 import type { KnownFlags } from '../lower/site.ts';
 import type { Mmu } from '../mmu.ts';
 import { programOf } from '../program.ts';
-import { type Layout, MODE_KEY_FLAT, type Views } from '../state.ts';
+import { type Layout, MODE_KEY_FLAT, MODE_KEY_STACK, type Views } from '../state.ts';
 import { type Handlers, handlerSpec, traitsOf } from './handlers.ts';
 import { JUMP_SLOT_BYTES, JUMP_SLOTS } from './module.ts';
 import {
@@ -94,8 +94,10 @@ export class CodeCache {
 
   /** True when the pool had to be emptied: records seen before are gone. */
   makeRoom(): boolean {
-    if (this.poolNext + (MAX_BLOCK + 2) * RECORD_BYTES <= this.poolEnd) return false;
+    const fits = this.poolNext + (MAX_BLOCK + 2) * RECORD_BYTES <= this.poolEnd;
+    if (fits && this.handlers.hasRoom(MAX_BLOCK)) return false;
     this.dropAll();
+    if (fits) this.handlers.forgetCold();
     return true;
   }
 
@@ -114,6 +116,7 @@ export class CodeCache {
    */
   decode(gpa: number, modeKey: number, second: () => number): Block | NoBlock {
     const mode = modeOf(modeKey);
+    const otherStack = (modeKey & MODE_KEY_STACK) !== 0;
     const { u8 } = this.views;
     const ram = this.layout.ramBase;
     const page = gpa & ~0xfff;
@@ -124,19 +127,15 @@ export class CodeCache {
     let known: KnownFlags | null = null;
     let ends = false;
     for (let n = 0; n < MAX_BLOCK && offset < 0x1000 && !ends; n++) {
-      const d = decode(
-        u8,
-        ram + page + offset,
-        Math.min(pageEnd, ram + page + offset + MAX_INSN),
-        mode,
-      );
+      const from = ram + page + offset;
+      const d = decode(u8, from, Math.min(pageEnd, from + MAX_INSN), mode, otherStack);
       if ('failure' in d) {
         if (n > 0) break; // The block ends before it; it is looked at when it is reached.
         if (d.failure !== 'truncated') return { failure: d.failure };
         return this.decodeCrossing(gpa, modeKey, second);
       }
       const program = programOf(d);
-      this.put(at, d, offset, known, modeKey, u8, ram + page + offset);
+      this.put(at, d, offset, known, modeKey, u8, from);
       const t = traitsOf(d, program);
       if (t.leaves !== 'kept') known = t.leaves;
       offset += d.length;
@@ -256,7 +255,7 @@ export class CodeCache {
     const head = 0x1000 - (gpa & 0xfff);
     bytes.set(u8.subarray(ram + gpa, ram + gpa + head));
     bytes.set(u8.subarray(ram + gpa2, ram + gpa2 + MAX_INSN - head), head);
-    const d = decode(bytes, 0, MAX_INSN, modeOf(modeKey));
+    const d = decode(bytes, 0, MAX_INSN, modeOf(modeKey), (modeKey & MODE_KEY_STACK) !== 0);
     if ('failure' in d) return { failure: d.failure === 'truncated' ? 'too-long' : d.failure };
     const first = this.poolNext;
     const at = first + RECORD_BYTES;

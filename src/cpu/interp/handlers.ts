@@ -75,6 +75,7 @@ export interface HandlerList {
 
 /** Misses before the warm handlers are compiled, all in one module: a run that is over sooner does not pay for them. */
 const MISSES_BEFORE_WARM = 16;
+const WARM_AT_MOST = 2048;
 
 /** Handler numbers by key; compiles cold handlers into the table. */
 export class Handlers {
@@ -87,6 +88,7 @@ export class Handlers {
   private readonly warm: () => HandlerList;
   private next = FIRST_HOT_HANDLER;
   private misses = 0;
+  private readonly firstCold: number;
 
   constructor(o: {
     hot: HandlerList;
@@ -102,6 +104,7 @@ export class Handlers {
     o.hot.keys.forEach((key, i) => {
       this.add(key, o.hot.examples[i]);
     });
+    this.firstCold = this.next;
   }
 
   get count(): number {
@@ -119,6 +122,22 @@ export class Handlers {
     }
     this.compile([spec], [key], [exampleOf(spec, code.subarray(at, at + spec.d.length))]);
     return this.next - 1;
+  }
+
+  /** Whether `count` more handlers find a place in the table, warm ones included. */
+  hasRoom(count: number): boolean {
+    return this.next + count + WARM_AT_MOST < this.table.length;
+  }
+
+  /** A guest that uses more forms than the table holds starts over; nothing decoded may refer to them. */
+  forgetCold(): void {
+    for (const [key, n] of this.numbers) {
+      if (n < this.firstCold) continue;
+      this.numbers.delete(key);
+      this.table.set(n, null);
+    }
+    this.next = this.firstCold;
+    this.misses = 0;
   }
 
   private compileWarm(): void {

@@ -1,146 +1,81 @@
 // Where the JIT's code stands: operands are constants, registers and lazy flags live in locals, faults leave by one epilogue.
 
-import { bug } from '../../base/errors.ts';
-import type { Decoded } from '../decoded.ts';
-import { fixedRegisterOffset } from '../interp/records.ts';
 import type { RegRef, SegRef } from '../isa/ir.ts';
+import { fixedRegisterOffset } from '../interp/records.ts';
 import { loadOf, storeOf } from '../lower/memory-ops.ts';
-import type { Helpers, KnownFlags, Site } from '../lower/site.ts';
-import { FIELDS, GPR_AT, SEG_AT, SEG_STRIDE } from '../state.ts';
+import type { FlagField, Helpers, KnownFlags, Site } from '../lower/site.ts';
+import { FIELDS, SEG_AT, SEG_STRIDE } from '../state.ts';
 import type { Code } from '../wasm/encode.ts';
+import type { FlagsKnown } from './flags.ts';
+import type { BlockLocals } from './locals.ts';
+import { type BlockInsn, registerPlace } from './plan.ts';
 
-const FLAG_FIELDS = ['flRes', 'flX', 'flAux', 'flOp'] as const;
-type FlagField = (typeof FLAG_FIELDS)[number];
+const SEG_CS = 1;
+const SEG_SS = 2;
+const SEG_FS = 4;
 
-/** The locals of a block: a register is in one from its first use on, and stored again where the block is left. */
-export class BlockLocals {
+/** How a block is left, and what all its instructions share. */
+export interface BlockFrame {
   readonly c: Code;
+  readonly helpers: Helpers;
   readonly st: number;
-  private readonly gprs = new Map<number, number>();
-  private readonly dirty = new Set<number>();
-  private readonly flags = new Map<FlagField, number>();
-  private flagsDirty = false;
-
-  constructor(c: Code, st: number) {
-    this.c = c;
-    this.st = st;
-  }
-
-  /** Loads every register that the block touches. Locals are set once, at entry, so that every path has them. */
-  enter(registers: Iterable<number>, usesFlags: boolean): void {
-    for (const n of registers) this.gprs.set(n, this.c.take('i64'));
-    if (usesFlags) {
-      for (const f of FLAG_FIELDS)
-        this.flags.set(f, this.c.take(FIELDS[f].bits === 64 ? 'i64' : 'i32'));
-    }
-    this.reload();
-  }
-
-  gpr(n: number): number {
-    return this.gprs.get(n) ?? bug(`register ${n} has no local`);
-  }
-  wroteGpr(n: number): void {
-    this.dirty.add(n);
-  }
-  flag(f: FlagField): number {
-    return this.flags.get(f) ?? bug(`${f} has no local`);
-  }
-  wroteFlags(): void {
-    this.flagsDirty = true;
-  }
-
-  /** Stores what has been written so far: before leaving, and before a slow path. */
-  spill(): void {
-    const { c, st } = this;
-    for (const n of this.dirty)
-      c.get(st)
-        .get(this.gpr(n))
-        .mem('i64.store', GPR_AT + n * 8);
-    if (!this.flagsDirty) return;
-    for (const [f, local] of this.flags)
-      c.get(st)
-        .get(local)
-        .mem(FIELDS[f].bits === 64 ? 'i64.store' : 'i32.store', FIELDS[f].at);
-  }
-
-  reload(): void {
-    const { c, st } = this;
-    for (const [n, local] of this.gprs)
-      c.get(st)
-        .mem('i64.load', GPR_AT + n * 8)
-        .set(local);
-    for (const [f, local] of this.flags)
-      c.get(st)
-        .mem(FIELDS[f].bits === 64 ? 'i64.load' : 'i32.load', FIELDS[f].at)
-        .set(local);
-  }
-}
-
-/** How a block is left. Labels are blocks of the function; each pops nothing. */
-export interface BlockExits {
-  /** Local that holds the index of the running instruction, for the fault epilogue. */
-  readonly index: number;
-  /** Label of the fault epilogue. */
-  readonly fault: number;
-  /** Sets RIP from the i64 on the stack and leaves. */
+  readonly tlb: number;
+  readonly locals: BlockLocals;
+  /** ES, SS and DS need no checks (`isFlatData`). */
+  readonly flat: boolean;
+  /** Leaves RIP of the byte `offset` bytes behind the block's first, i64. */
+  pushRip(offset: number): void;
+  /** Leaves the relative target `by` bytes from there, truncated to `bits`. */
+  pushTarget(offset: number, by: bigint, bits: 16 | 32 | 64): void;
+  /** Goes to the fault epilogue. */
+  fault(): void;
+  /** Takes RIP from the stack and leaves. */
   jump(): void;
+  /** RIP and everything else are in the state: leaves. */
   ended(): void;
-  again(): void;
+  /** Once more, if the budget allows; `at`: this instruction. */
+  again(at: number): void;
 }
 
+/** One instruction of a block. */
 export class BlockSite implements Site {
   readonly c: Code;
   readonly helpers: Helpers;
   readonly st: number;
   readonly tlb: number;
   readonly knownFlags: KnownFlags | null;
-  private readonly d: Decoded;
+  private readonly full: boolean;
+  private readonly f: BlockFrame;
+  private readonly insn: BlockInsn;
   private readonly index: number;
-  /** RIP of the next instruction, and whether it must be added to a base at run time. */
-  private readonly next: bigint;
-  private readonly locals: BlockLocals;
-  private readonly exits: BlockExits;
-  private readonly skipTo: () => number;
+  private readonly skipTo: number;
+  /** No `skip` so far: what follows runs on every path. */
+  private certain = true;
 
-  constructor(o: {
-    c: Code;
-    helpers: Helpers;
-    st: number;
-    tlb: number;
-    known: KnownFlags | null;
-    d: Decoded;
-    index: number;
-    next: bigint;
-    locals: BlockLocals;
-    exits: BlockExits;
-    skipTo: () => number;
-  }) {
-    this.c = o.c;
-    this.helpers = o.helpers;
-    this.st = o.st;
-    this.tlb = o.tlb;
-    this.knownFlags = o.known;
-    this.d = o.d;
-    this.index = o.index;
-    this.next = o.next;
-    this.locals = o.locals;
-    this.exits = o.exits;
-    this.skipTo = o.skipTo;
+  /** `index`: of the instruction in its block. `skipTo`: label of its end. */
+  constructor(f: BlockFrame, insn: BlockInsn, index: number, known: FlagsKnown, skipTo: number) {
+    this.f = f;
+    this.c = f.c;
+    this.helpers = f.helpers;
+    this.st = f.st;
+    this.tlb = f.tlb;
+    this.insn = insn;
+    this.index = index;
+    this.skipTo = skipTo;
+    this.full = known === 'full';
+    this.knownFlags = known === 'full' ? null : known;
   }
 
   pushReg(reg: RegRef): void {
     const { c } = this;
-    if (reg.file !== 'gpr') {
+    const place = registerPlace(reg, this.insn.d.regs);
+    if (place === null) {
       c.get(this.st).mem(loadOf(reg.width), this.offset(reg));
       return;
     }
-    const n = this.number(reg);
-    c.get(this.locals.gpr(n & 15));
-    if (n >= 16) {
-      c.i64(8n).op('i64.shr_u');
-      c.op('i32.wrap_i64').i32(0xff).op('i32.and');
-      return;
-    }
+    c.get(this.f.locals.of(place));
+    if (reg.file === 'xmm') return this.lowOf(reg.width);
+    if (this.isHighByte(reg)) c.i64(8n).op('i64.shr_u');
     if (reg.width === 64) return;
     c.op('i32.wrap_i64');
     if (reg.width < 32) c.i32(reg.width === 8 ? 0xff : 0xffff).op('i32.and');
@@ -148,143 +83,210 @@ export class BlockSite implements Site {
 
   setReg(reg: RegRef, push: () => void): void {
     const { c } = this;
-    if (reg.file !== 'gpr') {
+    const place = registerPlace(reg, this.insn.d.regs);
+    if (place === null) {
       c.get(this.st);
       push();
       c.mem(storeOf(reg.width), this.offset(reg));
       return;
     }
-    const n = this.number(reg);
-    const local = this.locals.gpr(n & 15);
-    const shift = n >= 16 ? 8n : 0n;
-    if (reg.width < 32) {
-      const mask = (reg.width === 8 ? 0xffn : 0xffffn) << shift;
-      c.get(local).i64(~mask).op('i64.and');
-    }
+    const local = this.f.locals.of(place);
+    if (reg.file === 'xmm') this.mergeXmm(local, reg.width, push);
+    else this.mergeGpr(local, reg, push);
+    c.set(local);
+    this.f.locals.wrote(place);
+  }
+
+  private mergeGpr(local: number, reg: RegRef, push: () => void): void {
+    const { c } = this;
+    const shift = this.isHighByte(reg) ? 8n : 0n;
+    const mask = (reg.width === 8 ? 0xffn : 0xffffn) << shift;
+    if (reg.width < 32) c.get(local).i64(~mask).op('i64.and');
     push();
     if (reg.width < 64) c.op('i64.extend_i32_u');
     if (shift > 0n) c.i64(shift).op('i64.shl');
     if (reg.width < 32) c.op('i64.or');
-    c.set(local);
-    this.locals.wroteGpr(n & 15);
+  }
+
+  private mergeXmm(local: number, width: number, push: () => void): void {
+    if (width < 128) this.c.get(local);
+    push();
+    if (width < 128) this.c.op(`${LANE[width]}.replace_lane`, 0);
+  }
+
+  private lowOf(width: number): void {
+    const unsigned = width < 32 ? '_u' : '';
+    if (width < 128) this.c.op(`${LANE[width]}.extract_lane${unsigned}`, 0);
   }
 
   pushRegNumber(slot: number): void {
-    this.c.i32(this.d.regs[slot] as number);
+    this.c.i32(this.insn.d.regs[slot] as number);
   }
 
   pushImm(n: number): void {
-    const lo = this.d.immLo[n] as number;
-    const hi = this.d.immHi[n] as number;
-    this.c.i64((BigInt(hi) << 32n) | BigInt(lo >>> 0));
+    const { immLo, immHi } = this.insn.d;
+    this.c.i64(join(immLo[n as 0 | 1], immHi[n as 0 | 1]));
   }
 
   pushEa(): void {
-    const { c, d } = this;
-    const disp = (BigInt(d.dispHi) << 32n) | BigInt(d.disp >>> 0);
-    c.i64(d.ripRelative ? BigInt.asIntN(64, this.next + disp) : disp);
-    if (d.base >= 0) c.get(this.locals.gpr(d.base)).op('i64.add');
-    if (d.index >= 0)
-      c.get(this.locals.gpr(d.index)).i64(BigInt(d.scale)).op('i64.shl').op('i64.add');
+    const { c } = this;
+    const { d } = this.insn;
+    const { locals } = this.f;
+    const disp = join(d.disp, d.dispHi);
+    let pushed = true;
+    if (d.base >= 0) c.get(locals.of(`gpr${d.base}`));
+    else if (d.ripRelative) this.f.pushTarget(this.insn.offset + d.length, disp, 64);
+    else pushed = false;
+    if (d.index >= 0) {
+      c.get(locals.of(`gpr${d.index}`));
+      if (d.scale > 0) c.i64(BigInt(d.scale)).op('i64.shl');
+      if (pushed) c.op('i64.add');
+      pushed = true;
+    }
+    if (!pushed) c.i64(disp);
+    else if (disp !== 0n && !d.ripRelative) c.i64(disp).op('i64.add');
     if (d.variant.asize === 32) c.i64(0xffffffffn).op('i64.and');
     else if (d.variant.asize === 16) c.i64(0xffffn).op('i64.and');
   }
 
   pushSegBase(seg: SegRef): boolean {
-    const n = seg === 'operand' ? this.d.segment : seg;
-    if (this.d.variant.mode === 64 && n < 4) return false;
+    const n = this.segment(seg);
+    if (n < SEG_FS && (this.insn.d.variant.mode === 64 || this.isFlat(n))) return false;
     this.c.get(this.st).mem('i64.load', SEG_AT + n * SEG_STRIDE);
     return true;
   }
 
-  readonly checksSegments = false;
-  checkSegment(): void {}
+  get checksSegments(): boolean {
+    return this.insn.d.variant.mode !== 64;
+  }
+
+  checkSegment(seg: SegRef, offset: number, bytes: number, writes: boolean): void {
+    const n = this.segment(seg);
+    if (this.isFlat(n)) return;
+    this.noteInstruction();
+    this.c
+      .i32(n)
+      .get(offset)
+      .op('i32.wrap_i64')
+      .i32(bytes)
+      .i32(writes ? 1 : 0)
+      .call(this.helpers.segment);
+    this.leaveFaultedIf();
+  }
 
   pushIsStack(seg: SegRef): void {
-    this.c.i32((seg === 'operand' ? this.d.segment : seg) === 2 ? 1 : 0);
+    this.c.i32(this.segment(seg) === SEG_SS ? 1 : 0);
   }
 
   pushNext(): void {
-    this.c.i64(this.next);
+    this.f.pushRip(this.insn.offset + this.insn.d.length);
   }
 
-  pushFlagField(name: 'flRes' | 'flX' | 'flAux'): void {
-    this.c.get(this.locals.flag(name));
+  pushFlagField(name: FlagField): void {
+    if (this.f.locals.has(name)) {
+      this.c.get(this.f.locals.of(name));
+      return;
+    }
+    this.c.get(this.st).mem(FIELDS[name].bits === 64 ? 'i64.load' : 'i32.load', FIELDS[name].at);
   }
 
   setFlagField(name: FlagField, push: () => void): void {
     push();
-    this.c.set(this.locals.flag(name));
-    this.locals.wroteFlags();
+    this.c.set(this.f.locals.of(name));
+    this.f.locals.wrote(name);
   }
 
   pushAllFlags(): void {
-    this.locals.spill();
+    if (this.full) return this.pushFlagField('flAux');
+    this.f.locals.spillFlags();
     this.c.get(this.st).call(this.helpers.flags);
   }
 
+  /** Which instruction (low byte) and where it begins: the fault epilogue, and `pending` of the engine, ask. */
   noteInstruction(): void {
-    this.c.i32(this.index).set(this.exits.index);
+    this.c
+      .get(this.st)
+      .i32(this.index | (this.insn.offset << 8))
+      .mem('i32.store', FIELDS.rec.at);
   }
 
   beforeSlow(): void {
-    this.locals.spill();
+    this.f.locals.spill(this.certain);
   }
 
-  afterSlow(): void {
-    this.locals.reload();
+  afterSlow(ends: boolean): void {
+    if (!ends) this.f.locals.reload();
   }
 
   leaveFaulted(): void {
-    this.locals.spill();
-    this.c.br(this.exits.fault);
+    this.f.fault();
   }
 
-  /** What has been written before this instruction is spilled on the way out: the state at a fault is exact. */
   leaveFaultedIf(): void {
     this.c.iff();
-    this.leaveFaulted();
+    this.f.fault();
     this.c.end();
   }
 
   branch(always: boolean, n: number): void {
-    const lo = BigInt((this.d.immLo[n] as number) | 0);
-    const { osize, mode } = this.d.variant;
-    const width = osize === 16 ? 16 : mode === 64 ? 64 : 32;
-    const target =
-      width === 64 ? BigInt.asIntN(64, this.next + lo) : BigInt.asUintN(width, this.next + lo);
+    const { c } = this;
+    const { osize, mode } = this.insn.d.variant;
+    const end = this.insn.offset + this.insn.d.length;
+    const by = BigInt(this.insn.d.immLo[n as 0 | 1]);
+    const bits = osize === 16 ? 16 : mode === 64 ? 64 : 32;
+    const target = () => this.f.pushTarget(end, by, mode === 64 ? 64 : bits);
     if (always) {
-      this.c.i64(target);
+      target();
     } else {
-      const taken = this.c.take('i32');
-      this.c.set(taken).i64(target).i64(this.next).get(taken).op('select');
+      const taken = c.take('i32');
+      c.set(taken);
+      target();
+      this.pushNext();
+      c.get(taken).op('select');
     }
-    this.exits.jump();
+    this.f.jump();
   }
 
   jump(): void {
-    this.exits.jump();
+    this.f.jump();
   }
 
   skip(): void {
-    this.c.brIf(this.skipTo());
+    this.certain = false;
+    this.c.brIf(this.skipTo);
   }
 
   again(): void {
     this.c.iff();
-    this.exits.again();
+    this.f.again(this.insn.offset);
     this.c.end();
   }
 
   ended(): void {
-    this.exits.ended();
+    this.f.ended();
   }
 
-  private number(reg: RegRef): number {
-    return reg.fixed ?? (this.d.regs[reg.slot] as number);
+  private isHighByte(reg: RegRef): boolean {
+    return (reg.fixed ?? (this.insn.d.regs[reg.slot] as number)) >= 16;
+  }
+
+  private segment(seg: SegRef): number {
+    return seg === 'operand' ? this.insn.d.segment : seg;
+  }
+
+  private isFlat(n: number): boolean {
+    return this.f.flat && n !== SEG_CS && n < SEG_FS;
   }
 
   private offset(reg: RegRef): number {
-    return fixedRegisterOffset({ ...reg, fixed: this.number(reg) });
+    const fixed = reg.fixed ?? (this.insn.d.regs[reg.slot] as number);
+    return fixedRegisterOffset({ ...reg, fixed });
   }
+}
+
+const LANE: Readonly<Record<number, string>> = { 8: 'i8x16', 16: 'i16x8', 32: 'i32x4', 64: 'i64x2' };
+
+/** Halves of a sign-extended 64-bit number. */
+function join(lo: number, hi: number): bigint {
+  return (BigInt(hi) << 32n) | BigInt(lo >>> 0);
 }

@@ -50,13 +50,15 @@ export function planBlock(insns: readonly BlockInsn[]): Plan {
         if (mayFault(n) || n.op === 'again') for (const place of written) need(place);
       }
       if (n.op === 'skip') certain = false;
+      // An effect on the flags defines them all: fields that its kind does not use mean nothing.
+      if (certain && (n.op === 'flags' || n.op === 'setflags'))
+        for (const place of FLAG_PLACES) defined.add(place);
       for (const w of writesOf(n, d.regs)) {
         if (w.whole && certain) defined.add(w.place);
         else need(w.place);
       }
     }
   }
-  // An effect on the flags defines them all: fields that its kind does not use mean nothing.
   return { places, loaded, written, canFault };
 }
 

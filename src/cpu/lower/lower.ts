@@ -403,7 +403,8 @@ function canMove(nodes: readonly Node[], from: number, to: number): boolean {
   if (v.op === 'load' && v.rmw) return false; // Its host address is wanted again.
   if (v.op === 'getreg' || v.op === 'flag' || v.op === 'cond' || v.op === 'getstate')
     return readsOnly(nodes, from, to);
-  if (v.op !== 'load' && v.op !== 'float' && v.op !== 'result') return false;
+  // A float is a call through the argument slots: it must not come between the arguments of another.
+  if (v.op !== 'load' && v.op !== 'result') return false;
   for (let i = from + 1; i < to; i++) {
     const n = nodes[i] as Node;
     if (!isValue(n) || n.op === 'load' || n.op === 'float') return false;
