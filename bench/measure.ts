@@ -15,7 +15,12 @@ export interface Cost {
 const TICKS = 100;
 
 /** Starts `command`, waits for `marker` on its output, then kills it. Null: it ended without printing it. */
-export function costUntil(marker: string, command: string, args: readonly string[], limitSeconds = 600): Promise<Cost | null> {
+export function costUntil(
+  marker: string,
+  command: string,
+  args: readonly string[],
+  limitSeconds = 600,
+): Promise<Cost | null> {
   return new Promise((resolve) => {
     const started = performance.now();
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'ignore'] });

@@ -82,6 +82,7 @@ export interface Cpu extends CpuControl {
 }
 
 const MAX_GRANT = 1 << 30;
+const NMI = 2;
 const GP = 13;
 const DR6_BS = 1 << 14;
 
@@ -261,12 +262,14 @@ class VCpu implements Cpu {
   /** Delivers a pending interrupt if the CPU accepts one now. False: the machine has shut down. */
   private takeInterrupt(): boolean {
     const { state } = this;
-    if (
-      !state.get('irqLine') ||
-      !(state.get('eflags') & EFLAGS_IF) ||
-      this.shadowed(this.retired())
-    )
-      return true;
+    if (this.shadowed(this.retired())) return true;
+    if (state.get('nmiPending') && !state.get('nmiMasked')) {
+      state.set('nmiPending', 0);
+      state.set('nmiMasked', 1);
+      state.set('halted', 0);
+      return deliver(this.cx, { vector: NMI, error: null, kind: 'interrupt' }) === 'ok';
+    }
+    if (!state.get('irqLine') || !(state.get('eflags') & EFLAGS_IF)) return true;
     const vector = this.border.acknowledgeInterrupt();
     if (vector < 0) return true;
     state.set('halted', 0);

@@ -91,7 +91,8 @@ export const FEATURE_BITS = {
   xgetbv1: at(0xd, 1, 'eax', 2),
   lahf_lm: ce1(0),
   cr8_legacy: ce1(4),
-  lzcnt: ce1(5),
+  /** LZCNT, with POPCNT; /proc/cpuinfo's name. */
+  abm: ce1(5),
   sse4a: ce1(6),
   '3dnowprefetch': ce1(8),
   topoext: ce1(22),
@@ -117,7 +118,8 @@ export type FeatureName = keyof typeof FEATURE_BITS;
 
 /**
  * What this CPU implements; a test compares the names that the instruction table needs with it. Machine devices add
- * `apic` and its relatives, interfaces `hypervisor`. MCE, MCA and VME are left out: kernels then have less to set up.
+ * `apic` and its relatives, interfaces `hypervisor`. MCE, MCA, VME and XSAVE (of x87 and SSE only) are left
+ * out: kernels then have less to set up. So is BMI1, of which only TZCNT exists.
  */
 export const IMPLEMENTED: readonly FeatureName[] = [
   'fpu',
@@ -155,9 +157,7 @@ export const IMPLEMENTED: readonly FeatureName[] = [
   'erms',
   'fsrm',
   'lahf_lm',
-  'lzcnt',
-  'bmi1',
-  'adx',
+  'abm',
   '3dnowprefetch',
   'syscall',
   'nx',

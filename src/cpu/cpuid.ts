@@ -154,6 +154,7 @@ function topology(cpu: CpuModel, subleaf: number, out: Uint32Array): void {
 /** x87 and SSE: the legacy area of 512 bytes and the header of 64. SDM 1 13.4. */
 function xsaveLeaf(subleaf: number, out: Uint32Array): void {
   if (subleaf === 0) fill(out, 3, 576, 576, 0);
+  if (subleaf === 1) fill(out, 0, 576, 0, 0);
 }
 
 /** AMD repeats the old part of leaf 1 EDX. APM 3 E.4.2. */

@@ -110,6 +110,8 @@ export const FIELDS = {
   /** The level of INTR, and a pending NMI. */
   irqLine: f(0x50c, 32),
   nmiPending: f(0x510, 32),
+  /** From the delivery of an NMI to the next IRET. */
+  nmiMasked: f(0x55c, 32),
   halted: f(0x514, 32),
   /** Exit policy, see policy.ts. */
   policyExceptions: f(0x518, 32),

@@ -100,6 +100,21 @@ function differences(
   ];
 }
 
+/** Results of the transcendental instructions, whole: they need only be within one unit in the last place. */
+function writeTranscendental(): void {
+  const all = floatGroups(true);
+  const inputs = all.map((g) => Array.from({ length: 60 }, (_, n) => floatCase(g, n)));
+  const outputs = runOnCpu(inputs.flat());
+  const lines = all.map((g, i) => {
+    const of = (n: number) => (outputs[i * 60 + n] as FloatResult).fx;
+    const values = inputs[i]?.map(
+      (_, n) => `${hex(of(n).subarray(32, 42))}${hex(of(n).subarray(48, 58))}`,
+    );
+    return `${g.insn.name}: ${values?.join(' ')}\n`;
+  });
+  writeFileSync(RECORDING.replace('float-', 'transcendental-'), lines.join(''));
+}
+
 const filter = process.argv[2] ?? '';
 const transcendental = process.argv.includes('--transcendental');
 const writing = filter === '--write';
@@ -115,6 +130,7 @@ if (writing) {
     return `${g.name}: ${codes.map((n) => n.toString(16).padStart(4, '0')).join('')}\n`;
   });
   writeFileSync(RECORDING, lines.join(''));
+  writeTranscendental();
 } else {
   const run = createFloatRunner();
   const wrong = new Map<string, number>();

@@ -32,7 +32,7 @@ beforeEach(() => {
 /** Runs one instruction of 64-bit code; 'done', or the fault. */
 function run(hex: string): string {
   const bytes = Uint8Array.from(hex.split(' ').map((text) => Number.parseInt(text, 16)));
-  const d = decode(bytes, 64);
+  const d = decode(bytes, 0, bytes.length, 64);
   if ('failure' in d) return d.failure;
   m.insn.osize = d.variant.osize;
   m.insn.asize = d.variant.asize;
@@ -116,6 +116,7 @@ describe('system instructions', () => {
 
   it('REP OUTS stays until RCX is 0, and does nothing when it is', () => {
     m.state.setGpr(1, 2n);
+    m.state.setGpr(2, 0n);
     m.state.setGpr(6, 0x6000n);
     m.write32(0x6000, 0x4241);
     const rip = m.state.get64('rip');

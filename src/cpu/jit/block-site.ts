@@ -1,7 +1,7 @@
 // Where the JIT's code stands: operands are constants, registers and lazy flags live in locals, faults leave by one epilogue.
 
-import type { RegRef, SegRef } from '../isa/ir.ts';
 import { fixedRegisterOffset } from '../interp/records.ts';
+import type { RegRef, SegRef } from '../isa/ir.ts';
 import { loadOf, storeOf } from '../lower/memory-ops.ts';
 import type { FlagField, Helpers, KnownFlags, Site } from '../lower/site.ts';
 import { FIELDS, SEG_AT, SEG_STRIDE } from '../state.ts';
@@ -233,8 +233,8 @@ export class BlockSite implements Site {
     const { osize, mode } = this.insn.d.variant;
     const end = this.insn.offset + this.insn.d.length;
     const by = BigInt(this.insn.d.immLo[n as 0 | 1]);
-    const bits = osize === 16 ? 16 : mode === 64 ? 64 : 32;
-    const target = () => this.f.pushTarget(end, by, mode === 64 ? 64 : bits);
+    const bits = mode === 64 ? 64 : osize === 16 ? 16 : 32;
+    const target = () => this.f.pushTarget(end, by, bits);
     if (always) {
       target();
     } else {
@@ -284,7 +284,12 @@ export class BlockSite implements Site {
   }
 }
 
-const LANE: Readonly<Record<number, string>> = { 8: 'i8x16', 16: 'i16x8', 32: 'i32x4', 64: 'i64x2' };
+const LANE: Readonly<Record<number, string>> = {
+  8: 'i8x16',
+  16: 'i16x8',
+  32: 'i32x4',
+  64: 'i64x2',
+};
 
 /** Halves of a sign-extended 64-bit number. */
 function join(lo: number, hi: number): bigint {

@@ -2,7 +2,7 @@
 
 import type { Decoded } from '../decoded.ts';
 import type { Program } from '../isa/ir.ts';
-import { lowerProgram, type LowerOptions } from '../lower/lower.ts';
+import { type LowerOptions, lowerProgram } from '../lower/lower.ts';
 import type { Helpers } from '../lower/site.ts';
 import { programOf } from '../program.ts';
 import { FIELDS } from '../state.ts';
@@ -12,7 +12,7 @@ import { dropRepeatedChecks } from './checks.ts';
 import { dropDeadFlags, type FlagsKnown, flagsAfter } from './flags.ts';
 import { specialise } from './fold.ts';
 import { BlockLocals } from './locals.ts';
-import { type BlockInsn, planBlock, writesOf, type Plan } from './plan.ts';
+import { type BlockInsn, type Plan, planBlock, writesOf } from './plan.ts';
 
 /** The block has run; RIP says what comes next. */
 export const EXIT_NEXT = 0;
@@ -87,6 +87,8 @@ class BlockCompiler {
   private faultLabel = 0;
   private exitLabel = 0;
   private loopLabel = 0;
+  /** Somebody leaves with a RIP of its own. */
+  private exits = false;
 
   constructor(spec: BlockSpec, helpers: Helpers, options: LowerOptions) {
     const c = new Code(1, spec.withText ?? false);
@@ -111,7 +113,10 @@ class BlockCompiler {
       pushRip: (offset) => this.pushTarget(offset, 0n, this.mode === 64 ? 64 : 32),
       pushTarget: (offset, by, bits) => this.pushTarget(offset, by, bits),
       fault: () => c.br(this.faultLabel),
-      jump: () => c.set(this.rip).br(this.exitLabel),
+      jump: () => {
+        this.exits = true;
+        c.set(this.rip).br(this.exitLabel);
+      },
       ended: () => c.i32(EXIT_NEXT).op('return'),
       again: (at) => this.again(at),
     };
@@ -133,16 +138,27 @@ class BlockCompiler {
     if (this.fallsThrough()) {
       this.frame.pushRip(this.length());
       c.set(this.rip);
+      this.exits = true;
     }
     c.end();
-    c.get(ST).get(this.rip).mem('i64.store', FIELDS.rip.at);
-    this.locals.storeDirty();
-    c.i32(EXIT_NEXT).op('return');
+    this.exit();
     if (this.plan.canFault) {
       c.end();
       this.faultEpilogue();
     }
     return { code: c, insns: this.insns, names: this.names() };
+  }
+
+  private exit(): void {
+    const { c } = this;
+    c.text?.push(';; the block is left');
+    if (!this.exits) {
+      c.op('unreachable');
+      return;
+    }
+    c.get(ST).get(this.rip).mem('i64.store', FIELDS.rip.at);
+    this.locals.storeDirty();
+    c.i32(EXIT_NEXT).op('return');
   }
 
   private length(): number {
@@ -164,6 +180,7 @@ class BlockCompiler {
     const { nodes } = insn.program;
     const skips = nodes.some((n) => n.op === 'skip');
     const repeats = nodes.at(-1)?.op === 'again';
+    c.text?.push(`;; ${insn.d.insn.name}`);
     const skipTo = skips ? c.block() : 0;
     if (repeats) {
       this.loopLabel = c.loop();
@@ -191,6 +208,7 @@ class BlockCompiler {
   private faultEpilogue(): void {
     const { c } = this;
     const mask = this.mode === 64 ? null : 0xffffffffn;
+    c.text?.push(';; fault epilogue');
     c.get(ST);
     this.frame.pushRip(0);
     c.get(ST).mem('i32.load', FIELDS.rec.at).tee(this.budget);

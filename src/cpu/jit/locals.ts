@@ -68,11 +68,17 @@ export class BlockLocals {
   }
 
   private load(place: Place): void {
-    this.c.get(this.st).mem(`${typeOf(place)}.load`, offsetOf(place)).set(this.of(place));
+    this.c
+      .get(this.st)
+      .mem(`${typeOf(place)}.load`, offsetOf(place))
+      .set(this.of(place));
   }
 
   private store(place: Place): void {
-    this.c.get(this.st).get(this.of(place)).mem(`${typeOf(place)}.store`, offsetOf(place));
+    this.c
+      .get(this.st)
+      .get(this.of(place))
+      .mem(`${typeOf(place)}.store`, offsetOf(place));
   }
 }
 

@@ -1,6 +1,7 @@
 // Lowers status flags: writing the lazy fields, and reading flags and conditions from them.
 
 import { AF, CF, OF, PF, SF, ZF } from '../isa/build.ts';
+import { operandsOf } from '../isa/check.ts';
 import type { Effect, StatusFlag, Value, Width } from '../isa/ir.ts';
 import { FIELDS, FL_ADC, FL_ADD, FL_FULL, FL_LOGIC, FL_MIX, FL_SBB, FL_SUB } from '../state.ts';
 import { Code } from '../wasm/encode.ts';
@@ -27,6 +28,8 @@ export function emitFlags(l: Lowering, e: Effect & { op: 'flags' }): void {
     l.push(v);
     if (width !== 64) c.op('i64.extend_i32_u');
   };
+  // What reads the old flags (inc and dec keep the carry) is computed before the first new field stands.
+  for (const v of [e.x, e.aux]) if (readsFlags(v)) l.inLocal(v);
   site.setFlagField('flRes', wide(e.res));
   if (e.fn === 'mix') site.setFlagField('flAux', () => l.push(e.aux));
   else if (e.fn !== 'logic') site.setFlagField('flX', wide(e.x));
@@ -40,6 +43,10 @@ export function emitFlags(l: Lowering, e: Effect & { op: 'flags' }): void {
     l.push(e.aux);
     c.op('select');
   });
+}
+
+function readsFlags(v: Value): boolean {
+  return v.op === 'flag' || v.op === 'cond' || operandsOf(v).some(readsFlags);
 }
 
 export function emitSetFlags(l: Lowering, set: Partial<Record<StatusFlag, Value>>): void {

@@ -52,6 +52,8 @@ export const iret = defineSlow({
   run(cx) {
     const { state } = cx;
     if (exits(state, POLICY_IRET)) return 1;
+    state.set('nmiMasked', 0); // Even if IRET faults: SDM 3A 7.7.1.
+    if (state.get('nmiPending')) cx.checkInterrupts();
     const bytes = (cx.insn.osize / 8) as 2 | 4 | 8;
     const stack = currentStack(state);
     if (inVm86(state) && (state.get('eflags') & EFLAGS_IOPL) !== EFLAGS_IOPL)

@@ -164,7 +164,6 @@ describe('far transfers', () => {
 
   it('enter 64-bit code from compatibility code', () => {
     longMachine();
-    m.write64(GDT + 0x50, (0xcf9bn << 40n) | 0xffffn | (0xfn << 48n));
     m.write64(GDT + 0x50, 0x00cf9b000000ffffn);
     expect(m.call(farJump, 0x50, 0x1000)).toBe(0);
     expect(m.state.get('codeMode')).toBe(32);
@@ -349,7 +348,7 @@ describe('control registers', () => {
     [3, 2n ** 41n, 'physical bits above 40 in CR3'],
     [3, 2n ** 63n, 'bit 63 of CR3 without PCIDE'],
     [8, 16, 'a task priority above 15'],
-  ] as const)('CR%i refuses %i: %s', (n, value) => {
+  ] as const)('CR%i refuses %i: %s', (n, value, _what) => {
     protectedMachine();
     expect(m.call(writeControl, n, value)).toBe(1);
     expect(m.fault()).toBe('#13(0)');

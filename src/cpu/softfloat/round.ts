@@ -113,6 +113,7 @@ function wrapped(env: Env, format: Format, sign: Sign, sig: bigint, exp: number)
   if (exponent >= format.least && exponent <= format.most)
     return { kind: 'finite', sign, sig, exp, denormal: false };
   if (env.wrap !== 0) env.flags |= PE;
+  env.roundedUp = exponent > format.most;
   return { kind: exponent > format.most ? 'inf' : 'zero', sign };
 }
 

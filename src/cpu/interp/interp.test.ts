@@ -1,0 +1,273 @@
+// The interpreter against the reference: every form of the table, any budget, code that changes under its feet.
+
+import { describe, expect, it } from 'vitest';
+import { Assembler } from '../asm.ts';
+import { type Cpu, createCpu, type EngineName } from '../core.ts';
+import { instructions } from '../table.ts';
+import { recordingBorder } from '../testing/border.ts';
+import { type Case, forEveryForm } from '../testing/cases.ts';
+import { Differential } from '../testing/differential.ts';
+import { referenceEngine } from '../testing/engines.ts';
+import { engineOf } from '../testing/machine.ts';
+import { Random } from '../testing/random.ts';
+import { enterSetup, pristineRam, RAM_BYTES, SETUPS, WORLD } from '../testing/world.ts';
+import { Interpreter } from './engine.ts';
+
+const CODE = WORLD.code.at;
+const DATA = WORLD.data.at;
+const MMIO = WORLD.mmio.at;
+/** Page table of the test world's first megabyte, one entry of 8 bytes a page. */
+const PAGE_TABLE = 0x4000;
+const PAGE = 4096;
+
+describe('every form of the table', () => {
+  const differential = new Differential(
+    referenceEngine,
+    engineOf('interpreter', (parts) => new Interpreter(parts)),
+  );
+  it.each(SETUPS)('does in %s what the reference does', (setup) => {
+    const differences: string[] = [];
+    let cases = 0;
+    const compare = (c: Case) => {
+      cases++;
+      const found = differential.compare(c);
+      if (found !== null) differences.push(found);
+    };
+    forEveryForm(instructions, { seed: 20_000, perForm: 1, setups: [setup] }, compare);
+    expect(differences.slice(0, 5)).toEqual([]);
+    expect(cases).toBeGreaterThan(700);
+  });
+});
+
+/** A CPU in 64-bit code at CODE, whose border notes the retired count of every request. */
+function cpuWith(engine: EngineName, text: string, at: number = CODE): { cpu: Cpu; log: string[] } {
+  const border = recordingBorder();
+  const cpu = createCpu({ ramBytes: RAM_BYTES, border, engine });
+  const { mmioRead, mmioWrite } = border;
+  border.mmioRead = (...args) => {
+    border.log.push(`after ${cpu.retired()}:`);
+    mmioRead(...args);
+  };
+  border.mmioWrite = (...args) => {
+    border.log.push(`after ${cpu.retired()}:`);
+    mmioWrite(...args);
+  };
+  cpu.views.u8.set(pristineRam(), cpu.layout.ramBase);
+  enterSetup(cpu.state, 'long');
+  cpu.stateChanged();
+  cpu.views.u8.set(new Assembler(64, at).text(text).finish(), cpu.layout.ramBase + at);
+  cpu.state.set64('rip', BigInt(at));
+  return { cpu, log: border.log };
+}
+
+const REGISTERS = Array.from({ length: 16 }, (_, n) => n);
+
+/** All that a guest can see. */
+function pictureOf(cpu: Cpu): unknown {
+  const { ramBase } = cpu.layout;
+  let sum = 0;
+  for (let at = ramBase >> 2; at < (ramBase + RAM_BYTES) >> 2; at++)
+    sum = (Math.imul(sum, 31) + (cpu.views.u32[at] as number)) | 0;
+  return {
+    rip: cpu.state.get64('rip'),
+    registers: REGISTERS.map((n) => cpu.state.gpr(n)),
+    retired: cpu.retired(),
+    ram: sum,
+  };
+}
+
+function runIn(engine: EngineName, text: string, budget: number, at: number = CODE) {
+  const { cpu, log } = cpuWith(engine, text, at);
+  const exit = cpu.run(budget);
+  return { exit: exit.kind, picture: pictureOf(cpu), log };
+}
+
+/** Runs on both engines; gives what the interpreter did. */
+function agreeing(text: string, budget: number, at: number = CODE) {
+  const result = runIn('interpreter', text, budget, at);
+  expect(result).toEqual(runIn('reference', text, budget, at));
+  return result;
+}
+
+/** Loops, calls, string instructions and stores: blocks of all kinds. */
+const MIXED = `
+  mov ecx, 40
+  round:
+  push rcx
+  mov esi, ${DATA}
+  mov edi, ${DATA + 0x1f00}
+  rep movsb
+  pop rcx
+  call sub
+  inc dword ptr [${DATA + 0x3000}]
+  add rbx, rcx
+  adc rdx, 3
+  loop round
+  done:
+  jmp done
+  sub:
+  imul rax, rbx, 17
+  xor rax, rcx
+  and eax, 0x8d5
+  push rax
+  popf
+  setc r8b
+  ret`;
+
+describe('budgets', () => {
+  it('gives the same state in one go and in chunks of any size', () => {
+    const whole = cpuWith('interpreter', MIXED).cpu;
+    expect(whole.run(1500).kind).toBe('budget');
+    for (const seed of [1, 2, 3, 4]) {
+      const random = new Random(seed);
+      const { cpu } = cpuWith('interpreter', MIXED);
+      while (cpu.retired() < 1500) {
+        const left = 1500 - cpu.retired();
+        cpu.run(Math.min(left, 1 + random.below(random.chance(50) ? 4 : 60)));
+      }
+      expect(pictureOf(cpu)).toEqual(pictureOf(whole));
+    }
+  });
+
+  it('stops after exactly as many instructions as were granted, as the reference does', () => {
+    for (let budget = 1; budget < 140; budget += 3) {
+      const { picture } = agreeing(MIXED, budget);
+      expect(picture).toMatchObject({ retired: budget });
+    }
+  });
+});
+
+describe('code that is written', () => {
+  it('runs the new bytes of an instruction later in the same block', () => {
+    const result = agreeing(
+      `mov byte ptr [patched+1], 7
+       nop
+       patched:
+       mov al, 1
+       hlt`,
+      10,
+    );
+    expect(result.exit).toBe('halt');
+    expect(Number((result.picture as { registers: bigint[] }).registers[0]) & 0xff).toBe(7);
+  });
+
+  it('runs the new bytes of another block of the page, which has run before', () => {
+    const result = agreeing(
+      `mov ecx, 2
+       again:
+       jmp other
+       back:
+       mov byte ptr [other+1], 9
+       loop again
+       hlt
+       other:
+       mov bl, 1
+       jmp back`,
+      40,
+    );
+    expect(result.exit).toBe('halt');
+    expect(Number((result.picture as { registers: bigint[] }).registers[3]) & 0xff).toBe(9);
+  });
+
+  it('runs the new bytes of an instruction in its second page', () => {
+    // mov ebx, imm32 begins two bytes before the page's end: its upper bytes lie in the next page.
+    const pageEnd = CODE + PAGE;
+    const text = `
+      mov ecx, 2
+      again:
+      jmp crossing
+      back:
+      mov byte ptr [${pageEnd + 1}], 0x55
+      loop again
+      hlt
+      ${'nop\n'.repeat(20)}
+      crossing:
+      mov ebx, 0x11223344
+      jmp back`;
+    const head = new Assembler(64, CODE).text(`${text.split('crossing:')[0]}crossing:`);
+    const at = pageEnd - 2 - (Number(head.here) - CODE);
+    const result = agreeing(text, 60, at);
+    expect(result.exit).toBe('halt');
+    expect((result.picture as { registers: bigint[] }).registers[3]).toBe(0x11553344n);
+  });
+
+  it('sees a store through the rest of the block that makes it, one instruction at a time', () => {
+    agreeing(
+      `mov edi, target
+       mov al, 0x90
+       mov ecx, 6
+       rep stosb
+       target:
+       mov ebx, 1
+       nop
+       hlt`,
+      30,
+    );
+  });
+});
+
+describe('mappings that change', () => {
+  it('fetches a crossing instruction from the page that is mapped second now', () => {
+    // The crossing instruction runs twice; between, the second page is remapped to a copy with another immediate.
+    const page2 = CODE + PAGE;
+    const copy = DATA + 4 * PAGE;
+    const run = (engine: EngineName) => {
+      const { cpu } = cpuWith(engine, 'mov ebx, 0x11223344', page2 - 2);
+      const { u8 } = cpu.views;
+      const { ramBase } = cpu.layout;
+      u8.copyWithin(ramBase + copy, ramBase + page2, ramBase + page2 + PAGE);
+      u8[ramBase + copy + 1] = 0x99;
+      // Start: remaps page2, flushes it, runs the crossing instruction again, halts when rcx is 0.
+      const start = new Assembler(64, CODE)
+        .text(
+          `start:
+           dec ecx
+           jz over
+           mov eax, dword ptr [${PAGE_TABLE + (copy >> 12) * 8}]
+           mov dword ptr [${PAGE_TABLE + (page2 >> 12) * 8}], eax
+           invlpg [${page2}]
+           jmp ${page2 - 2}
+           over:
+           hlt`,
+        )
+        .finish();
+      u8.set(start, ramBase + CODE);
+      const jump = new Assembler(64, page2 + 3).text(`jmp ${CODE}`).finish();
+      for (const at of [page2 + 3, copy + 3]) u8.set(jump, ramBase + at);
+      cpu.state.setGpr(1, 2n);
+      const exit = cpu.run(60);
+      return { exit: exit.kind, picture: pictureOf(cpu) };
+    };
+    const result = run('interpreter');
+    expect(result).toEqual(run('reference'));
+    expect(result.exit).toBe('halt');
+    expect((result.picture as { registers: bigint[] }).registers[3]).toBe(0x11993344n);
+  });
+});
+
+describe('the border', () => {
+  const text = `
+    mov esi, ${MMIO}
+    inc eax
+    mov ebx, dword ptr [rsi]
+    inc eax
+    add dword ptr [rsi+8], eax
+    mov qword ptr [rsi+16], rbx
+    inc eax
+    push qword ptr [rsi+24]
+    hlt`;
+
+  it('sees MMIO from the middle of a block once, in order, with the exact retired count', () => {
+    const { log, exit } = agreeing(text, 20);
+    expect(exit).toBe('halt');
+    expect(log.filter((line) => line.startsWith('after'))).toEqual(
+      ['after 2:', 'after 4:', 'after 4:', 'after 5:', 'after 7:'], // a read-modify-write asks twice
+    );
+  });
+
+  it('sees the same when the code has run before and its accesses stand alone', () => {
+    const twice = `${text.replace('hlt', `cmp eax, 6\njb ${CODE}\nhlt`)}`;
+    const { log } = agreeing(twice, 60);
+    expect(log.filter((line) => line.startsWith('after')).length).toBe(10);
+  });
+});

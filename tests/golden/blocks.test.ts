@@ -1,0 +1,21 @@
+// Golden: chosen basic blocks through the JIT's translation; their text is reviewed, their behaviour compared.
+
+import { describe, expect, it } from 'vitest';
+import { GOLDEN } from './blocks.ts';
+import { GoldenRunner, goldenText, memoryInstructions } from './harness.ts';
+
+const STATES = 220;
+const runner = new GoldenRunner();
+
+describe.each(GOLDEN)('the block $name', (block) => {
+  it('has the IR and the WebAssembly text that was reviewed', async () => {
+    await expect(goldenText(block)).toMatchFileSnapshot(`text/${block.name}.txt`);
+  });
+
+  it('does what the reference does, from random states and with every access faulting', () => {
+    const report = runner.compare(block, STATES);
+    expect(report.differences).toEqual([]);
+    expect(report.completed).toBeGreaterThan(STATES / 4);
+    for (const at of memoryInstructions(block)) expect([...report.faultedAt]).toContain(at);
+  });
+});
