@@ -112,6 +112,9 @@ export const FEATURE_BITS = {
   lfence_rdtsc: ae21(2),
   null_sel_clr_base: ae21(6),
   autoibrs: ae21(8),
+  srso_no: ae21(29),
+  tsa_sq_no: at(0x80000021, 0, 'ecx', 1),
+  tsa_l1_no: at(0x80000021, 0, 'ecx', 2),
 } as const satisfies Record<string, FeatureBit>;
 
 export type FeatureName = keyof typeof FEATURE_BITS;
@@ -170,4 +173,7 @@ export const IMPLEMENTED: readonly FeatureName[] = [
   'lfence_rdtsc',
   'null_sel_clr_base',
   'autoibrs',
+  'srso_no',
+  'tsa_sq_no',
+  'tsa_l1_no',
 ];

@@ -19,14 +19,14 @@ export interface CpuModel {
 }
 
 /**
- * AMD, so that kernels do without page-table isolation; family 5, because Linux's list of speculation bugs
- * (arch/x86/kernel/cpu/common.c, cpu_vuln_whitelist) holds it to be free of all of them, and emulation is: no
- * retpolines, no fences. Model 15 has none of K6's quirks in init_amd_k6. Older kernels look at feature bits only.
+ * AMD, so that kernels do without page-table isolation. Family 0x19 (Zen 4) is one whose speculation bugs have bits that
+ * say "not here" (srso_no, tsa_*_no, ssb_no) or that cost nothing to mitigate (autoibrs): true of an emulator, and
+ * kernels then need neither retpolines nor flushes. Older kernels look at feature bits only.
  */
 export const DEFAULT_MODEL: CpuModel = {
   vendor: 'AuthenticAMD',
-  family: 5,
-  model: 15,
+  family: 0x19,
+  model: 0x11,
   stepping: 0,
   brand: 'pvops virtual CPU',
   features: new Set(IMPLEMENTED),

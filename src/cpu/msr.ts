@@ -47,6 +47,8 @@ export const MSR_KERNEL_GS_BASE = 0xc0000102;
 export const MSR_TSC_AUX = 0xc0000103;
 export const MSR_SYSCFG = 0xc0010010;
 export const MSR_HWCR = 0xc0010015;
+/** Northbridge configuration: Linux sets EnableCf8ExtCfg in it on family 10h and later. BKDG 10h 3.12. */
+export const MSR_AMD64_NB_CFG = 0xc001001f;
 export const MSR_DE_CFG = 0xc0011029;
 
 /** Eight variable-range pairs, fixed ranges, write-combining. SDM 3A 12.11.1. */
@@ -65,6 +67,7 @@ const STORED: readonly number[] = [
   MSR_SYSCFG,
   MSR_HWCR,
   MSR_DE_CFG,
+  MSR_AMD64_NB_CFG,
 ];
 const SLOTS = new Map(STORED.map((index, n) => [index, MSR_AT + n * 8]));
 

@@ -168,7 +168,7 @@ class Run {
   private slice(): Stop {
     this.attention = false;
     const ends = [this.timeoutAt()];
-    if (this.script.pending()) ends.push(this.lastActivity + QUIET_NANOS);
+    if (this.script.pending()) ends.push(this.quietAt());
     else if (this.scriptDone()) ends.push(this.lastActivity + SCRIPT_END_NANOS);
     if (this.panicAt >= 0) ends.push(this.panicAt + PANIC_NANOS);
     const instructions = this.spec.input.kind === 'live' ? LIVE_SLICE : SLICE;
@@ -286,10 +286,14 @@ class Run {
 
   private feedScript(stop: Stop): void {
     if (!this.script.pending()) return;
-    if (stop.kind !== 'idle' && this.now() < this.lastActivity + QUIET_NANOS) return;
+    if (stop.kind !== 'idle' && this.now() < this.quietAt()) return;
     const taken = this.made.machine.consoleInput(this.script.line());
     this.script.taken(taken);
     this.lastActivity = this.now();
+  }
+
+  private quietAt(): number {
+    return this.lastActivity + (this.seen.marker ? QUIET_NANOS.up : QUIET_NANOS.before);
   }
 
   private scriptDone(): boolean {

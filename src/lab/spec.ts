@@ -9,8 +9,8 @@ import type { KernelImage } from '../image/index.ts';
 export type ConsoleInput =
   | { readonly kind: 'none' }
   /**
-   * Bytes known beforehand, given a line at a time, each when the console has been quiet for `QUIET_NANOS` of guest
-   * time: so the run does not depend on the host's speed.
+   * Bytes known beforehand, given a line at a time, each when the console has been quiet for some guest time (see
+   * `QUIET_NANOS`): so the run does not depend on the host's speed.
    */
   | { readonly kind: 'script'; readonly bytes: Uint8Array }
   /** Whatever is typed, when it is typed. */
@@ -47,8 +47,11 @@ export const DEFAULT_MEMORY_BYTES = 512 << 20;
 export const DEFAULT_TIMEOUT_SECONDS = 120;
 /** 2024-01-01T00:00:00Z: a run's date is part of the run, so it is not today's unless asked for. */
 export const DEFAULT_EPOCH_SECONDS = 1704067200;
-/** Guest time without output after which a guest is taken to wait for input. */
-export const QUIET_NANOS = 200e6;
+/**
+ * Guest time without output after which a guest is taken to wait for input: once our init has reported, and before
+ * (or without it), when a kernel may be busy for long before anybody has opened its console.
+ */
+export const QUIET_NANOS = { up: 100e6, before: 2e9 } as const;
 
 const MEMORY_MIN = 16 << 20;
 const MEMORY_MAX = 3 * 1024 ** 3;

@@ -31,7 +31,7 @@ const CODE = WORLD.code.at;
 const SUBROUTINE = [0x48, 0x01, 0xc8, 0x0f, 0x92, 0xc2, 0xc3]; // add rax, rcx; setb dl; ret
 
 /** A machine whose border writes down the retired count of each request, and an engine on it. */
-class Runner {
+export class Runner {
   readonly machine: Machine;
   readonly engine: Engine;
   private granted = 0;

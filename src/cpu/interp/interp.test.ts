@@ -110,7 +110,7 @@ const MIXED = `
   xor rax, rcx
   and eax, 0x8d5
   push rax
-  popf
+  popfq
   setc r8b
   ret`;
 
@@ -135,6 +135,28 @@ describe('budgets', () => {
       expect(picture).toMatchObject({ retired: budget });
     }
   });
+});
+
+describe('lazy flags', () => {
+  it.each(['', 'jmp next\nnext:'])(
+    'inc and dec of memory keep the carry of what came before (%j between)',
+    (between) => {
+      const { picture } = agreeing(
+        `mov eax, 0xffffffff
+       add eax, 1
+       ${between}
+       inc byte ptr [${DATA}]
+       setc dl
+       sub ecx, 1
+       ${between.replaceAll('next', 'after')}
+       dec qword ptr [${DATA + 8}]
+       setc dh
+       hlt`,
+        20,
+      );
+      expect((picture as { registers: bigint[] }).registers[2]).toBe(0x0101n);
+    },
+  );
 });
 
 describe('code that is written', () => {

@@ -170,12 +170,21 @@ export function output(c: PitCounter, tick: number): boolean {
   }
 }
 
-/** The counting element as the bus sees it: 16 bits, in BCD if so programmed. */
+/**
+ * The counting element as the bus sees it: 16 bits, in BCD if so programmed.
+ * Deviates: a count of modes 0 and 4 that waits for its clock pulse reads as if loaded. A port access takes no time here,
+ * where it takes a clock on an ISA bus: Linux's quick_pit_calibrate reads at once, and gives up if it finds the old count.
+ */
 export function currentCount(c: PitCounter, tick: number): number {
+  if (c.nextBase !== 0 && tick < c.nextStart && (c.mode === 0 || c.mode === 4))
+    return shownCount(c, c.nextBase);
   if (c.base === 0) return 0;
   const elapsed = c.held >= 0 ? c.held : tick - c.start;
+  return shownCount(c, c.mode === 2 || c.mode === 3 ? periodicCount(c, elapsed) : c.base - elapsed);
+}
+
+function shownCount(c: PitCounter, count: number): number {
   const wrap = modulus(c);
-  const count = c.mode === 2 || c.mode === 3 ? periodicCount(c, elapsed) : c.base - elapsed;
   const shown = ((count % wrap) + wrap) % wrap;
   return c.bcd ? toBcd(shown) : shown;
 }

@@ -1,0 +1,56 @@
+// What a probe program is, and the few lines of assembly that many of them share.
+
+import type { Assembler } from '../../src/cpu/asm.ts';
+import * as at from './layout.ts';
+import type { Memory } from './memory.ts';
+import type { Mode } from './template.ts';
+
+/** One small program: it starts in ring 0 of its mode and ends with its last event: an exception, or `int DONE`. */
+export interface Program {
+  /** `topic/what happens`. */
+  readonly name: string;
+  /** The rule that it asks about. */
+  readonly ref: string;
+  readonly mode: Mode;
+  /** Bits on top of the mode's own. */
+  readonly cr0?: number;
+  readonly cr4?: number;
+  readonly efer?: number;
+  /** Changes to the tables. `label` gives the address of a label of the code. */
+  readonly setup?: (m: Memory, label: (name: string) => number) => void;
+  /** Assembly text, in the mode's code size, at CODE. */
+  readonly code: string | ((a: Assembler) => void);
+  /** Where the peers differ, or are both wrong: the answer, and who says so. */
+  readonly expect?: { readonly is: 'bochs' | 'qemu' | { readonly text: string }; readonly ref: string };
+}
+
+/** A group of programs about one topic. */
+export function programs(topic: string, list: readonly Program[]): readonly Program[] {
+  return list.map((program) => ({ ...program, name: `${topic}/${program.name}` }));
+}
+
+/** Reports the registers and ends. */
+export const DONE = `int ${at.DONE}`;
+
+/** After the next event go on at `label`, in ring 0. */
+export const resume = (label: string, mode: 32 | 64 = 32): string =>
+  mode === 32
+    ? `mov dword ptr [${at.RESUME}], ${label}`
+    : `mov rax, ${label}\nmov qword ptr [${at.RESUME}], rax\nxor eax, eax`;
+
+/** The first `n` events return from their handlers. */
+export const returns = (n: number): string => `mov dword ptr [${at.RETURNS}], ${n}`;
+
+/** Into ring 3 at `label`. */
+export function user32(label: string, flags = 2): string {
+  return `push ${at.UDATA32}\npush ${at.STACK3}\npush ${flags}\npush ${at.UCODE32}\npush ${label}\niretd`;
+}
+export function user64(label: string, flags = 2): string {
+  return `push ${at.UDATA32}\npush ${at.STACK3}\npush ${flags}\npush ${at.UCODE64}\npush ${label}\niretq`;
+}
+/** From 64-bit code into 32-bit code of ring 0 or 3. */
+export function compat(label: string, ring: 0 | 3 = 0): string {
+  const [code, data, stack] =
+    ring === 0 ? [at.CODE32, at.DATA32, at.STACK0] : [at.UCODE32, at.UDATA32, at.STACK3];
+  return `push ${data}\npush ${stack}\npush 2\npush ${code}\npush ${label}\niretq`;
+}
