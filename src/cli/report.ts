@@ -19,6 +19,7 @@ export function statistics(result: RunResult): string {
   return [
     `exits by kind:`,
     ...rows,
+    `start ${result.startCpuSeconds.toFixed(2)} CPU s before the first instruction of the guest`,
     `engine ${result.engine}: ${mips.toFixed(1)} million instructions per CPU second`,
     `state ${result.stateHash}`,
     `console ${result.consoleBytes} bytes, ${result.consoleDigest}`,

@@ -35,6 +35,8 @@ export interface RunResult {
   readonly instructions: number;
   readonly guestSeconds: number;
   readonly hostCpuSeconds: number;
+  /** CPU seconds of the process before the first instruction of the guest. */
+  readonly startCpuSeconds: number;
   readonly exits: Readonly<ExitCounts>;
   readonly stateHash: string;
   readonly consoleBytes: number;
@@ -95,6 +97,7 @@ class Run {
   private lastAlive = 0;
   private interruptsSeen = 0;
   private panicAt = -1;
+  private startCpuSeconds = 0;
   private typed: Uint8Array = new Uint8Array(0);
 
   constructor(host: LabHost, console: LabConsole, spec: RunSpec) {
@@ -126,6 +129,7 @@ class Run {
   }
 
   async toTheEnd(watcher: RunWatcher): Promise<Verdict> {
+    this.startCpuSeconds = this.host.cpuSeconds();
     for (;;) {
       const stop = this.slice();
       const verdict = judgeStop(stop, this.seen, this.aim) ?? this.judge(stop);
@@ -155,6 +159,7 @@ class Run {
       instructions: cpu.retired(),
       guestSeconds: microvm.clock.now() / SECOND,
       hostCpuSeconds,
+      startCpuSeconds: this.startCpuSeconds,
       exits: { ...exits },
       stateHash: stateHash(cpu, microvm.snapshots),
       consoleBytes: this.log.bytes,
@@ -196,6 +201,7 @@ class Run {
       return this.outOfTime(`${this.spec.hostCpuSeconds} CPU seconds of the host`);
     }
     if (stop.kind === 'idle' && !this.mayGetInput()) {
+      if (this.scriptDone()) return this.scriptVerdict();
       return { word: 'hung', reason: 'the guest waits for input, and none will come' };
     }
     return this.stuck(now);
@@ -247,7 +253,8 @@ class Run {
   private async wait(stop: Stop): Promise<void> {
     if (this.spec.input.kind === 'live') await this.waitLive(stop);
     else {
-      if (stop.kind === 'asleep') await this.sleep(stop.wakeAt);
+      const quietAt = this.script.pending() ? this.quietAt() : Number.POSITIVE_INFINITY;
+      if (stop.kind === 'asleep') await this.sleep(Math.min(stop.wakeAt, quietAt));
       else await this.host.breathe();
       this.feedScript(stop);
     }
@@ -271,7 +278,7 @@ class Run {
   private async sleep(wakeAt: number): Promise<void> {
     const from = this.host.nanos();
     const now = this.now();
-    await this.host.rest(wakeAt - now);
+    await this.host.rest(Math.min(wakeAt, this.timeoutAt()) - now);
     if (this.spec.time === 'wall') this.made.machine.wake(now + (this.host.nanos() - from));
   }
 

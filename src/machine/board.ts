@@ -1,7 +1,7 @@
 // A board under construction: gives each device its state, its place on the buses and its slot in snapshots.
 
 import { bug } from '../base/errors.ts';
-import { type MmioBus, type MmioWindow, PortBus } from './bus.ts';
+import { type MmioBus, type MmioWindow, type PioWindow, PortBus } from './bus.ts';
 import type { Claims, DeviceDefinition } from './device.ts';
 import type { SnapshotSlots } from './snapshot.ts';
 
@@ -14,11 +14,26 @@ export interface Placed<Face> {
 export class Board {
   readonly ports = new PortBus();
   readonly mmio: MmioBus;
-  private readonly slots: SnapshotSlots;
+  readonly slots: SnapshotSlots;
 
   constructor(mmio: MmioBus, slots: SnapshotSlots) {
     this.mmio = mmio;
     this.slots = slots;
+  }
+
+  /** A device whose ports the guest moves: its windows are nowhere until they are placed. */
+  addMovable<State extends object, Given extends { readonly state: State }, Face>(
+    id: string,
+    device: DeviceDefinition<State, Given, Face>,
+    needs: Omit<Given, 'state'>,
+  ): { readonly face: Face; readonly ports: readonly PioWindow[] } {
+    const state = device.state();
+    const plugged = device.plug({ state, ...needs } as unknown as Given);
+    const ports = (plugged.pio ?? []).map((handler, i) =>
+      this.ports.window(device.claims.pio![i]![1], handler),
+    );
+    this.slots.addState(`device.${id}`, state, () => plugged.restored?.());
+    return { face: plugged.face, ports };
   }
 
   /** `id` names this instance in snapshots; `at` is where the model puts it. */

@@ -15,26 +15,64 @@ export interface UnclaimedAccess {
   readonly write: boolean;
 }
 
-/** Ports: 65536 bytes, each claimed by at most one device. */
+/** A claimed range of ports. PCI devices move theirs or take it away. */
+export interface PioWindow {
+  place(first: number, mapped: boolean): void;
+}
+
+/** Ports: 65536 bytes, each claimed by at most one device; movable windows get what fixed claims leave them. */
 export class PortBus {
   readonly unclaimed: UnclaimedAccess[] = [];
-  private readonly owner = new Uint8Array(PORTS); // 0: nobody, else index into `handlers` + 1
+  private readonly fixed = new Uint16Array(PORTS); // 0: nobody, else index into `handlers` + 1
+  private readonly owner = new Uint16Array(PORTS); // The same with the windows.
   private readonly noted = new Uint8Array(PORTS);
   private readonly handlers: PioHandler[] = [];
   private readonly first: number[] = [];
   private readonly end: number[] = [];
+  /** Indexes of mapped windows, in the order of their creation. */
+  private readonly windows: number[] = [];
 
   claim(first: number, length: number, handler: PioHandler): void {
-    if (first < 0 || length < 1 || first + length > PORTS || this.handlers.length >= 255) {
+    if (first < 0 || length < 1 || first + length > PORTS) {
       bug(`port claim ${first}+${length} is out of range`);
     }
     for (let port = first; port < first + length; port++) {
-      if (this.owner[port] !== 0) bug(`port 0x${port.toString(16)} is claimed twice`);
+      if (this.fixed[port] !== 0) bug(`port 0x${port.toString(16)} is claimed twice`);
     }
+    this.fixed.fill(this.enter(first, length, handler) + 1, first, first + length);
+    this.rebuild();
+  }
+
+  /** A range that is nowhere yet. */
+  window(length: number, handler: PioHandler): PioWindow {
+    const index = this.enter(0, length, handler);
+    return {
+      place: (first, mapped) => {
+        const fits = mapped && first >= 0 && first + length <= PORTS;
+        this.first[index] = fits ? first : 0;
+        this.end[index] = this.first[index]! + length;
+        const at = this.windows.indexOf(index);
+        if (fits && at < 0) this.windows.push(index);
+        if (!fits && at >= 0) this.windows.splice(at, 1);
+        if (fits || at >= 0) this.rebuild();
+      },
+    };
+  }
+
+  private enter(first: number, length: number, handler: PioHandler): number {
     this.handlers.push(handler);
     this.first.push(first);
-    this.end.push(first + length);
-    this.owner.fill(this.handlers.length, first, first + length);
+    return this.end.push(first + length) - 1;
+  }
+
+  private rebuild(): void {
+    this.owner.set(this.fixed);
+    this.windows.sort((a, b) => a - b); // So that who wins does not hang on the order of moves.
+    for (const index of this.windows) {
+      for (let port = this.first[index]!; port < this.end[index]!; port++) {
+        if (this.owner[port] === 0) this.owner[port] = index + 1;
+      }
+    }
   }
 
   read(port: number, bytes: number): number {

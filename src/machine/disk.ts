@@ -68,10 +68,7 @@ export function memoryStore(initial: number | Uint8Array): ByteStore {
 function within(disk: Disk, lba: number, bytes: Uint8Array): boolean {
   const count = bytes.length / SECTOR_BYTES;
   return (
-    Number.isInteger(lba) &&
-    Number.isInteger(count) &&
-    lba >= 0 &&
-    lba + count <= disk.sectors
+    Number.isInteger(lba) && Number.isInteger(count) && lba >= 0 && lba + count <= disk.sectors
   );
 }
 
@@ -132,10 +129,11 @@ class OverlayDisk implements Disk {
   read(lba: number, into: Uint8Array): boolean {
     if (!within(this, lba, into)) return false;
     this.store.read(lba * SECTOR_BYTES, into);
-    if (this.blocks.size > 0) this.pieces(lba, into, (block, from, piece) => {
-      const held = this.blocks.get(block);
-      if (held) piece.set(held.subarray(from, from + piece.length));
-    });
+    if (this.blocks.size > 0)
+      this.pieces(lba, into, (block, from, piece) => {
+        const held = this.blocks.get(block);
+        if (held) piece.set(held.subarray(from, from + piece.length));
+      });
     return true;
   }
 

@@ -31,6 +31,15 @@ const FCW_MASKS = 0x3f;
 
 export const GOLDEN: readonly GoldenBlock[] = [
   {
+    name: 'worked-example', // Quoted by docs/ir.md.
+    code: `
+      back:
+      add ecx, ecx
+      sub eax, dword ptr [rbx+8]
+      jb back`,
+    pointers: ['rbx'],
+  },
+  {
     name: 'x87',
     code: `
       fld qword ptr [rbx]

@@ -287,14 +287,15 @@ function enterProgram(a: Assembler): void {
     mov ax, ${at.DATA32}; mov ds, ax; mov es, ax; mov ss, ax
     xor eax, eax; mov fs, ax; mov gs, ax
     mov esp, ${at.STACK0}
-    push 2; popfd
     push dword ptr [ebx+${HEADER.entry}]
     ${clear32}
+    push 2; popfd
     ret
     enterlong:
     jmpf ${at.CODE64}:enter64
     enterreal:
     lidt [ivtr]
+    mov edx, [ebx+${HEADER.entry}]; mov eax, [ebx+${HEADER.cr0}]
     jmpf 0x18:enter16`);
   a.use(64).text(`enter64:
     lidt [abs_idtr64]
@@ -303,22 +304,21 @@ function enterProgram(a: Assembler): void {
     mov ax, ${at.DATA32}; mov ds, ax; mov es, ax; mov ss, ax
     xor eax, eax; mov fs, ax; mov gs, ax
     mov esp, ${at.STACK0}
-    push 2; popfq
     mov eax, [rbx+${HEADER.entry}]; push rax
     ${clear32}
     ${[8, 9, 10, 11, 12, 13, 14, 15].map((n) => `xor r${n}d, r${n}d`).join('; ')}
+    push 2; popfq
     ret`);
   a.use(16).text(`enter16:
-    mov ax, 0x20; mov ds, ax; mov es, ax; mov ss, ax; mov fs, ax; mov gs, ax
-    mov edx, [ebx+${HEADER.entry}]
-    mov eax, [ebx+${HEADER.cr0}]; mov cr0, eax
+    mov bx, 0x20; mov ds, bx; mov es, bx; mov ss, bx; mov fs, bx; mov gs, bx
+    mov cr0, eax
     jmpf 0:inreal
     inreal:
     xor ax, ax; mov ds, ax; mov es, ax; mov ss, ax; mov fs, ax; mov gs, ax
     mov esp, ${at.STACK0}
-    push 2; popf
     push ${at.CODE >> 4}; push dx
     ${clear32}
+    push 2; popf
     retf`);
 }
 
@@ -368,7 +368,7 @@ function handler16(a: Assembler): void {
     last16:
     mov word ptr [${at.RETURNS}], 0
     xor ax, ax
-    xchg ax, [${at.RESUME}]
+    xchg [${at.RESUME}], ax
     test ax, ax
     je home16
     xor dx, dx; mov es, dx; mov ss, dx; mov esp, ${at.STACK0}
@@ -412,14 +412,14 @@ function handler32(a: Assembler): void {
     last32:
     mov dword ptr [${at.RETURNS}], 0
     xor ecx, ecx
-    xchg ecx, [${at.RESUME}]
+    xchg [${at.RESUME}], ecx
     test ecx, ecx
     je end32
     lgdt [gdtr]
     mov ax, ${at.DATA32}; mov ss, ax
     mov esp, ${at.STACK0}
-    push 2; popfd
     xor eax, eax; xor ebx, ebx
+    push 2; popfd
     jmp ecx
     end32:
     lgdt [homegdtr]
@@ -458,13 +458,13 @@ function handler64(a: Assembler): void {
     last64:
     mov dword ptr [${at.RETURNS}], 0
     xor ecx, ecx
-    xchg rcx, [${at.RESUME}]
+    xchg [${at.RESUME}], rcx
     test rcx, rcx
     je end64
     mov ax, ${at.DATA32}; mov ss, ax; mov ds, ax; mov es, ax
     mov esp, ${at.STACK0}
-    push 2; popfq
     xor eax, eax; xor ebx, ebx
+    push 2; popfq
     jmp rcx
     end64:
     lgdt [abs_homegdtr64]

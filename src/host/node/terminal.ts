@@ -11,6 +11,7 @@ export interface NodeConsole extends LabConsole {
   close(): void;
 }
 
+const SIGNALS = ['SIGTERM', 'SIGHUP'] as const;
 const NOTHING = new Uint8Array(0);
 
 /** Typed input that has not been read: a terminal that pastes faster than the guest reads is held back at this. */
@@ -29,15 +30,16 @@ export function terminalConsole(stdin: NodeJS.ReadStream, stdout: NodeJS.WriteSt
     if (typed.length > TYPED_BYTES_MAX) stdin.pause();
     listener();
   };
-  const onEnd = () => {
+  const leave = () => {
     quit = true;
     listener();
   };
   const restore = () => stdin.setRawMode(false);
   stdin.setRawMode(true);
   stdin.on('data', onData);
-  stdin.on('end', onEnd);
+  stdin.on('end', leave);
   process.on('exit', restore);
+  for (const signal of SIGNALS) process.on(signal, leave); // Else they would leave the terminal raw.
   return {
     write: (bytes) => writeAll(stdout, bytes),
     read() {
@@ -52,8 +54,9 @@ export function terminalConsole(stdin: NodeJS.ReadStream, stdout: NodeJS.WriteSt
     },
     close() {
       process.off('exit', restore);
+      for (const signal of SIGNALS) process.off(signal, leave);
       stdin.off('data', onData);
-      stdin.off('end', onEnd);
+      stdin.off('end', leave);
       restore();
       stdin.pause();
     },

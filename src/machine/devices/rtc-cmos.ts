@@ -45,6 +45,8 @@ export interface RtcState {
 export interface RtcFace {
   /** Sets the date and time, and the bytes that a BIOS leaves about the memory. */
   start(epochSeconds: number, ramBytes: number): void;
+  /** Bytes of the CMOS memory as a set-up program leaves them; clock registers and checksum are not for it. */
+  setUp(bytes: Readonly<Record<number, number>>): void;
   /** The NMI enable that shares port 0x70: bit 7 set masks. */
   nmiMasked(): boolean;
 }
@@ -99,6 +101,10 @@ export const rtcCmos = defineDevice({
         setTime(cmos, Math.floor(epochSeconds));
         describeMemory(cmos, ramBytes);
         evaluate();
+      },
+      setUp(bytes) {
+        for (const [at, value] of Object.entries(bytes)) cmos[Number(at)] = value;
+        sumUp(cmos);
       },
       nmiMasked: () => (state.index & 0x80) !== 0,
     };
@@ -269,8 +275,13 @@ function describeMemory(cmos: Uint8Array, ramBytes: number): void {
   word(0x17, extended);
   word(0x30, extended);
   word(0x34, Math.min(Math.max(Math.floor((kib - 16384) / 64), 0), 0xffff));
+  sumUp(cmos);
+}
+
+/** The checksum of 0x10..0x2d, high byte first. */
+function sumUp(cmos: Uint8Array): void {
   let sum = 0;
   for (let at = 0x10; at <= 0x2d; at++) sum += cmos[at]!;
-  cmos[0x2e] = sum >> 8; // High byte first.
+  cmos[0x2e] = sum >> 8;
   cmos[0x2f] = sum & 0xff;
 }

@@ -53,6 +53,8 @@ export interface UartFace {
 export interface UartNeeds {
   readonly irq: Line;
   readonly clock: Clock;
+  /** Names this port's timer where there is more than one. */
+  readonly timerName?: string;
   transmit(byte: number): void;
 }
 
@@ -80,8 +82,8 @@ export const uart16550 = defineDevice({
     wireFirst: 0,
     wireCount: 0,
   }),
-  plug({ state, irq, clock, transmit }: { state: UartState } & UartNeeds) {
-    const timer = clock.timer('uart16550.rx-timeout', () => {
+  plug({ state, irq, clock, timerName, transmit }: { state: UartState } & UartNeeds) {
+    const timer = clock.timer(timerName ?? 'uart16550.rx-timeout', () => {
       state.timedOut = state.rxCount > 0;
       update();
     });

@@ -46,6 +46,8 @@ export interface VirtioDefinition<State extends object, Given extends object, Fa
   readonly ref: string;
   /** virtio 1.2 5 */
   readonly deviceId: number;
+  /** PCI device id of its transitional form (virtio 1.2 4.1.2.1). */
+  readonly transitionalId: number;
   /** Class code of its PCI function: class, subclass, interface. */
   readonly pciClass: number;
   /** The largest size of each queue. */

@@ -112,12 +112,7 @@ function readRegister(core: VirtioCore<unknown>, deviceId: number, offset: numbe
   }
 }
 
-function writeRegister(
-  core: VirtioCore<unknown>,
-  irq: Line,
-  offset: number,
-  value: number,
-): void {
+function writeRegister(core: VirtioCore<unknown>, irq: Line, offset: number, value: number): void {
   const { state } = core;
   const queue = core.selected();
   switch (offset) {

@@ -1,0 +1,86 @@
+// The command line as a process: status, sentence and hint for what cannot be.
+
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CLI_LOOP, printing, tinyElf } from '../lab/testing/tiny-kernel.ts';
+
+const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
+const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
+let folder: string;
+let env: NodeJS.ProcessEnv;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'pvops-cli-'));
+  env = { ...process.env, XDG_CACHE_HOME: join(folder, 'cache') };
+  writeFileSync(join(folder, 'up'), tinyElf([...printing('INIT-UP\n'), ...CLI_LOOP]));
+  writeFileSync(join(folder, 'initrd'), 'x');
+  writeFileSync(join(folder, 'text'), 'not a kernel');
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function pvops(...args: string[]) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['--import', TSX, MAIN, ...args], {
+    cwd: folder,
+    env,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  return { status, stdout, stderr };
+}
+
+describe('pvops', () => {
+  it('runs a kernel: its console on stdout, the verdict on stderr, status 0', () => {
+    const { status, stdout, stderr } = pvops('run', 'up', '--initrd', 'initrd');
+    expect(stdout).toBe('INIT-UP\n');
+    expect(stderr).toContain('native: up: the console printed INIT-UP');
+    expect(status).toBe(0);
+  });
+
+  it('prints nothing but the result with --json', () => {
+    const { status, stdout } = pvops('run', 'up', '--initrd', 'initrd', '--json', '--on', 'kvm');
+    expect(JSON.parse(stdout)).toMatchObject({ verdict: 'blind', interface: 'kvm@6.1' });
+    expect(status).toBe(1);
+  });
+
+  it('ends with 42 when guest time is up', () => {
+    const args = ['--initrd', 'initrd', '--expect-text', 'never', '--timeout', '1ms'];
+    const { status, stderr } = pvops('run', 'up', ...args);
+    expect(stderr).toContain("did not print 'never' within 0.001 s of guest time");
+    expect(status).toBe(42);
+  });
+
+  it.each([
+    [['run', 'absent'], 'there is no such file'],
+    [['run', '.'], 'it is a directory'],
+    [['run', 'text'], 'is not a kernel'],
+    [['run', 'up'], 'there is no initrd'],
+    [['run', 'up', '--on', 'kmv'], "there is no interface 'kmv'"],
+    [['run', 'up', '--memory', '4G'], 'cannot have 4096 MiB'],
+    [['run', 'debian:12'], 'has not been pulled'],
+  ])('%j is refused in a sentence with a hint, status 2', (args, sentence) => {
+    const { status, stdout, stderr } = pvops(...args);
+    expect(stderr).toMatch(/^pvops: .*\nhint: .*\n$/);
+    expect(stderr).toContain(sentence);
+    expect([status, stdout]).toEqual([2, '']);
+  });
+
+  it.each([[['run', 'up', '--foo']], [['rum']], [['run']]])(
+    '%j is wrong usage, status 2',
+    (args) => {
+      const { status, stdout, stderr } = pvops(...args);
+      expect(stderr).toMatch(/^error: /);
+      expect([status, stdout]).toEqual([2, '']);
+    },
+  );
+
+  it('shows help with status 0', () => {
+    const { status, stdout } = pvops('--help');
+    expect(stdout).toContain('run [options] <kernel>');
+    expect(status).toBe(0);
+  });
+});
