@@ -53,5 +53,15 @@ export function encodeGate32({ selector, target, attr, count = 0 }: Gate): numbe
 export function encodeGate64(gate: Gate): number[] {
   const high = Math.floor(gate.target / 4294967296);
   const low = encodeGate32({ ...gate, target: gate.target | 0 });
-  return [...low, high & 0xff, (high >> 8) & 0xff, (high >> 16) & 0xff, (high >>> 24) & 0xff, 0, 0, 0, 0];
+  return [
+    ...low,
+    high & 0xff,
+    (high >> 8) & 0xff,
+    (high >> 16) & 0xff,
+    (high >>> 24) & 0xff,
+    0,
+    0,
+    0,
+    0,
+  ];
 }

@@ -101,7 +101,8 @@ export function programChain(list: readonly { index: number; built: Built }[]): 
   return Uint8Array.from(bytes);
 }
 
-const dwords = (...values: readonly number[]): number[] => values.flatMap((v) => little(BigInt(v), 4));
+const dwords = (...values: readonly number[]): number[] =>
+  values.flatMap((v) => little(BigInt(v), 4));
 
 function encodeRuns(runs: readonly Run[]): number[] {
   const bytes = runs.flatMap((run) => [...dwords(run.at, run.bytes.length), ...run.bytes]);
@@ -115,6 +116,7 @@ export function digest({ fields, runs }: Built): string {
   const mix = (value: number) => {
     hash = Math.imul(hash ^ (value & 0xff), 0x01000193) >>> 0;
   };
-  for (const value of [...fields.flatMap((v) => little(BigInt(v), 4)), ...encodeRuns(runs)]) mix(value);
+  for (const value of [...fields.flatMap((v) => little(BigInt(v), 4)), ...encodeRuns(runs)])
+    mix(value);
   return hash.toString(16).padStart(8, '0');
 }

@@ -11,7 +11,16 @@ export interface KernelCode {
 }
 
 /** Offsets in a program's header; its patches follow: address, length, bytes; address -1 ends them. */
-export const HEADER = { next: 0, index: 4, kind: 8, cr0: 12, cr3: 16, cr4: 20, efer: 24, entry: 28 };
+export const HEADER = {
+  next: 0,
+  index: 4,
+  kind: 8,
+  cr0: 12,
+  cr3: 16,
+  cr4: 20,
+  efer: 24,
+  entry: 28,
+};
 export const HEADER_BYTES = 32;
 export const KINDS = { prot: 0, real: 1, long: 2 } as const;
 
@@ -90,7 +99,9 @@ export function bootSector(programSectors: number): Uint8Array {
     jc read
     ret
     packet:`);
-  a.dw(16).bind(a.label('count')).dw(at.KERNEL_BYTES / 512);
+  a.dw(16)
+    .bind(a.label('count'))
+    .dw(at.KERNEL_BYTES / 512);
   a.bind(a.label('offset')).dw(at.KERNEL);
   a.bind(a.label('segment')).dw(0);
   a.bind(a.label('sector')).dw(1, 0, 0, 0);
@@ -267,7 +278,8 @@ function prepare(a: Assembler): void {
 }
 
 function enterProgram(a: Assembler): void {
-  const clear32 = 'xor eax, eax; xor ebx, ebx; xor ecx, ecx; xor edx, edx; xor esi, esi; xor edi, edi; xor ebp, ebp';
+  const clear32 =
+    'xor eax, eax; xor ebx, ebx; xor ecx, ecx; xor edx, edx; xor esi, esi; xor edi, edi; xor ebp, ebp';
   a.text(`enter:
     mov ebx, [${at.CURRENT}]
     cmp dword ptr [ebx+${HEADER.kind}], ${KINDS.real}
@@ -360,7 +372,10 @@ function handler16(a: Assembler): void {
     movzx esp, word ptr [bx+${slot('rsp')}]
     add sp, 2
     push word ptr [bx+${slot('ds')}]
-    ${general.toReversed().map((r) => `push dword ptr [bx+${slot(r)}]`).join('; ')}
+    ${general
+      .toReversed()
+      .map((r) => `push dword ptr [bx+${slot(r)}]`)
+      .join('; ')}
     mov es, [bx+${slot('es')}]
     popad
     pop ds
@@ -404,7 +419,10 @@ function handler32(a: Assembler): void {
     mov esp, [ebx+${slot('rsp')}]
     add esp, 4
     push dword ptr [ebx+${slot('ds')}]
-    ${general.toReversed().map((r) => `push dword ptr [ebx+${slot(r)}]`).join('; ')}
+    ${general
+      .toReversed()
+      .map((r) => `push dword ptr [ebx+${slot(r)}]`)
+      .join('; ')}
     mov es, [ebx+${slot('es')}]
     popad
     pop ds
@@ -436,8 +454,14 @@ function handler64(a: Assembler): void {
     pushfq
     mov ebx, [${at.EVENT_POINTER}]
     pop qword ptr [rbx+${slot('flags')}]
-    ${high.toReversed().map((n) => `pop qword ptr [rbx+${slot('r8', n - 8)}]`).join('; ')}
-    ${pushed.toReversed().map((r) => `pop qword ptr [rbx+${slot(r)}]`).join('; ')}
+    ${high
+      .toReversed()
+      .map((n) => `pop qword ptr [rbx+${slot('r8', n - 8)}]`)
+      .join('; ')}
+    ${pushed
+      .toReversed()
+      .map((r) => `pop qword ptr [rbx+${slot(r)}]`)
+      .join('; ')}
     pop rax
     or eax, ${EVENT_OF[64]}
     mov [rbx], rax
@@ -452,7 +476,10 @@ function handler64(a: Assembler): void {
     dec dword ptr [${at.RETURNS}]
     js last64
     ${high.map((n) => `mov r${n}, [rbx+${slot('r8', n - 8)}]`).join('; ')}
-    ${pushed.filter((r) => r !== 'bx').map((r) => `mov r${r}, [rbx+${slot(r)}]`).join('; ')}
+    ${pushed
+      .filter((r) => r !== 'bx')
+      .map((r) => `mov r${r}, [rbx+${slot(r)}]`)
+      .join('; ')}
     mov rbx, [rbx+${slot('bx')}]
     iretq
     last64:

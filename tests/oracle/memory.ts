@@ -1,6 +1,12 @@
 // Guest memory as a program wants to find it: writes at addresses, merged into runs of bytes.
 
-import { type Descriptor, encodeDescriptor, encodeGate32, encodeGate64, type Gate } from './descriptors.ts';
+import {
+  type Descriptor,
+  encodeDescriptor,
+  encodeGate32,
+  encodeGate64,
+  type Gate,
+} from './descriptors.ts';
 import { GDT, IDT32, IDT64 } from './layout.ts';
 
 export interface Run {
@@ -21,13 +27,22 @@ export class Memory {
     return this.write(at, values);
   }
   u16(at: number, ...values: readonly number[]): this {
-    return this.write(at, values.flatMap((value) => little(BigInt(value), 2)));
+    return this.write(
+      at,
+      values.flatMap((value) => little(BigInt(value), 2)),
+    );
   }
   u32(at: number, ...values: readonly number[]): this {
-    return this.write(at, values.flatMap((value) => little(BigInt(value), 4)));
+    return this.write(
+      at,
+      values.flatMap((value) => little(BigInt(value), 4)),
+    );
   }
   u64(at: number, ...values: readonly (number | bigint)[]): this {
-    return this.write(at, values.flatMap((value) => little(BigInt(value), 8)));
+    return this.write(
+      at,
+      values.flatMap((value) => little(BigInt(value), 8)),
+    );
   }
 
   /** An entry of the GDT. */

@@ -47,7 +47,8 @@ export function ourMachine(engine: EngineName): OurMachine {
   };
   const cpu = createCpu({ ramBytes: at.RAM_BYTES, border, engine });
   const common = templateRuns();
-  const write = (gpa: number, bytes: Uint8Array) => cpu.views.u8.set(bytes, cpu.layout.ramBase + gpa);
+  const write = (gpa: number, bytes: Uint8Array) =>
+    cpu.views.u8.set(bytes, cpu.layout.ramBase + gpa);
 
   const start = () => {
     output.length = 0;
@@ -64,7 +65,9 @@ export function ourMachine(engine: EngineName): OurMachine {
     const exit = cpu.run(instructions);
     const text = String.fromCharCode(...output);
     if (exited) return text;
-    return exit.kind === 'shutdown' ? `${text}\n` : `${text}\n!${exit.kind} ${'why' in exit ? exit.why : ''}`;
+    return exit.kind === 'shutdown'
+      ? `${text}\n`
+      : `${text}\n!${exit.kind} ${'why' in exit ? exit.why : ''}`;
   };
 
   return {

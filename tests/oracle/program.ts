@@ -21,7 +21,10 @@ export interface Program {
   /** Assembly text, in the mode's code size, at CODE. */
   readonly code: string | ((a: Assembler) => void);
   /** Where the peers differ, or are both wrong: the answer, and who says so. */
-  readonly expect?: { readonly is: 'bochs' | 'qemu' | { readonly text: string }; readonly ref: string };
+  readonly expect?: {
+    readonly is: 'bochs' | 'qemu' | { readonly text: string };
+    readonly ref: string;
+  };
 }
 
 /** A group of programs about one topic. */

@@ -194,7 +194,11 @@ export class Build {
   }
 
   setXmm(n: number, v: Value): void {
-    this.effect({ op: 'setreg', reg: { file: 'xmm', slot: -1, fixed: n, width: v.width }, value: v });
+    this.effect({
+      op: 'setreg',
+      reg: { file: 'xmm', slot: -1, fixed: n, width: v.width },
+      value: v,
+    });
   }
 
   load(seg: SegRef, addr: Value, width: Width): Value {

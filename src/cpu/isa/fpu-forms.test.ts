@@ -1,3 +1,5 @@
+// Every floating-point and vector form: its IR is sound in each mode and with each kind of operand.
+
 import { expect, test } from 'vitest';
 import { decode } from '../decode.ts';
 import { programOf } from '../program.ts';

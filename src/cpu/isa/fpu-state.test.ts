@@ -1,3 +1,5 @@
+// FXSAVE, XSAVE and the control registers of x87 and SSE: layouts, reserved bits and faults.
+
 import { describe, expect, test } from 'vitest';
 import { recomputeFpuFaults } from '../fpu-fault.ts';
 import { Driver } from '../testing/driver.ts';

@@ -1,4 +1,4 @@
-// SSE4.2: string comparisons and the 64-bit greater-than. (CRC32 and POPCNT are integer instructions.)
+// SSE4.2: string comparisons and the 64-bit greater-than; CRC32 and POPCNT are integer instructions.
 
 import type { Build } from './build.ts';
 import type { Insn } from './define.ts';

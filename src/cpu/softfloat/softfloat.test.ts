@@ -1,3 +1,5 @@
+// Softfloat against the host: doubles and floats, random and at the edges.
+
 import { describe, expect, test } from 'vitest';
 import { add, type Binary, div, mul, sqrt, sub } from './arithmetic.ts';
 import { compare } from './compare.ts';

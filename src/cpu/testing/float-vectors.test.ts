@@ -1,3 +1,5 @@
+// The reference against results recorded on a real CPU, for every floating-point and vector form.
+
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { floatCase, floatGroups } from './float-cases.ts';

@@ -80,13 +80,10 @@ export class Virtqueue {
 
   reset(): void {
     const { state } = this;
+    this.disable();
     state.size = this.maxSize;
-    state.enabled = false;
     state.areas.fill(0);
     state.vector = NO_VECTOR;
-    state.nextAvail = 0;
-    state.nextUsed = 0;
-    state.decidedUsed = 0;
   }
 
   /** The driver says that the rings are there; from here on they are known to lie in RAM. */
@@ -112,18 +109,20 @@ export class Virtqueue {
     state.enabled = true;
   }
 
+  /** Takes the rings away; the next ones start from their beginning. */
   disable(): void {
-    this.state.enabled = false;
+    const { state } = this;
+    state.enabled = false;
+    state.nextAvail = 0;
+    state.nextUsed = 0;
+    state.decidedUsed = 0;
   }
 
   /** Legacy: one address for all three areas, 0 for none (virtio 1.2 2.7.2, 4.1.4.8). */
   placeLegacy(pfn: number): void {
     const { state } = this;
-    state.enabled = false;
+    this.disable();
     state.areas.fill(0);
-    state.nextAvail = 0;
-    state.nextUsed = 0;
-    state.decidedUsed = 0;
     if (pfn === 0) return;
     const desc = pfn * LEGACY_ALIGN;
     const driver = desc + DESC_BYTES * state.size;

@@ -1,0 +1,78 @@
+// Compares our CPU with Bochs and QEMU on every probe program; where those differ, the program cites who is right.
+
+import { describe, expect, it } from 'vitest';
+import type { EngineName } from '../../src/cpu/core.ts';
+import { parseAnswers } from './answers.ts';
+import { type Built, build, digest } from './image.ts';
+import { ourMachine } from './ours.ts';
+import type { Program } from './program.ts';
+import { allPrograms } from './programs/index.ts';
+import { decide, readRecording, withoutResume } from './recording.ts';
+
+const bochs = readRecording('bochs');
+const qemu = readRecording('qemu');
+const built = allPrograms.map((program) => build(program));
+const topics = [...new Set(allPrograms.map(({ name }) => name.split('/', 1)[0] ?? ''))];
+
+/** What the outside machines say, or why nothing can be compared. */
+function verdict(b: Built): { answer: string } | { undecided: string } {
+  const { program } = b;
+  const [one, two] = [bochs.get(program.name), qemu.get(program.name)];
+  if (!one || !two) return { undecided: 'not recorded: run tools/oracle/record.ts' };
+  if (one.digest !== digest(b) || two.digest !== digest(b))
+    return { undecided: 'changed since it was recorded: run tools/oracle/record.ts' };
+  return decide(program, one.answer, two.answer);
+}
+
+function complaint(b: Built, ours: string): string[] {
+  const decision = verdict(b);
+  const { name, ref } = b.program;
+  if ('undecided' in decision) return [`${name}: ${decision.undecided}\n  ours  ${ours}`];
+  if (decision.answer === ours) return [];
+  return [`${name} (${ref})\n  right ${decision.answer}\n  ours  ${ours}`];
+}
+
+describe.each<EngineName>(['interpreter', 'reference'])(
+  'the %s does what Bochs and QEMU do',
+  (engine) => {
+    const machine = ourMachine(engine);
+    it.each(topics)('%s', (topic) => {
+      const members = built.filter(({ program }) => program.name.startsWith(`${topic}/`));
+      const wrong = members.flatMap((b) => complaint(b, machine.run(b)));
+      expect(wrong.join('\n')).toBe('');
+    });
+  },
+);
+
+it('the image as the peers run it gives the same answers as one program at a time', () => {
+  const machine = ourMachine('interpreter');
+  const alone = built.map((b) => machine.run(b));
+  const list = built.map((b, index) => ({ index, built: b }));
+  const quiet = list.filter(({ index }) => alone[index]?.includes('/'));
+  const { lines, finished } = parseAnswers(machine.runImage(quiet));
+  expect(finished).toBe(true);
+  expect(quiet.filter(({ index }) => lines.get(index) !== alone[index])).toEqual([]);
+});
+
+it('there are at least 150 programs, each with a name of its own and a reference', () => {
+  const names = new Set(allPrograms.map(({ name }) => name));
+  expect(names.size).toBe(allPrograms.length);
+  expect(names.size).toBeGreaterThanOrEqual(150);
+  expect(allPrograms.filter(({ ref }) => !/^(SDM|APM) \d/.test(ref))).toEqual([]);
+});
+
+it('recordings hold nothing but the programs', () => {
+  const names = new Set(allPrograms.map(({ name }) => name));
+  expect([...bochs.keys(), ...qemu.keys()].filter((name) => !names.has(name))).toEqual([]);
+});
+
+it('a wrong answer and a stale recording are seen', () => {
+  const program = { name: 'x', ref: 'SDM 1', mode: 'prot', code: 'ud2' } as const satisfies Program;
+  expect(decide(program, 'a', 'a')).toEqual({ answer: 'a' });
+  expect(decide(program, 'a', 'b')).toHaveProperty('undecided');
+  expect(decide({ ...program, expect: { is: 'qemu', ref: '' } }, 'a', 'b')).toEqual({
+    answer: 'b',
+  });
+  expect(digest(build(program))).not.toBe(digest(build({ ...program, code: 'hlt' })));
+  expect(withoutResume('#6/32 [20000 8 10002] sp=1')).toBe('#6/32 [20000 8 2] sp=1');
+});
