@@ -1,5 +1,6 @@
 // `npm run bench:boot [-- --rounds N] [--json FILE]`: a Debian boot to INIT-UP on pvops and on QEMU's TCG, in CPU seconds.
 
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -50,13 +51,11 @@ async function main(): Promise<void> {
     ours('pvops kvm', 'kvm', INIT_UP),
     ours('pvops native', 'native', INIT_UP),
     { name: 'QEMU TCG', how: `${QEMU} -M microvm, PVH vmlinux`, costs: [] },
-    ours('pvops start-up', 'kvm', 'Linux version'),
   ];
   const commands: [string, readonly string[], string][] = [
     [process.execPath, pvopsArguments('kvm'), INIT_UP],
     [process.execPath, pvopsArguments('native'), INIT_UP],
     [QEMU, qemuArguments(vmlinux, initrd), INIT_UP],
-    [process.execPath, [PVOPS, 'run', KERNEL, '--on', 'kvm', '--bench-start'], 'first instruction'],
   ];
   for (let round = 0; round < rounds; round++) {
     for (const [i, [command, args, marker]] of commands.entries()) {
@@ -64,7 +63,17 @@ async function main(): Promise<void> {
       if (cost) rows[i]?.costs.push(cost);
     }
   }
-  report(rows);
+  report(rows, startSeconds());
+}
+
+/** CPU seconds from the start of the process to the first guest instruction, as the run itself reports them. */
+function startSeconds(): number {
+  const args = [PVOPS, 'run', KERNEL, '--on', 'kvm', '--expect-text', 'Linux version', '--json'];
+  const once = () => {
+    const { stdout } = spawnSync(process.execPath, args, { encoding: 'utf8', maxBuffer: 1 << 26 });
+    return Number((JSON.parse(stdout) as { startCpuSeconds: number }).startCpuSeconds);
+  };
+  return median([once(), once(), once()]);
 }
 
 function ours(name: string, on: string, until: string): Row {
@@ -103,7 +112,7 @@ function qemuArguments(vmlinux: string, initrd: string): string[] {
   ];
 }
 
-function report(rows: readonly Row[]): void {
+function report(rows: readonly Row[], start: number): void {
   const peer = rows.find((r) => r.name === 'QEMU TCG');
   const peerSeconds =
     peer && peer.costs.length > 0 ? median(peer.costs.map((c) => c.cpuSeconds)) : null;
@@ -111,6 +120,9 @@ function report(rows: readonly Row[]): void {
   for (const l of lines) process.stdout.write(`${l.text}\n`);
   if (peerSeconds === null)
     process.stdout.write(`QEMU did not run: install qemu-system-x86 for the ratio\n`);
+  process.stdout.write(
+    `process start to first guest instruction: ${start.toFixed(2)} CPU s (median of 3)\n`,
+  );
   process.stdout.write(
     `required: ${REQUIRED_RATIO}x TCG, ${REQUIRED_MEGABYTES} MB, first guest instruction within ${REQUIRED_START_SECONDS} CPU s\n`,
   );

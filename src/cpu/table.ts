@@ -44,12 +44,13 @@ function isInsn(value: unknown): value is Insn {
 }
 
 function opcodeTable(all: readonly CompiledForm[]): OpcodeTable {
-  return Array.from({ length: 1024 }, (_, at) => {
-    const covering = all
-      .filter((f) => f.map === at >> 8 && (at & 255) >= f.opcode && (at & 255) < f.opcode + f.span)
-      .sort((a, b) => b.score - a.score);
-    return covering.length === 0 ? null : opcodeEntry(covering);
-  });
+  const covering: CompiledForm[][] = Array.from({ length: 1024 }, () => []);
+  for (const f of all) {
+    for (let n = 0; n < f.span; n++) covering[(f.map << 8) + f.opcode + n]?.push(f);
+  }
+  return covering.map((list) =>
+    list.length === 0 ? null : opcodeEntry(list.sort((a, b) => b.score - a.score)),
+  );
 }
 
 function opcodeEntry(covering: readonly CompiledForm[]): OpcodeEntry {

@@ -1,7 +1,7 @@
 // Programs to bytes: each one's memory and header, and the disk image of a boot sector, the kernel and a chain of programs.
 
 import { Assembler } from '../../src/cpu/asm.ts';
-import { assembleKernel, bootSector, HEADER_BYTES, type KernelCode, KINDS } from './kernel.ts';
+import { bootSector, HEADER_BYTES, KINDS, kernel } from './kernel.ts';
 import * as at from './layout.ts';
 import { little, Memory, type Run } from './memory.ts';
 import type { Program } from './program.ts';
@@ -42,18 +42,11 @@ export interface Built {
   readonly runs: readonly Run[];
 }
 
-let kernelCode: KernelCode | null = null;
-export function kernel(): KernelCode {
-  kernelCode ??= assembleKernel();
-  if (kernelCode.bytes.length > at.KERNEL_BYTES) throw new Error('the probe kernel is too long');
-  return kernelCode;
-}
 
 export function build(program: Program): Built {
   const mode = MODES[program.mode];
   const a = new Assembler(mode.code, program.mode === 'real' ? 0 : at.CODE);
-  if (typeof program.code === 'string') a.text(program.code);
-  else program.code(a);
+  emit(a, program.code);
   const memory = modeTemplate(program.mode);
   memory.write(at.CODE, a.finish());
   const label = (name: string): number => {
@@ -72,6 +65,16 @@ export function build(program: Program): Built {
     Number(a.origin),
   ];
   return { program, fields, runs: memory.runs() };
+}
+
+/** Assembly text, with two kinds of line of its own: `db 0xf0, 0x90` and `use 16`. */
+function emit(a: Assembler, text: string): void {
+  for (const line of text.split(/[\n;]/).map((part) => part.trim())) {
+    const [word = '', ...rest] = line.split(/[\s,]+/);
+    if (word === 'db') a.bytes(...rest.map(Number));
+    else if (word === 'use') a.use(Number(rest[0]) as 16 | 32 | 64);
+    else a.text(line);
+  }
 }
 
 export function templateRuns(): Run[] {

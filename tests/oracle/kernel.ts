@@ -56,7 +56,14 @@ const EVENT_OF = { 16: 0x10000, 32: 0x20000, 64: 0x40000 } as const;
 const MSRS = [0x174, 0x175, 0x176, 0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084, 0xc0000102];
 const COM1 = 0x3f8;
 
-export function assembleKernel(): KernelCode {
+let assembled: KernelCode | null = null;
+
+export function kernel(): KernelCode {
+  assembled ??= assembleKernel();
+  return assembled;
+}
+
+function assembleKernel(): KernelCode {
   const a = new Assembler(16, at.KERNEL);
   start16(a);
   home(a);
@@ -70,7 +77,9 @@ export function assembleKernel(): KernelCode {
   const stubs64 = stubs(a, 64);
   handler64(a);
   tables(a);
-  return { bytes: a.finish(), stubs16, stubs32, stubs64 };
+  const bytes = a.finish();
+  if (bytes.length > at.KERNEL_BYTES) throw new Error('the probe kernel is too long');
+  return { bytes, stubs16, stubs32, stubs64 };
 }
 
 /** Loads the kernel and the programs with INT 13h, function 42h, and starts them. */

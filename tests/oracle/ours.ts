@@ -5,7 +5,8 @@ import { type Cpu, createCpu, type EngineName } from '../../src/cpu/core.ts';
 import { cpuidLeaf, DEFAULT_MODEL } from '../../src/cpu/cpuid.ts';
 import { reset } from '../../src/cpu/reset.ts';
 import { parseAnswers, SHUTDOWN } from './answers.ts';
-import { type Built, diskImage, kernel, programChain, templateRuns } from './image.ts';
+import { type Built, diskImage, programChain, templateRuns } from './image.ts';
+import { kernel } from './kernel.ts';
 import * as at from './layout.ts';
 
 const COM1 = 0x3f8;

@@ -1,6 +1,6 @@
 // What a probe program is, and the few lines of assembly that many of them share.
 
-import type { Assembler } from '../../src/cpu/asm.ts';
+import { kernel } from './kernel.ts';
 import * as at from './layout.ts';
 import type { Memory } from './memory.ts';
 import type { Mode } from './template.ts';
@@ -19,13 +19,17 @@ export interface Program {
   /** Changes to the tables. `label` gives the address of a label of the code. */
   readonly setup?: (m: Memory, label: (name: string) => number) => void;
   /** Assembly text, in the mode's code size, at CODE. */
-  readonly code: string | ((a: Assembler) => void);
+  readonly code: string;
   /** Where the peers differ, or are both wrong: the answer, and who says so. */
   readonly expect?: {
     readonly is: 'bochs' | 'qemu' | { readonly text: string };
     readonly ref: string;
   };
 }
+
+/** The kernel's own handlers, for gates of other kinds. */
+export const stub32 = (vector: number): number => kernel().stubs32[vector] ?? 0;
+export const stub64 = (vector: number): number => kernel().stubs64[vector] ?? 0;
 
 /** A group of programs about one topic. */
 export function programs(topic: string, list: readonly Program[]): readonly Program[] {

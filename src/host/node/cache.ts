@@ -1,7 +1,7 @@
 // The user's cache of packages and unpacked images: every file is named by a record with its digest, and checked by it.
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import * as v from 'valibot';
@@ -53,7 +53,7 @@ export async function writeRecord(cache: string, record: CacheRecord): Promise<v
 
 /** Whether the file is there and has its digest. */
 export async function isIntact(cache: string, file: CachedFile): Promise<boolean> {
-  return (await sha256OfFile(packagePath(cache, file.file))) === file.sha256;
+  return digestHolds(packagePath(cache, file.file), file.sha256);
 }
 
 /** Null if the file cannot be read. */
@@ -76,6 +76,20 @@ export async function adopt(cache: string, downloaded: string, file: string): Pr
 }
 
 /**
+ * Whether a file of the cache has this digest. The answer is kept beside the file with its size and time of change, so
+ * that the next run does not read tens of megabytes to ask again.
+ */
+export async function digestHolds(path: string, sha256: string): Promise<boolean> {
+  const before = await stat(path).catch(() => null);
+  if (!before) return false;
+  const stamp = `${sha256} ${before.size} ${before.mtimeMs}\n`;
+  if ((await readFile(`${path}.verified`, 'utf8').catch(() => null)) === stamp) return true;
+  if ((await sha256OfFile(path)) !== sha256) return false;
+  await writeAtomically(`${path}.verified`, stamp).catch(() => {}); // A cache that cannot be written is still good to read.
+  return true;
+}
+
+/**
  * What was unpacked out of a package, such as its vmlinux: found by the package's digest and a label. Null if it is not
  * there or damaged.
  */
@@ -85,12 +99,9 @@ export async function readUnpacked(
   label: string,
 ): Promise<Uint8Array | null> {
   const path = unpackedPath(cache, sha256, label);
-  const [bytes, digest] = await Promise.all([
-    readFile(path).catch(() => null),
-    readFile(`${path}.sha256`, 'utf8').catch(() => null),
-  ]);
-  if (!bytes || digest === null) return null;
-  return createHash('sha256').update(bytes).digest('hex') === digest.trim() ? bytes : null;
+  const digest = await readFile(`${path}.sha256`, 'utf8').catch(() => null);
+  if (digest === null || !(await digestHolds(path, digest.trim()))) return null;
+  return readFile(path).catch(() => null);
 }
 
 export async function writeUnpacked(

@@ -17,6 +17,7 @@ export const COMMAND_LINE_AT = 0x20000;
 /** Linux's COMMAND_LINE_SIZE on x86, its NUL included (arch/x86/include/asm/setup.h). */
 const COMMAND_LINE_BYTES = 2048;
 const PAGE = 4096;
+const SPARSE_CHUNK = 16 * PAGE;
 /** Boot code of Linux takes addresses below this for granted (boot.rst, initrd_addr_max of a vmlinux without header). */
 const INITRD_END_MAX = 0x7fff_ffff;
 
@@ -35,12 +36,28 @@ export function loadGuest(platform: Platform, guest: Guest): Loaded {
   const initrd = placeInitrd(platform, guest, kernelEnd);
   const line = commandLineBytes(guest);
   for (const { gpa, bytes, memBytes } of segments) {
-    platform.ram.write(gpa, bytes);
+    writeSparse(platform, gpa, bytes);
     platform.ram.fill(gpa + bytes.length, memBytes - bytes.length, 0);
   }
   if (guest.initrd) platform.ram.write(initrd.gpa, guest.initrd);
   platform.ram.write(COMMAND_LINE_AT, line);
   return { kernelEnd, initrd, commandLineBytes: line.length - 1 };
+}
+
+/** RAM is zero at start of day: runs of zeros are not copied, so that the host need not find pages for them. */
+function writeSparse(platform: Platform, gpa: number, bytes: Uint8Array): void {
+  let from = 0;
+  for (let at = 0; at < bytes.length; at += SPARSE_CHUNK) {
+    if (!isZero(bytes, at, Math.min(at + SPARSE_CHUNK, bytes.length))) continue;
+    if (at > from) platform.ram.write(gpa + from, bytes.subarray(from, at));
+    from = at + SPARSE_CHUNK;
+  }
+  if (from < bytes.length) platform.ram.write(gpa + from, bytes.subarray(from));
+}
+
+function isZero(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) if (bytes[i] !== 0) return false;
+  return true;
 }
 
 function checkSegments(platform: Platform, guest: Guest, segments: readonly LoadSegment[]): number {

@@ -77,8 +77,8 @@ export interface PciPlugged<Face> {
   /** One for each entry of `capabilities`, in order; null where an access has no effect. */
   readonly capabilities?: readonly (CapabilityHooks | null)[];
   readonly face: Face;
-  /** A register of `registers` was written; `config` is the live configuration space. */
-  configWritten?(config: Uint8Array, offset: number, bytes: number): void;
+  /** The command register or one of `registers` was written, or restored; `config` is the live configuration space. */
+  configWritten?(config: Uint8Array): void;
   /** A BAR or the command register has changed where (and whether) BARs answer. */
   moved?(): void;
   restored?(): void;

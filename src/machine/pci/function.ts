@@ -101,14 +101,15 @@ export class PciFunction {
       (msix !== 0 && touches(msix, 4)) ||
       touches(CONFIG.command, 2);
     if (messages) this.messagesChanged();
-    if (offset + bytes > CONFIG.own) {
-      this.eachCapability(offset, bytes, (hooks, live, at) => hooks.written?.(live, at, bytes));
-      this.plugged.configWritten?.(config, offset, bytes);
+    this.eachCapability(offset, bytes, (hooks, live, at) => hooks.written?.(live, at, bytes));
+    if (offset + bytes > CONFIG.own || touches(CONFIG.command, 2)) {
+      this.plugged.configWritten?.(config);
     }
   }
 
   restored(): void {
     this.place();
+    this.plugged.configWritten?.(this.state.config);
     this.plugged.restored?.();
     this.parts.pinChanged();
   }

@@ -1,6 +1,7 @@
 // A virtio device on a test bench behind the MMIO transport, with a driver that has come to terms with it.
 
-import type { VirtioDefinition } from '../virtio/define.ts';
+import type { VirtioState } from '../virtio/core.ts';
+import type { FromModel, VirtioDefinition, VirtioGiven } from '../virtio/define.ts';
 import {
   VIRTIO_F_EVENT_IDX,
   VIRTIO_F_INDIRECT_DESC,
@@ -14,16 +15,16 @@ export const RAM_BYTES = 1 << 20;
 /** The rings of queue n: two pages at the top of RAM, downwards. */
 const ringAt = (queue: number) => RAM_BYTES - 0x2000 * (queue + 1);
 
-export class VirtioBench<State extends object, Given extends object, Face> {
+export class VirtioBench<State extends object, Given extends VirtioGiven<State>, Face> {
   readonly top: BenchTop;
   readonly ram = testRam(RAM_BYTES);
   readonly log: string[] = [];
-  readonly device: PluggedDevice<{ readonly device: State }, Face>;
+  readonly device: PluggedDevice<VirtioState<State>, Face>;
   readonly rings: RingDriver[] = [];
 
   constructor(
     definition: VirtioDefinition<State, Given, Face>,
-    given: Given,
+    given: FromModel<Given>,
     { id = 'dut', top = new BenchTop() }: { id?: string; top?: BenchTop } = {},
   ) {
     this.top = top;

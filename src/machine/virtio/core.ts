@@ -2,11 +2,13 @@
 
 import type { GuestRam } from '../memory.ts';
 import {
+  type FromModel,
   VIRTIO_F_ANY_LAYOUT,
   VIRTIO_F_EVENT_IDX,
   VIRTIO_F_INDIRECT_DESC,
   VIRTIO_F_VERSION_1,
   type VirtioDefinition,
+  type VirtioGiven,
   type VirtioHandlers,
   type VirtioNeeds,
   type VirtioPort,
@@ -50,7 +52,7 @@ export interface VirtioState<State> {
 }
 
 export function virtioState<State extends object>(
-  definition: VirtioDefinition<State, never, unknown>,
+  definition: Pick<VirtioDefinition<State, never, unknown>, 'queues' | 'state'>,
 ): VirtioState<State> {
   return {
     core: {
@@ -69,6 +71,16 @@ export function virtioState<State extends object>(
     },
     device: definition.state(),
   };
+}
+
+/** Hands a device its own state and its port. */
+export function plugDevice<State extends object, Given extends VirtioGiven<State>, Face>(
+  definition: VirtioDefinition<State, Given, Face>,
+  given: FromModel<Given> & { readonly state: VirtioState<State> },
+  port: VirtioPort,
+): VirtioHandlers<Face> {
+  // TypeScript does not see that Omit and its keys make the whole again.
+  return definition.plug({ ...given, state: given.state.device, port } as unknown as Given);
 }
 
 /** How a transport interrupts: for a queue, or for the config space. */

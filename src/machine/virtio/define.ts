@@ -41,7 +41,16 @@ export interface VirtioHandlers<Face> {
   readonly face: Face;
 }
 
-export interface VirtioDefinition<State extends object, Given extends object, Face> {
+/** What the transport adds to what the machine model gives. */
+export interface VirtioGiven<State> {
+  readonly state: State;
+  readonly port: VirtioPort;
+}
+
+/** The machine model's part of what a device is given. */
+export type FromModel<Given> = Omit<Given, 'state' | 'port'>;
+
+export interface VirtioDefinition<State extends object, Given extends VirtioGiven<State>, Face> {
   readonly name: string;
   readonly ref: string;
   /** virtio 1.2 5 */
@@ -53,10 +62,10 @@ export interface VirtioDefinition<State extends object, Given extends object, Fa
   /** The largest size of each queue. */
   readonly queues: readonly number[];
   state(): State;
-  plug(given: Given & { readonly state: State; readonly port: VirtioPort }): VirtioHandlers<Face>;
+  plug(given: Given): VirtioHandlers<Face>;
 }
 
-export function defineVirtio<State extends object, Given extends object, Face>(
+export function defineVirtio<State extends object, Given extends VirtioGiven<State>, Face>(
   definition: VirtioDefinition<State, Given, Face>,
 ): VirtioDefinition<State, Given, Face> {
   return definition;

@@ -1,8 +1,8 @@
 // Virtio over memory-mapped registers, version 2: one page fragment of registers and one interrupt line per device.
 
 import { defineDevice, type Line } from '../device.ts';
-import { ISR, VirtioCore, type VirtioState, virtioState } from './core.ts';
-import type { VirtioDefinition, VirtioNeeds } from './define.ts';
+import { ISR, plugDevice, VirtioCore, type VirtioState, virtioState } from './core.ts';
+import type { FromModel, VirtioDefinition, VirtioGiven, VirtioNeeds } from './define.ts';
 
 /** virtio 1.2 4.2.2, table 4.1 */
 export const MMIO = {
@@ -42,7 +42,7 @@ export interface VirtioMmioNeeds extends VirtioNeeds {
 }
 
 /** The device as a device of a board. Its model says where, and tells the guest: nothing can be probed for. */
-export function virtioMmio<State extends object, Given extends object, Face>(
+export function virtioMmio<State extends object, Given extends VirtioGiven<State>, Face>(
   definition: VirtioDefinition<State, Given, Face>,
 ) {
   return defineDevice({
@@ -50,7 +50,7 @@ export function virtioMmio<State extends object, Given extends object, Face>(
     ref: 'virtio 1.2 4.2',
     claims: {},
     state: () => virtioState(definition),
-    plug(given: Given & VirtioMmioNeeds & { readonly state: VirtioState<State> }) {
+    plug(given: FromModel<Given> & VirtioMmioNeeds & { readonly state: VirtioState<State> }) {
       const { irq } = given;
       const raise = (cause: number) => {
         given.state.core.isr |= cause;
@@ -60,7 +60,7 @@ export function virtioMmio<State extends object, Given extends object, Face>(
         given.state.core,
         given,
         { queue: () => raise(ISR.queue), config: () => raise(ISR.config) },
-        (port) => definition.plug({ ...given, state: given.state.device, port }),
+        (port) => plugDevice(definition, given, port),
       );
       return {
         mmio: [

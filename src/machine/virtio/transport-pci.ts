@@ -6,8 +6,8 @@ import {
   type PciCapability,
   type PciPort,
 } from '../pci/define.ts';
-import { ISR, VirtioCore, type VirtioState, virtioState } from './core.ts';
-import type { VirtioDefinition, VirtioNeeds } from './define.ts';
+import { ISR, plugDevice, VirtioCore, type VirtioState, virtioState } from './core.ts';
+import type { FromModel, VirtioDefinition, VirtioGiven, VirtioNeeds } from './define.ts';
 import { legacyRegisters } from './pci-legacy.ts';
 import { modernRegisters } from './pci-modern.ts';
 import { MODERN_BYTES, NOTIFY_MULTIPLIER, REGION, REGION_BYTES } from './pci-regions.ts';
@@ -32,7 +32,7 @@ export interface VirtioPciOptions {
   readonly modernOnly?: boolean;
 }
 
-export function virtioPci<State extends object, Given extends object, Face>(
+export function virtioPci<State extends object, Given extends VirtioGiven<State>, Face>(
   definition: VirtioDefinition<State, Given, Face>,
   { modernOnly = false }: VirtioPciOptions = {},
 ) {
@@ -57,7 +57,8 @@ export function virtioPci<State extends object, Given extends object, Face>(
     msix: { vectors, bar: BAR.msix },
     state: () => virtioState(definition),
     plug(
-      given: Given & VirtioPciNeeds & { readonly state: VirtioState<State>; readonly pci: PciPort },
+      given: FromModel<Given> &
+        VirtioPciNeeds & { readonly state: VirtioState<State>; readonly pci: PciPort },
     ) {
       const { pci } = given;
       const core = plugCore(definition, given, pci);
@@ -99,9 +100,9 @@ export function virtioPci<State extends object, Given extends object, Face>(
 /**
  * Deviates: works without the bus master bit, as older drivers leave it clear (Linux set it in virtio_pci from 2.6.33 on).
  */
-function plugCore<State extends object, Given extends object, Face>(
+function plugCore<State extends object, Given extends VirtioGiven<State>, Face>(
   definition: VirtioDefinition<State, Given, Face>,
-  given: Given & VirtioPciNeeds & { readonly state: VirtioState<State> },
+  given: FromModel<Given> & VirtioPciNeeds & { readonly state: VirtioState<State> },
   pci: PciPort,
 ): VirtioCore<Face> {
   const { core: state } = given.state;
@@ -123,9 +124,7 @@ function plugCore<State extends object, Given extends object, Face>(
     queue: ({ vector }: { vector: number }) => interrupt(vector, ISR.queue),
     config: () => interrupt(state.configVector, ISR.config),
   };
-  return new VirtioCore(state, needs, signals, (port) =>
-    definition.plug({ ...given, state: given.state.device, port }),
-  );
+  return new VirtioCore(state, needs, signals, (port) => plugDevice(definition, given, port));
 }
 
 /** struct virtio_pci_cap behind its id and next pointer (4.1.4), and what some types append. */
