@@ -39,8 +39,8 @@ const simple: Program[] = [
   ...both('15 bytes are enough', 'SDM 3A 6.15 #GP', `db ${'0x2e,'.repeat(14)}0x90\n${DONE}`),
   ...both('#NM: x87 under TS', 'SDM 3A 6.15 #NM', 'fld1', { cr0: CR0_TS }),
   ...both('#NM: x87 under EM', 'SDM 3A 6.15 #NM', 'fld1', { cr0: CR0_EM }),
-  ...both('#NM: wait under TS and MP', 'SDM 3A 6.15 #NM', 'wait', { cr0: CR0_TS | CR0_MP }),
-  ...both('wait under TS alone', 'SDM 3A 6.15 #NM', `wait; ${DONE}`, { cr0: CR0_TS }),
+  ...both('#NM: wait under TS and MP', 'SDM 3A 6.15 #NM', 'fwait', { cr0: CR0_TS | CR0_MP }),
+  ...both('wait under TS alone', 'SDM 3A 6.15 #NM', `fwait; ${DONE}`, { cr0: CR0_TS }),
   ...both('#NM: SSE under TS', 'SDM 3A 6.15 #NM', 'xorps xmm0, xmm0', { cr0: CR0_TS, cr4: OSFXSR }),
   ...both('#UD: SSE without OSFXSR', 'SDM 3A 6.15 #UD', 'xorps xmm0, xmm0'),
   ...both('#UD: SSE under EM', 'SDM 3A 6.15 #UD', 'xorps xmm0, xmm0', { cr0: CR0_EM, cr4: OSFXSR }),
@@ -53,7 +53,7 @@ const simple: Program[] = [
   ...both(
     '#MF at wait',
     'SDM 3A 6.15 #MF',
-    `mov word ptr [${at.DATA}], 0x37b; fldcw word ptr [${at.DATA}]; fld1; fldz; fdivp st1, st0; nop; wait`,
+    `mov word ptr [${at.DATA}], 0x37b; fldcw word ptr [${at.DATA}]; fld1; fldz; fdivp st1, st0; nop; fwait`,
   ),
   ...both(
     '#XM by division',
@@ -143,7 +143,7 @@ const double: Program[] = [
   ...both('int n, then #NP: in turn, EXT clear', REF_DF, `int ${at.PRIVATE}`, { setup: breakGates(at.PRIVATE) }),
   ...both('icebp, then #NP: EXT set', 'SDM 3A 6.13', 'int1', { setup: breakGates(1) }),
   ...both('#NM, then #NP: in turn', REF_DF, 'fld1', { cr0: CR0_TS, setup: breakGates(7) }),
-  ...both('#MF, then #NP: in turn', REF_DF, `mov word ptr [${at.DATA}], 0x37b; fldcw word ptr [${at.DATA}]; fld1; fldz; fdivp st1, st0; wait`, { setup: breakGates(16) }),
+  ...both('#MF, then #NP: in turn', REF_DF, `mov word ptr [${at.DATA}], 0x37b; fldcw word ptr [${at.DATA}]; fld1; fldz; fdivp st1, st0; fwait`, { setup: breakGates(16) }),
   ...both('a third fault shuts down', REF_DF, 'div cl', { setup: breakGates(0, 8) }),
   ...both('#UD, #NP, #NP: double fault', REF_DF, 'ud2', { setup: breakGates(6, 11) }),
   { name: '#PF, then #NP: double fault', ref: REF_DF, mode: 'paged', code: 'mov eax, [0x400000]', setup: breakGates(14) },
