@@ -2,7 +2,16 @@
 
 import type { Border, CpuControl, Exit } from './border.ts';
 import { DB, EFLAGS_IF, EFLAGS_TF, UD } from './control-bits.ts';
-import { deliver } from './deliver.ts';
+import {
+  anyArmed,
+  codeArmed,
+  codeHits,
+  commitDebug,
+  DR6_BREAKPOINTS,
+  DR6_BS,
+  resuming,
+} from './debug.ts';
+import { deliver, type Event } from './deliver.ts';
 import { Interpreter } from './interp/engine.ts';
 import { createMmu, type Mmu } from './mmu.ts';
 import { modeChanged } from './modes.ts';
@@ -84,7 +93,7 @@ export interface Cpu extends CpuControl {
 const MAX_GRANT = 1 << 30;
 const NMI = 2;
 const GP = 13;
-const DR6_BS = 1 << 14;
+const SHADOW_MOV_SS = 2;
 
 export function createCpu(options: CpuOptions): Cpu {
   return new VCpu(options);
@@ -105,8 +114,6 @@ class VCpu implements Cpu {
   private skipped = 0;
   private exitRequested = false;
   private ended: Exit | null = null;
-  /** Retired count at which a shadow began; it blocks interrupts only while that count stands. */
-  private shadowAt = -1;
 
   constructor({ ramBytes, border, engine }: CpuOptions) {
     this.border = border;
@@ -121,6 +128,7 @@ class VCpu implements Cpu {
       restart: () => this.engine.restart(),
       codeAt: (gpa: number, bytes: number) => this.engine.codeAt(gpa, bytes),
       codeWritten: (gpa: number, bytes: number) => this.engine.codeWritten(gpa, bytes),
+      debugHit: () => this.kick(),
     };
     this.mmu = createMmu({ layout: this.layout, state: this.state, border, hooks });
     this.cx = {
@@ -211,34 +219,50 @@ class VCpu implements Cpu {
         this.exitRequested = false;
         return { kind: 'requested' };
       }
-      if (!this.takeInterrupt())
-        return (
-          this.ended ?? { kind: 'shutdown', why: 'triple fault while delivering an interrupt' }
-        );
-      if (state.get('halted')) return { kind: 'halt' };
       const now = this.retired();
+      const broken = this.takeTraps(now) ?? this.takeInterrupt(now);
+      if (broken) return broken;
+      if (state.get('halted')) return { kind: 'halt' };
       if (now >= limit) return { kind: 'budget' };
-      const stepping = (state.get('eflags') & EFLAGS_TF) !== 0;
-      const exit = this.runGrant(
-        now,
-        this.shadowed(now) || stepping ? 1 : Math.min(limit - now, MAX_GRANT),
-        stepping,
-      );
+      const exit = this.runGrant(now, limit - now);
       if (exit) return exit;
     }
   }
 
-  private runGrant(now: number, grant: number, stepping: boolean): Exit | null {
+  /** Runs up to the next event, or one instruction while something has to be looked at after each. */
+  private runGrant(now: number, most: number): Exit | null {
     const { state } = this;
+    const stepping = (state.get('eflags') & EFLAGS_TF) !== 0;
+    const watching = anyArmed(state) && codeArmed(state);
+    if (watching && !resuming(state, now)) {
+      const hits = this.shadowKind(now) === SHADOW_MOV_SS ? 0 : codeHits(state, this.linearRip());
+      if (hits !== 0) return this.debugException(hits, 'fault');
+    }
+    if (stepping) state.set('pendingDebug', state.get('pendingDebug') | DR6_BS);
+    const alone = stepping || watching || this.shadowKind(now) !== 0;
     this.total = now;
-    this.granted = grant;
-    state.set('budget', grant);
+    this.granted = alone ? 1 : Math.min(most, MAX_GRANT);
+    state.set('budget', this.granted);
     state.set('slack', 0);
+    state.set('stop', 0);
     const stop = this.engine.run();
-    const done = this.retired();
-    if (stop === 'fault') return this.ended ?? this.fault();
-    if (stepping && done > now) return this.singleStepTrap();
+    if (stop === 'fault') {
+      if (this.ended) return this.ended;
+      state.set('pendingDebug', 0);
+      return this.fault();
+    }
+    // Between two iterations of a repeated instruction RF is 1. SDM 3B 18.3.1.1.
+    if (state.get('stop')) state.setVa('rfAt', this.retired() + 1);
+    // An instruction that has left the engine unrun (a kick before it) is not stepped over.
+    if (stepping && this.retired() === now)
+      state.set('pendingDebug', state.get('pendingDebug') & ~DR6_BS);
     return null;
+  }
+
+  private linearRip(): number {
+    const { state } = this;
+    if (state.get('codeMode') === 64) return state.getVa('rip');
+    return (state.get('rip') + state.segBase(1)) >>> 0;
   }
 
   /** Makes the engine stop at the next instruction boundary. */
@@ -249,47 +273,73 @@ class VCpu implements Cpu {
     state.set('budget', 0);
   }
 
-  /** IF was set or a shadow began. STI's shadow delays only an interrupt that waits. */
+  /** IF was set or a shadow began. A shadow delays only what waits, or comes while it is in force. */
   private checkInterrupts(): void {
-    if (this.state.get('irqLine') || this.state.get('nmiPending') || this.state.get('shadow'))
-      this.kick();
+    if (this.state.get('irqLine') || this.state.get('nmiPending')) this.kick();
   }
 
-  private shadowed(now: number): boolean {
-    return this.shadowAt === now;
-  }
-
-  /** Delivers a pending interrupt if the CPU accepts one now. False: the machine has shut down. */
-  private takeInterrupt(): boolean {
+  /** The shadow in force at this retired count: 0 none, 1 STI, 2 MOV SS. */
+  private shadowKind(now: number): number {
     const { state } = this;
-    if (this.shadowed(this.retired())) return true;
+    return state.getVa('shadowAt') === now + 1 ? state.get('shadow') : 0;
+  }
+
+  /** What the instruction before has left behind: a task switch's fault, debug traps. SDM 3A table 6-2. */
+  private takeTraps(now: number): Exit | null {
+    const { state } = this;
+    const later = state.get('laterVector');
+    if (later !== 0) {
+      state.set('laterVector', 0);
+      const error = state.get('laterHasError') ? state.get('laterError') : null;
+      return this.deliver({ vector: later - 1, error, kind: 'fault' });
+    }
+    const pending = state.get('pendingDebug');
+    if (pending === 0) return null;
+    if (this.shadowKind(now) === SHADOW_MOV_SS) {
+      // Breakpoints wait for the next instruction; its own step replaces this one's. SDM 3A 6.8.3.
+      state.set('pendingDebug', pending & DR6_BREAKPOINTS);
+      return null;
+    }
+    state.set('pendingDebug', 0);
+    return this.debugException(pending, 'trap');
+  }
+
+  private debugException(bits: number, kind: 'fault' | 'trap'): Exit | null {
+    commitDebug(this.state, bits);
+    return this.deliver({ vector: DB, error: null, kind });
+  }
+
+  private deliver(event: Event): Exit | null {
+    if (deliver(this.cx, event) === 'ok') return null;
+    const why =
+      event.kind === 'interrupt'
+        ? 'triple fault while delivering an interrupt'
+        : `triple fault; the first exception was vector ${event.vector}`;
+    return this.ended ?? { kind: 'shutdown', why };
+  }
+
+  /** Delivers a pending interrupt if the CPU accepts one now. */
+  private takeInterrupt(now: number): Exit | null {
+    const { state } = this;
+    if (this.shadowKind(now) !== 0) return null;
     if (state.get('nmiPending') && !state.get('nmiMasked')) {
       state.set('nmiPending', 0);
       state.set('nmiMasked', 1);
       state.set('halted', 0);
-      return deliver(this.cx, { vector: NMI, error: null, kind: 'interrupt' }) === 'ok';
+      return this.deliver({ vector: NMI, error: null, kind: 'interrupt' });
     }
-    if (!state.get('irqLine') || !(state.get('eflags') & EFLAGS_IF)) return true;
+    if (!state.get('irqLine') || !(state.get('eflags') & EFLAGS_IF)) return null;
     const vector = this.border.acknowledgeInterrupt();
-    if (vector < 0) return true;
+    if (vector < 0) return null;
     state.set('halted', 0);
-    return deliver(this.cx, { vector, error: null, kind: 'interrupt' }) === 'ok';
+    return this.deliver({ vector, error: null, kind: 'interrupt' });
   }
 
   private fault(): Exit | null {
     const { state } = this;
     const vector = state.get('faultVector');
     const error = state.get('faultHasError') ? state.get('faultError') : null;
-    if (deliver(this.cx, { vector, error, kind: 'fault' }) === 'ok') return null;
-    return { kind: 'shutdown', why: `triple fault; the first exception was vector ${vector}` };
-  }
-
-  private singleStepTrap(): Exit | null {
-    const { state } = this;
-    if (!(state.get('eflags') & EFLAGS_TF)) return null; // It was cleared by the instruction itself, or by a delivery.
-    state.set64('dr6', state.get64('dr6') | BigInt(DR6_BS));
-    if (deliver(this.cx, { vector: DB, error: null, kind: 'trap' }) === 'ok') return null;
-    return { kind: 'shutdown', why: 'triple fault while delivering #DB' };
+    return this.deliver({ vector, error, kind: 'fault' });
   }
 
   private undecodable(gpa: number, why: 'undefined' | 'too-long' | 'not-ram'): void {

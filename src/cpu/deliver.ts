@@ -1,6 +1,7 @@
 // Exceptions and interrupts: through the IDT to a handler, or double fault, or shutdown. SDM 3A 6.
 
-import { DF, EFER_LMA, GP, PF, TS } from './control-bits.ts';
+import { DB, DF, EFER_LMA, GP, PF, TS } from './control-bits.ts';
+import { DR6_BS, DR7_GD } from './debug.ts';
 import { enterLongHandler } from './deliver-long.ts';
 import { enterProtectedHandler } from './deliver-protected.ts';
 import { enterRealHandler } from './deliver-real.ts';
@@ -26,7 +27,7 @@ export function deliver(cx: Cx, event: Event): 'ok' | 'shutdown' {
   for (let tries = 0; tries < 8; tries++) {
     state.set('halted', 0);
     state.set('shadow', 0);
-    if (enterHandler(cx, current) === 0) return 'ok';
+    if (enterHandler(cx, current) === 0 && !faultedInTask(cx)) return 'ok';
     const vector = state.get('faultVector');
     const next = afterFault(current, vector);
     if (next === 'shutdown') return 'shutdown';
@@ -45,9 +46,28 @@ export function enterHandler(cx: Cx, event: Event): 0 | 1 {
   const { state } = cx;
   if (event.vector === PF && event.kind === 'fault')
     state.setVa('cr2', state.getVa('faultAddress'));
+  if (enterByMode(cx, event)) return 1;
+  // The step ends with the event; the debug handler can use the debug registers. SDM 3B 18.2.4, 18.3.1.4.
+  state.set('pendingDebug', state.get('pendingDebug') & ~DR6_BS);
+  if (event.vector === DB && event.kind !== 'software')
+    state.set('dr7', state.get('dr7') & ~DR7_GD);
+  return 0;
+}
+
+function enterByMode(cx: Cx, event: Event): 0 | 1 {
+  const { state } = cx;
   if (inRealMode(state)) return enterRealHandler(cx, event);
   if (state.get('efer') & EFER_LMA) return enterLongHandler(cx, event);
   return enterProtectedHandler(cx, event);
+}
+
+/** A task gate has led into a task whose registers do not load: its fault comes on top of the event. */
+function faultedInTask({ state }: Cx): boolean {
+  const later = state.get('laterVector');
+  if (later === 0) return false;
+  state.set('laterVector', 0);
+  state.raise(later - 1, state.get('laterHasError') ? state.get('laterError') : null);
+  return true;
 }
 
 function afterFault(first: Event, second: number): 'serial' | 'double' | 'shutdown' {

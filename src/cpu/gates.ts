@@ -1,6 +1,7 @@
 // What interrupt delivery shares between modes: error codes that name a gate, flags on entry, stacks out of the TSS.
 
 import {
+  DB,
   DF,
   EFLAGS_IF,
   EFLAGS_NT,
@@ -11,6 +12,7 @@ import {
   NP,
   TS,
 } from './control-bits.ts';
+import { resuming } from './debug.ts';
 import type { Event } from './deliver.ts';
 import {
   attrOf,
@@ -34,10 +36,15 @@ export function gateFault(cx: Cx, vector: number, event: Event): 1 {
   return cx.state.raise(vector, event.vector * 8 + 2 + extOf(event));
 }
 
-/** EFLAGS as pushed: faults have RF set, so that their instruction restarts without a second breakpoint. SDM 3A 17.3.1.1. */
+/**
+ * EFLAGS as pushed: faults have RF set, so that their instruction restarts without a second breakpoint; so has what comes
+ * between two iterations of a repeated instruction. An instruction breakpoint leaves that to its handler. SDM 3B 18.3.1.1.
+ */
 export function pushedFlags(cx: Cx, event: Event): number {
   const flags = readFlags(cx.state);
-  return event.kind === 'fault' && event.vector !== DF ? flags | EFLAGS_RF : flags;
+  if (event.kind === 'software') return flags;
+  const fault = event.kind === 'fault' && event.vector !== DF && event.vector !== DB;
+  return fault || resuming(cx.state, cx.retired()) ? flags | EFLAGS_RF : flags;
 }
 
 export function flagsOnEntry(cx: Cx, masksInterrupts: boolean): void {

@@ -1,7 +1,8 @@
 // Page walks, access checks and the frames' attribute bytes: every access to memory that misses the TLB comes here.
 
 import type { Border } from './border.ts';
-import { CR4_SMAP, GP, isCanonical, SS } from './control-bits.ts';
+import { AC, CR4_SMAP, GP, isCanonical, SS } from './control-bits.ts';
+import { type DataWatch, dataWatches, pendDebug } from './debug.ts';
 import { FRAME_CODE, FRAME_DIRTY, FRAME_MMIO, FRAME_WATCH } from './frames.ts';
 import {
   DATA_TLB_ENTRIES,
@@ -31,6 +32,8 @@ export interface MmuHooks {
   codeAt?(gpa: number, bytes: number): boolean;
   /** A store has changed bytes of a frame with FRAME_WATCH. */
   watchedWritten?(gpa: number, bytes: number): void;
+  /** A data breakpoint was met: the engine is to stop after the running instruction. */
+  debugHit?(): void;
 }
 
 export type AccessAs = 'current' | 'system';
@@ -62,6 +65,11 @@ export interface Mmu {
   write(va: number, bytes: number, as: AccessAs): boolean;
   /** Faults as a write of all `bytes` would. */
   probe(va: number, bytes: number, as: AccessAs): boolean;
+
+  /** For slow paths, before an operand of the instruction is accessed. False: #AC is raised. SDM 3A 6.15, interrupt 17. */
+  aligned(va: number, bytes: number): boolean;
+  /** Call after a change of the debug registers or of CR4.DE. */
+  breakpointsChanged(): void;
 
   flushAll(): void;
   flushNonGlobal(): void;
@@ -113,6 +121,10 @@ class SoftMmu implements Mmu {
   private readonly openTlb: number;
   private readonly userTlb: number;
   private readonly userFetchTlb: number;
+  /** Without entries: alignment is checked. */
+  private readonly checkedTlb: number;
+  /** Armed data breakpoints. Their pages get no TLB entries. */
+  private watches: readonly DataWatch[] = [];
   /** Word indexes of state fields. */
   private readonly dataTlb: number;
   private readonly fetchTlb: number;
@@ -136,6 +148,7 @@ class SoftMmu implements Mmu {
     this.supervisorTlb = layout.dataTlbs;
     this.openTlb = layout.dataTlbs + DATA_TLB_ENTRIES * DATA_TLB_STRIDE;
     this.userTlb = layout.dataTlbs + 2 * DATA_TLB_ENTRIES * DATA_TLB_STRIDE;
+    this.checkedTlb = layout.dataTlbs + 3 * DATA_TLB_ENTRIES * DATA_TLB_STRIDE;
     this.userFetchTlb = layout.fetchTlbs + FETCH_TLB_ENTRIES * FETCH_TLB_STRIDE;
     this.dataTlb = (state.base + FIELDS.dataTlb.at) >>> 2;
     this.fetchTlb = (state.base + FIELDS.fetchTlb.at) >>> 2;
@@ -146,7 +159,8 @@ class SoftMmu implements Mmu {
 
   loadSlow(va: number, bytes: number, stack: number): number {
     const tlb = this.u32[this.dataTlb]!;
-    if (this.locate(va, bytes, READ, stack, tlb)) return 0;
+    if (this.unaligned(va, bytes, tlb) || this.locate(va, bytes, READ, stack, tlb)) return 0;
+    if (!this.passWatches(va, bytes, READ, true)) return 0;
     const first = firstPart(va, bytes);
     if (first === bytes && this.isRam(this.gpa1)) return this.ramBase + this.gpa1;
     if (!this.mayTouch(bytes, first)) return 0;
@@ -156,9 +170,10 @@ class SoftMmu implements Mmu {
 
   rmwSlow(va: number, bytes: number, stack: number): number {
     const tlb = this.u32[this.dataTlb]!;
-    if (this.locate(va, bytes, WRITE, stack, tlb)) return 0;
+    if (this.unaligned(va, bytes, tlb) || this.locate(va, bytes, WRITE, stack, tlb)) return 0;
     const first = firstPart(va, bytes);
     if (!this.mayStore(bytes, first)) return 0;
+    if (!this.passWatches(va, bytes, WRITE, true)) return 0;
     if (first === bytes && this.isPlain(this.gpa1, bytes)) return this.ramBase + this.gpa1;
     this.gather(bytes, first, this.u8, this.scratch);
     return this.scratch;
@@ -166,17 +181,19 @@ class SoftMmu implements Mmu {
 
   storeSlow(va: number, bytes: number, stack: number): 0 | 1 {
     const tlb = this.u32[this.dataTlb]!;
-    if (this.locate(va, bytes, WRITE, stack, tlb)) return 1;
+    if (this.unaligned(va, bytes, tlb) || this.locate(va, bytes, WRITE, stack, tlb)) return 1;
     const first = firstPart(va, bytes);
     if (!this.mayStore(bytes, first)) return 1;
+    if (!this.passWatches(va, bytes, WRITE, true)) return 1;
     this.scatter(bytes, first, this.u8, this.scratch);
     return 0;
   }
 
   probeSlow(va: number, bytes: number, stack: number): 0 | 1 {
     const tlb = this.u32[this.dataTlb]!;
-    if (this.locate(va, bytes, WRITE, stack, tlb)) return 1;
-    return this.mayStore(bytes, firstPart(va, bytes)) ? 0 : 1;
+    if (this.unaligned(va, bytes, tlb) || this.locate(va, bytes, WRITE, stack, tlb)) return 1;
+    if (!this.mayStore(bytes, firstPart(va, bytes))) return 1;
+    return this.passWatches(va, bytes, WRITE, false) ? 0 : 1;
   }
 
   fetch(va: number): number {
@@ -199,19 +216,30 @@ class SoftMmu implements Mmu {
     if (this.locate(va, bytes, READ, 0, this.tlbFor(as))) return false;
     const first = firstPart(va, bytes);
     if (!this.mayTouch(bytes, first)) return false;
+    if (!this.passWatches(va, bytes, READ, true)) return false;
     this.gather(bytes, first, this.bytes, 0);
     return true;
   }
 
   write(va: number, bytes: number, as: AccessAs): boolean {
-    if (!this.probe(va, bytes, as)) return false;
+    if (!this.probe(va, bytes, as) || !this.passWatches(va, bytes, WRITE, true)) return false;
     this.scatter(bytes, firstPart(va, bytes), this.bytes, 0);
     return true;
   }
 
   probe(va: number, bytes: number, as: AccessAs): boolean {
     if (this.locate(va, bytes, WRITE, 0, this.tlbFor(as))) return false;
-    return this.mayStore(bytes, firstPart(va, bytes));
+    return this.mayStore(bytes, firstPart(va, bytes)) && this.passWatches(va, bytes, WRITE, false);
+  }
+
+  aligned(va: number, bytes: number): boolean {
+    return !this.unaligned(va, bytes, this.u32[this.dataTlb]!);
+  }
+
+  breakpointsChanged(): void {
+    const before = this.watches.length;
+    this.watches = dataWatches(this.state);
+    if (before !== 0 || this.watches.length !== 0) this.tlb.flushAll();
   }
 
   flushAll(): void {
@@ -245,22 +273,56 @@ class SoftMmu implements Mmu {
   }
 
   restored(): void {
+    this.watches = dataWatches(this.state);
     this.tlb.rebuild();
   }
 
   /** Implicit supervisor accesses obey SMAP whatever AC says. SDM 3A 4.6.1. */
   private tlbFor(as: AccessAs): number {
-    if (as === 'current') return this.u32[this.dataTlb]!;
+    if (as === 'current') {
+      const tlb = this.u32[this.dataTlb]!;
+      return tlb === this.checkedTlb ? this.userTlb : tlb;
+    }
     return this.u32[this.cr4]! & CR4_SMAP ? this.supervisorTlb : this.openTlb;
+  }
+
+  /** #AC, while it is checked; a non-canonical address is refused first. Ten bytes are aligned as eight. */
+  private unaligned(va: number, bytes: number, tlb: number): boolean {
+    if (tlb !== this.checkedTlb) return false;
+    const mask = bytes === 10 ? 7 : bytes - 1;
+    if ((va & mask) === 0 || !isCanonical(va, bytes)) return false;
+    this.state.raise(AC, 0);
+    return true;
+  }
+
+  /** False: the engine has been asked to restart, so that it can stop right after the access. `done`: it is made now. */
+  private passWatches(va: number, bytes: number, kind: number, done: boolean): boolean {
+    if (this.watches.length === 0) return true;
+    let bits = 0;
+    for (const w of this.watches)
+      if (w.from < va + bytes && va < w.from + w.bytes && (kind === WRITE || !w.writesOnly))
+        bits |= w.bit;
+    if (bits === 0) return true;
+    if (!this.actNow()) return false;
+    if (!done) return true;
+    pendDebug(this.state, bits);
+    this.hooks.debugHit?.();
+    return true;
+  }
+
+  private watchesPage(va: number): boolean {
+    const page = Math.floor(va / 4096);
+    return this.watches.some((w) => Math.floor(w.from / 4096) === page);
   }
 
   /** Translates all pages of the access, into `gpa1` and `gpa2`, before anything is moved. 1: faulted. */
   private locate(va: number, bytes: number, kind: number, stack: number, tlb: number): 0 | 1 {
     if (!isCanonical(va, bytes)) return this.state.raise(stack ? SS : GP, 0);
-    this.gpa1 = this.translate(va, kind, tlb);
+    const through = tlb === this.checkedTlb ? this.userTlb : tlb;
+    this.gpa1 = this.translate(va, kind, through);
     if (this.gpa1 < 0) return 1;
     if (firstPart(va, bytes) === bytes) return 0;
-    this.gpa2 = this.translate(this.nextPage(va), kind, tlb);
+    this.gpa2 = this.translate(this.nextPage(va), kind, through);
     return this.gpa2 < 0 ? 1 : 0;
   }
 
@@ -285,7 +347,10 @@ class SoftMmu implements Mmu {
     )
       return -1;
     const page = this.walker.page;
-    if (this.isRam(page)) this.enter(i, lo, hi, page, kind);
+    if (this.isRam(page)) {
+      if (this.watches.length === 0 || !this.watchesPage(va)) this.enter(i, lo, hi, page, kind);
+      else if (kind === WRITE) this.u8[this.attrs + (page >>> 12)]! |= FRAME_DIRTY;
+    }
     return page + (va & 0xfff);
   }
 

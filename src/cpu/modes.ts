@@ -1,6 +1,6 @@
 // What follows from CR0, CR4, EFER, CS, CPL and AC: the code mode, and which TLBs apply.
 
-import { CR4_SMAP, EFER_LMA, EFLAGS_AC } from './control-bits.ts';
+import { CR0_AM, CR4_SMAP, EFER_LMA, EFLAGS_AC } from './control-bits.ts';
 import { recomputeFpuFaults } from './fpu-fault.ts';
 import {
   ATTR_D,
@@ -20,15 +20,28 @@ const CS = 1;
 const SUPERVISOR = 0;
 const SUPERVISOR_OPEN = 1;
 const USER = 2;
+/** The one without entries: while alignment is checked, every access comes to the MMU. */
+const CHECKED = 3;
 
 /** Call after any change of the above. Flushing the TLB, where one is due, is up to who changed what. */
 export function modeChanged(state: State, layout: Layout): void {
   const user = state.get('cpl') === 3;
-  const data = user ? USER : smapInForce(state) ? SUPERVISOR : SUPERVISOR_OPEN;
+  const data = user
+    ? alignmentChecked(state)
+      ? CHECKED
+      : USER
+    : smapInForce(state)
+      ? SUPERVISOR
+      : SUPERVISOR_OPEN;
   state.set('dataTlb', layout.dataTlbs + data * DATA_TLB_ENTRIES * DATA_TLB_STRIDE);
   state.set('fetchTlb', layout.fetchTlbs + (user ? FETCH_TLB_ENTRIES * FETCH_TLB_STRIDE : 0));
   state.set('codeMode', codeModeOf(state));
   recomputeFpuFaults(state);
+}
+
+/** In ring 3 only, which virtual-8086 mode is. SDM 3A 2.5, CR0.AM. */
+function alignmentChecked(state: State): boolean {
+  return (state.get('cr0') & CR0_AM) !== 0 && (state.get('eflags') & EFLAGS_AC) !== 0;
 }
 
 function smapInForce(state: State): boolean {

@@ -94,6 +94,18 @@ export const FIELDS = {
   tscOffset: f(0x280, 64),
   miscEnable: f(0x288, 64),
   mtrrDefType: f(0x290, 64),
+  /** One more than the retired count at which EFLAGS.RF is 1 (0: never was). `eflags` itself never holds RF. */
+  rfAt: f(0x298, 64),
+  /** One more than the retired count at which `shadow` is in force. */
+  shadowAt: f(0x2a0, 64),
+  /** State of the generator behind RDRAND and RDSEED. */
+  random: f(0x2a8, 64),
+  /** DR6 bits of debug traps that wait for the next instruction boundary. */
+  pendingDebug: f(0x2b0, 32),
+  /** A fault to be delivered at the next boundary, where a task switch has left it: vector + 1 (0: none), error code. */
+  laterVector: f(0x2b4, 32),
+  laterError: f(0x2b8, 32),
+  laterHasError: f(0x2bc, 32),
   fcw: f(0x480, 16),
   fsw: f(0x482, 16), // TOP in bits 11..13, as the status word has it
   ftw: f(0x484, 16), // one bit per physical register: 1 = valid (not empty), as FXSAVE's abridged tag word
@@ -129,7 +141,7 @@ export const FIELDS = {
   faultError: f(0x538, 32),
   faultHasError: f(0x53c, 32),
   faultAddress: f(0x540, 64),
-  /** Engine: why the inner loop stopped. */
+  /** Engine: 1 when `run` stopped between two iterations of a repeated instruction. */
   stop: f(0x548, 32),
   /** Engine: a second cause for leaving at the next boundary: requestExit, shadow handling, trap flag. */
   attention: f(0x54c, 32),
@@ -159,7 +171,7 @@ export const FL_FULL = 6;
 export interface Layout {
   /** Address of the vCPU's state. */
   readonly state: number;
-  /** Address of three data TLBs (supervisor, supervisor with AC or without SMAP, user), see tlb.ts. */
+  /** Address of three data TLBs (supervisor, supervisor with AC or without SMAP, user), see tlb.ts, and of one that stays empty. */
   readonly dataTlbs: number;
   /** Address of two fetch TLBs (supervisor, user). */
   readonly fetchTlbs: number;
@@ -186,7 +198,7 @@ const ENGINE_BYTES = 48 << 20;
 export function layoutFor(ramBytes: number): Layout {
   const state = 0x10000;
   const dataTlbs = state + 0x10000;
-  const fetchTlbs = dataTlbs + 3 * DATA_TLB_ENTRIES * DATA_TLB_STRIDE;
+  const fetchTlbs = dataTlbs + 4 * DATA_TLB_ENTRIES * DATA_TLB_STRIDE;
   const frameAttrs = fetchTlbs + 2 * FETCH_TLB_ENTRIES * FETCH_TLB_STRIDE;
   const engine = (frameAttrs + (ramBytes >>> 12) + 0xffff) & ~0xffff;
   return {

@@ -58,7 +58,8 @@ export class Tlb {
 
   /** Empties every entry, listed or not: at reset, before anything is known about the memory. */
   reset(): void {
-    for (let at = this.data; at < this.data + 3 * DATA_BYTES; at += DATA_TLB_STRIDE) this.drop(at);
+    // The fourth data TLB too: it never gets entries.
+    for (let at = this.data; at < this.data + 4 * DATA_BYTES; at += DATA_TLB_STRIDE) this.drop(at);
     for (let at = this.fetch; at < this.fetch + 2 * FETCH_BYTES; at += FETCH_TLB_STRIDE)
       this.drop(at);
     for (let at = this.data; at < this.data + 3 * DATA_BYTES; at += DATA_TLB_STRIDE)

@@ -15,6 +15,11 @@ const OP = {
   scope: 0x10,
   buffer: 0x11,
   package: 0x12,
+  method: 0x14,
+  arg0: 0x68,
+  store: 0x70,
+  if: 0xa0,
+  return: 0xa4,
   extended: 0x5b,
   device: 0x82,
 } as const;
@@ -31,6 +36,24 @@ export function device(name: string, ...body: readonly Aml[]): Aml {
 
 export function name(path: string, value: Aml): Aml {
   return join(Uint8Array.of(OP.name), nameString(path), value);
+}
+
+/** `args` and the flag "not serialized" (ACPI 6.4 20.2.5.2, MethodFlags). */
+export function method(path: string, args: number, ...body: readonly Aml[]): Aml {
+  return sized([OP.method], join(nameString(path), Uint8Array.of(args), ...body));
+}
+
+/** Stores the method's first argument in a named object. */
+export function storeArg0(path: string): Aml {
+  return join(Uint8Array.of(OP.store, OP.arg0), nameString(path));
+}
+
+export function ifThen(condition: string, ...body: readonly Aml[]): Aml {
+  return sized([OP.if], join(nameString(condition), ...body));
+}
+
+export function returnNamed(path: string): Aml {
+  return join(Uint8Array.of(OP.return), nameString(path));
 }
 
 export function integer(value: number): Aml {
@@ -80,6 +103,46 @@ export function isaIrq(irq: number): Aml {
 /** Fixed 32-bit memory, writable. */
 export function fixedMemory(base: number, length: number): Aml {
   return new ByteList().u8(0x86).u16(9).u8(1).u32(base).u32(length).done();
+}
+
+/** Address space descriptors of a bridge (ACPI 6.4 6.4.3.5): a resource producer with fixed ends. */
+const PRODUCER = 0x0c;
+const SPACE = { memory: 0, io: 1, bus: 2 } as const;
+
+export function busNumbers(first: number, last: number): Aml {
+  return wordSpace(SPACE.bus, 0, first, last);
+}
+
+/** Ports, the whole range for ISA and others alike. */
+export function portRange(first: number, last: number): Aml {
+  return wordSpace(SPACE.io, 3, first, last);
+}
+
+/** Writable, not cached. */
+export function memoryRange(first: number, last: number): Aml {
+  return new ByteList()
+    .u8(0x87)
+    .u16(23)
+    .u8(SPACE.memory, PRODUCER, 1)
+    .u32(0)
+    .u32(first)
+    .u32(last)
+    .u32(0)
+    .u32(last - first + 1)
+    .done();
+}
+
+function wordSpace(space: number, flags: number, first: number, last: number): Aml {
+  return new ByteList()
+    .u8(0x88)
+    .u16(13)
+    .u8(space, PRODUCER, flags)
+    .u16(0)
+    .u16(first)
+    .u16(last)
+    .u16(0)
+    .u16(last - first + 1)
+    .done();
 }
 
 export function join(...parts: readonly ArrayLike<number>[]): Aml {

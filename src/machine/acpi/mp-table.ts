@@ -6,9 +6,10 @@ import type { FirmwareFacts, PlacedTable } from './facts.ts';
 /** The last KiB of 640 K is one of the places that are searched. */
 export const MP_ADDRESS = 0x9fc00;
 const INTERRUPT = { int: 0, nmi: 1, extInt: 3 } as const;
-const ISA_BUS = 0;
 /** Polarity active high, level-triggered (table 4-10). */
 const LEVEL_ACTIVE_HIGH = 0x0d;
+/** The same for PCI's active low lines. */
+const LEVEL_ACTIVE_LOW = 0x0f;
 const ALL_LAPICS = 0xff;
 
 export function mpTables(facts: FirmwareFacts): readonly PlacedTable[] {
@@ -37,24 +38,34 @@ function configuration(facts: FirmwareFacts): Uint8Array {
     entry(0, id, 0x14, i === 0 ? 3 : 1);
     entries.u32(facts.cpuSignature).u32(facts.cpuFeatures).zeros(8);
   });
-  entry(1, ISA_BUS);
+  // PCI buses have their own numbers (MPS 1.4 appendix D.1); ISA takes the next.
+  const isaBus = facts.pci ? 1 : 0;
+  if (facts.pci) {
+    entry(1, 0);
+    entries.text('PCI', 6);
+  }
+  entry(1, isaBus);
   entries.text('ISA', 6);
   entry(2, facts.ioapicId, 0x20, 1);
   entries.u32(facts.ioapicBase);
   for (let irq = 0; irq < 16; irq++) {
     if (irq === 2) continue; // The cascade.
     const flags = irq === facts.sciIrq ? LEVEL_ACTIVE_HIGH : 0;
-    entry(3, INTERRUPT.int, flags, 0, ISA_BUS, irq, facts.ioapicId, irq === 0 ? 2 : irq);
+    entry(3, INTERRUPT.int, flags, 0, isaBus, irq, facts.ioapicId, irq === 0 ? 2 : irq);
   }
-  entry(3, INTERRUPT.extInt, 0, 0, ISA_BUS, 0, facts.ioapicId, 0);
-  entry(4, INTERRUPT.extInt, 0, 0, ISA_BUS, 0, ALL_LAPICS, 0);
-  entry(4, INTERRUPT.nmi, 0, 0, ISA_BUS, 0, ALL_LAPICS, 1);
+  for (const { slot, pin, pirq } of pciPins(facts)) {
+    const source = (slot << 2) | (pin - 1);
+    entry(3, INTERRUPT.int, LEVEL_ACTIVE_LOW, 0, 0, source, facts.ioapicId, pirq);
+  }
+  entry(3, INTERRUPT.extInt, 0, 0, isaBus, 0, facts.ioapicId, 0);
+  entry(4, INTERRUPT.extInt, 0, 0, isaBus, 0, ALL_LAPICS, 0);
+  entry(4, INTERRUPT.nmi, 0, 0, isaBus, 0, ALL_LAPICS, 1);
   const bytes = new ByteList()
     .text('PCMP', 4)
     .u16(44 + entries.length)
     .u8(4, 0)
     .text('PVOPS', 8)
-    .text('MICROVM', 12)
+    .text(facts.model, 12)
     .u32(0)
     .u16(0)
     .u16(count)
@@ -64,4 +75,11 @@ function configuration(facts: FirmwareFacts): Uint8Array {
     .done();
   bytes[7] = checksum(bytes);
   return bytes;
+}
+
+function pciPins({ pci }: FirmwareFacts): readonly { slot: number; pin: number; pirq: number }[] {
+  if (!pci) return [];
+  return pci.slots.flatMap((slot) =>
+    [1, 2, 3, 4].map((pin) => ({ slot, pin, pirq: pci.firstPin + pci.pirqOf(slot, pin) })),
+  );
 }

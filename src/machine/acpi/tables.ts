@@ -18,13 +18,13 @@ import {
 } from './aml.ts';
 import { ByteList, checksum } from './bytes.ts';
 import type { FirmwareFacts, PlacedTable } from './facts.ts';
+import { hostBridge, interruptModel } from './pci-host.ts';
 
 /** The guest searches 0xe0000..0xfffff on 16-byte steps (ACPI 6.4 5.2.5.1). */
 export const RSDP_ADDRESS = 0xe0000;
 const FIRST_TABLE = RSDP_ADDRESS + 0x40;
 const HEADER = 36;
 const OEM = 'PVOPS';
-const OEM_TABLE = 'MICROVM';
 const CREATOR = 'PVOP';
 
 /** FADT: Fixed ACPI Description Table flags (ACPI 6.4 table 5.10). */
@@ -36,29 +36,37 @@ const FADT_FLAGS = {
   timer32: 1 << 8,
   resetRegister: 1 << 10,
 } as const;
-/** Boot architecture flags (table 5.11): ISA devices, no VGA; no 8042 (bit 1 clear), an RTC (bit 5 clear). */
-const BOOT_ARCHITECTURE = 0x0001 | 0x0004;
+/** Boot architecture flags (table 5.11): ISA devices, an 8042, no VGA; bit 5 clear: there is an RTC. */
+const BOOT_ARCHITECTURE = { legacy: 0x0001, keyboard: 0x0002, noVga: 0x0004 } as const;
 const RESET_VALUE = 0x06;
 const CENTURY_REGISTER = 0x32;
 /** MPS INTI flags: active high, level-triggered (table 5.26). */
 const LEVEL_ACTIVE_HIGH = 0x0d;
 
-/** All tables, the RSDP first, at addresses from `RSDP_ADDRESS` on. */
-export function acpiTables(facts: FirmwareFacts): readonly PlacedTable[] {
+/** All tables, the RSDP first, at `RSDP_ADDRESS` and the others from `first` on. */
+export function acpiTables(facts: FirmwareFacts, first = FIRST_TABLE): readonly PlacedTable[] {
   const placed: PlacedTable[] = [];
-  let next = FIRST_TABLE;
+  let next = first;
   const place = (tableName: string, bytes: Uint8Array): number => {
     const address = next;
     placed.push({ name: tableName, address, bytes });
     next = Math.ceil((address + bytes.length) / 64) * 64; // FACS must be aligned to 64 bytes; the others may.
     return address;
   };
+  const add = (signature: string, revision: number, body: Uint8Array) =>
+    place(signature, table(facts, signature, revision, body));
   const facs = place('FACS', facsTable());
-  const dsdt = place('DSDT', table('DSDT', 2, dsdtBody(facts)));
-  const fadt = place('FACP', table('FACP', 6, fadtBody(facts, facs, dsdt)));
-  const madt = place('APIC', table('APIC', 4, madtBody(facts)));
-  const rsdt = place('RSDT', table('RSDT', 1, new ByteList().u32(fadt).u32(madt).done()));
-  const xsdt = place('XSDT', table('XSDT', 1, new ByteList().u64(fadt).u64(madt).done()));
+  const dsdt = add('DSDT', 2, dsdtBody(facts));
+  const listed = [add('FACP', 6, fadtBody(facts, facs, dsdt)), add('APIC', 4, madtBody(facts))];
+  if (facts.hpetBase !== undefined) listed.push(add('HPET', 1, hpetBody(facts.hpetBase)));
+  const short = new ByteList();
+  const long = new ByteList();
+  for (const address of listed) {
+    short.u32(address);
+    long.u64(address);
+  }
+  const rsdt = add('RSDT', 1, short.done());
+  const xsdt = add('XSDT', 1, long.done());
   return [{ name: 'RSDP', address: RSDP_ADDRESS, bytes: rsdp(rsdt, xsdt) }, ...placed];
 }
 
@@ -80,13 +88,18 @@ function rsdp(rsdt: number, xsdt: number): Uint8Array {
 }
 
 /** ACPI 6.4 5.2.6: the header that all other tables share. */
-function table(signature: string, revision: number, body: Uint8Array): Uint8Array {
+function table(
+  facts: FirmwareFacts,
+  signature: string,
+  revision: number,
+  body: Uint8Array,
+): Uint8Array {
   const bytes = new ByteList()
     .text(signature, 4)
     .u32(HEADER + body.length)
     .u8(revision, 0)
     .text(OEM, 6)
-    .text(OEM_TABLE, 8)
+    .text(facts.model, 8)
     .u32(1)
     .text(CREATOR, 4)
     .u32(1)
@@ -133,7 +146,7 @@ function fadtBody(facts: FirmwareFacts, facs: number, dsdt: number): Uint8Array 
     .u16(0)
     .u16(0)
     .u8(0, 0, 0, 0, CENTURY_REGISTER) // duty cycle; day and month alarm: none; century
-    .u16(BOOT_ARCHITECTURE)
+    .u16(bootArchitecture(facts))
     .u8(0)
     .u32(flags)
     .bytes(port(facts.resetPort, 1))
@@ -153,6 +166,23 @@ function fadtBody(facts: FirmwareFacts, facs: number, dsdt: number): Uint8Array 
     .bytes(none) // sleep control and status: hardware-reduced machines only
     .bytes(none)
     .zeros(8) // hypervisor vendor identity
+    .done();
+}
+
+function bootArchitecture({ keyboard }: FirmwareFacts): number {
+  const { legacy, keyboard: has8042, noVga } = BOOT_ARCHITECTURE;
+  return legacy | noVga | (keyboard ? has8042 : 0);
+}
+
+/** IA-PC HPET 1.0a 3.2.4: the low half of the capabilities register, and where the registers are. */
+function hpetBody(base: number): Uint8Array {
+  return new ByteList()
+    .u32(0x8086a201)
+    .u8(0, 64, 0, 0)
+    .u64(base)
+    .u8(0)
+    .u16(0x80) // shortest tick in periodic mode
+    .u8(0)
     .done();
 }
 
@@ -180,7 +210,7 @@ function madtBody(facts: FirmwareFacts): Uint8Array {
 }
 
 function dsdtBody(facts: FirmwareFacts): Aml {
-  const { serial, rtc, pit, pic } = facts;
+  const { serials, rtc, pit, pic, keyboard, hpetBase, pci } = facts;
   const hid = (id: string) => name('_HID', eisaId(id));
   const uid = (number: number) => name('_UID', integer(number));
   const crs = (...descriptors: readonly Aml[]) => name('_CRS', resources(...descriptors));
@@ -193,6 +223,7 @@ function dsdtBody(facts: FirmwareFacts): Aml {
   );
   return join(
     name('\\_S5', pack(integer(SLEEP_TYPE_S5), integer(SLEEP_TYPE_S5), integer(0), integer(0))),
+    ...(pci ? [interruptModel()] : []),
     scope(
       '\\_SB',
       ...processors,
@@ -203,13 +234,28 @@ function dsdtBody(facts: FirmwareFacts): Aml {
       ),
       device('TIMR', hid('PNP0100'), crs(ioPorts(pit.port, 4), isaIrq(pit.irq))),
       device('RTC', hid('PNP0B00'), crs(ioPorts(rtc.port, 2), isaIrq(rtc.irq))),
-      device('COM1', hid('PNP0501'), uid(1), crs(ioPorts(serial.port, 8), isaIrq(serial.irq))),
+      ...serials.map(({ port: first, irq }, i) =>
+        device(`COM${i + 1}`, hid('PNP0501'), uid(i + 1), crs(ioPorts(first, 8), isaIrq(irq))),
+      ),
+      ...(keyboard
+        ? [
+            device(
+              'KBD',
+              hid('PNP0303'),
+              crs(ioPorts(0x60, 1), ioPorts(0x64, 1), isaIrq(keyboard.irq)),
+            ),
+          ]
+        : []),
+      ...(hpetBase === undefined
+        ? []
+        : [device('HPET', hid('PNP0103'), uid(0), crs(fixedMemory(hpetBase, 0x400)))]),
+      ...(pci ? [hostBridge(pci)] : []),
       device(
         'MBRD', // Motherboard resources: ports that no other device names.
         hid('PNP0C02'),
         crs(
           ioPorts(facts.pmBase, PM.length),
-          ioPorts(facts.resetPort, 1),
+          ...(pci ? [] : [ioPorts(facts.resetPort, 1)]), // Else it is among the host bridge's.
           fixedMemory(facts.ioapicBase, 0x1000),
           fixedMemory(facts.lapicBase, 0x1000),
         ),

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { nanosToTicks, PM_TIMER_HZ, ticksToNanos } from '../frequency.ts';
 import { BenchTop } from '../testing/bench-top.ts';
 import { acpiPm } from './acpi-pm.ts';
-import { i8042 } from './i8042.ts';
+import { keyboardReset } from './keyboard-reset.ts';
 import { port92 } from './port92.ts';
 import { postPort } from './post-port.ts';
 import { resetControl } from './reset-control.ts';
@@ -77,7 +77,7 @@ test('the reset control register resets on the rising edge of its CPU bit', () =
 
 test('the absent keyboard controller floats, and its pulse commands reset when bit 0 is low', () => {
   const b = new BenchTop();
-  const keyboard = b.plug(i8042, { power: b.powerLines });
+  const keyboard = b.plug(keyboardReset, { power: b.powerLines });
   for (const command of [0xaa, 0xd1, 0xff, 0xf1]) keyboard.out(0, command, 1);
   keyboard.out(0, 0xfe);
   expect([keyboard.in(0), keyboard.in(0, 1), b.power]).toEqual([0xff, 0xff, []]);

@@ -6,7 +6,7 @@ import { MmioBus, type UnclaimedAccess } from '../bus.ts';
 import { Clock } from '../clock.ts';
 import { CpuLink, type MachineCpu } from '../cpu-link.ts';
 import type { Claims, Line } from '../device.ts';
-import { type AcpiPmFace, acpiPm } from '../devices/acpi-pm.ts';
+import { type AcpiPmFace, type AcpiPmNeeds, acpiPm } from '../devices/acpi-pm.ts';
 import { ApicBus } from '../devices/apic-bus.ts';
 import { type IoapicFace, ioapic } from '../devices/ioapic.ts';
 import { type LapicFace, lapic } from '../devices/lapic.ts';
@@ -102,7 +102,7 @@ export interface ChipsetVariant {
   /** The wires of ISA interrupts, if something stands between them and the controllers. */
   readonly isa?: (interrupts: Interrupts) => (irq: number) => Line;
   /** Puts the power management block on the board, if not at its fixed place. */
-  readonly placePm?: (board: Board, needs: Parameters<Board['addMovable']>[2]) => AcpiPmFace;
+  readonly placePm?: (board: Board, needs: AcpiPmNeeds) => AcpiPmFace;
 }
 
 export function buildChipset(
