@@ -21,6 +21,9 @@ export interface Border {
   hypercall(instruction: 'vmcall' | 'vmmcall'): boolean;
   /** The vector to deliver now that the interrupt line is up and the CPU accepts it; -1 when there is none after all. */
   acknowledgeInterrupt(): number;
+  /** CR8, where it is the task priority of a local APIC; without these the CPU only keeps it. SDM 3A 11.8.6. */
+  readCr8?(): number;
+  writeCr8?(value: number): void;
 }
 
 /** Why `Cpu.run` returned. The closed list of reasons to leave the CPU. */

@@ -1,6 +1,7 @@
 // Debug registers: which breakpoints are armed, what they match, and how their hits reach DR6. SDM 3B 18.2.
 
 import { CR4_DE } from './control-bits.ts';
+import type { Cx } from './slow/define.ts';
 import type { FieldName, State } from './state.ts';
 
 export const DR6_BREAKPOINTS = 0xf;
@@ -110,4 +111,11 @@ export function resumeNext(state: State, retired: number): void {
 /** Whether RF is 1 when `retired` instructions are completed. */
 export function resuming(state: State, retired: number): boolean {
   return state.getVa('rfAt') === retired + 1;
+}
+
+/** Interrupts (kind 1, STI; kind 2, MOV SS: debug traps too) wait for one instruction after the running one. SDM 3A 6.8.3. */
+export function castShadow(cx: Cx, kind: number): void {
+  cx.state.set('shadow', kind);
+  cx.state.setVa('shadowAt', cx.retired() + 2);
+  cx.checkInterrupts();
 }

@@ -19,6 +19,7 @@ import {
   markAccessed,
   readDescriptor,
   SS_REG,
+  SYS_TASK_GATE,
   selectorFault,
   setNullSegment,
   setSegment,
@@ -28,6 +29,7 @@ import {
 import { extOf, flagsOnEntry, gateFault, handlerSegment, pushedFlags, readTss } from './gates.ts';
 import type { Cx } from './slow/define.ts';
 import { currentStack, pushWords, type Stack, setStackPointer } from './stack.ts';
+import { throughTaskGate } from './task-switch.ts';
 import { ATTR_D, ATTR_P, SEG_ATTR, SEG_SELECTOR } from './state.ts';
 
 /** Gate types 6, 7 (16-bit) and 14, 15 (32-bit); the lowest bit says trap, bit 3 says 32-bit. */
@@ -47,12 +49,12 @@ export interface InnerStack extends Stack {
   readonly descriptor: Descriptor;
 }
 
-// Deviates: task gates are not supported (#GP names the gate); Linux has one, for #DF, which a shutdown replaces.
 export function enterProtectedHandler(cx: Cx, event: Event): 0 | 1 {
   const { state } = cx;
   const ext = extOf(event);
   const gate = readGate(cx, event);
   if (gate === null) return 1;
+  if (gate === 'task') return enterTask(cx, event);
   const d = handlerSegment(cx, gate.selector, ext);
   if (d === null) return 1;
   const attr = attrOf(d);
@@ -80,7 +82,18 @@ export function enterProtectedHandler(cx: Cx, event: Event): 0 | 1 {
   return 0;
 }
 
-function readGate(cx: Cx, event: Event): Gate | null {
+/** The task gate has been checked and its low half is in the MMU's buffer. SDM 3A 6.12.2. */
+function enterTask(cx: Cx, event: Event): 0 | 1 {
+  const tss = cx.mmu.buf.getUint16(2, true);
+  const { error } = event;
+  return throughTaskGate(cx, tss, 'event', {
+    ext: extOf(event),
+    error,
+    flags: pushedFlags(cx, event),
+  });
+}
+
+function readGate(cx: Cx, event: Event): Gate | 'task' | null {
   const { state } = cx;
   const failed = (vector: number): null => {
     gateFault(cx, vector, event);
@@ -91,9 +104,10 @@ function readGate(cx: Cx, event: Event): Gate | null {
   const w0 = cx.mmu.buf.getUint32(0, true);
   const w1 = cx.mmu.buf.getUint32(4, true);
   const type = (w1 >>> 8) & 0x1f;
-  if (!GATE_TYPES.includes(type)) return failed(GP);
+  if (type !== SYS_TASK_GATE && !GATE_TYPES.includes(type)) return failed(GP);
   if (event.kind === 'software' && ((w1 >>> 13) & 3) < state.get('cpl')) return failed(GP);
   if ((w1 & 0x8000) === 0) return failed(NP);
+  if (type === SYS_TASK_GATE) return 'task';
   const wide = (type & 8) !== 0;
   return {
     selector: w0 >>> 16,

@@ -59,7 +59,11 @@ class ReferenceEngine implements Engine {
     cx.insn.mode = d.variant.mode;
     cx.insn.length = d.length;
     this.executing = true;
-    const faulted = executeOne(cx, d, programOf(d));
+    const rip = state.get64('rip');
+    const program = programOf(d);
+    const faulted = executeOne(cx, d, program);
+    const repeats = d.variant.rep !== 'none' && program.nodes.at(-1)?.op === 'again';
+    state.set('stop', repeats && state.get64('rip') === rip ? 1 : 0);
     this.executing = false;
     if (!faulted) return 'done';
     state.set('budget', (state.get('budget') | 0) + 1);

@@ -203,7 +203,7 @@ function setFlags(run: Run, e: Effect & { op: 'setflags' }): void {
 function branchTarget(run: Run, n: number): bigint {
   const { mode, osize } = run.d.variant;
   const offset = BigInt(run.d.immLo[n as 0 | 1]);
-  const bits = mode === 64 ? 64 : osize === 16 ? 16 : 32;
+  const bits = osize === 16 ? 16 : mode === 64 ? 64 : 32;
   return unsigned(nextRip(run.cx.state, run.d) + offset, bits);
 }
 

@@ -59,6 +59,7 @@ export function pushWords(
     cx.state.raise(SS, error);
     return null;
   }
+  if (as === 'current' && !cx.mmu.aligned(linear(stack, sp), bytes)) return null;
   if (cx.mmu.write(linear(stack, sp), total, as)) return sp;
   asStackFault(cx.state, error);
   return null;

@@ -183,18 +183,13 @@ function home(a: Assembler): void {
     call prepare
     prepared:
     mov al, 0x40; call putc
-    mov eax, [ebx+${HEADER.index}]; call hex; call newline
+    mov eax, [ebx+${HEADER.index}]; call hex; call newline; call drain
     mov edi, ${at.EVENTS}; mov ecx, ${(at.EVENT_BYTES * at.MAX_EVENTS) / 4}; xor eax, eax; rep stosd
     mov [${at.RETURNS}], eax; mov [${at.RESUME}], eax; mov [${at.RESUME + 4}], eax
     mov dword ptr [${at.EVENT_POINTER}], ${at.EVENTS}
     jmp enter
     finished:
-    mov al, 0x23; call putc; call newline
-    drain:
-    mov dx, ${COM1 + 5}
-    in al, dx
-    test al, 0x40
-    je drain
+    mov al, 0x23; call putc; call newline; call drain
     mov al, 0x21; out ${at.EXIT_PORT}, al
     mov dx, ${at.BOCHS_SHUTDOWN_PORT}
     ${[...'Shutdown'].map((c) => `mov al, ${c.charCodeAt(0)}; out dx, al`).join('\n')}
@@ -233,6 +228,12 @@ function report(a: Assembler): void {
     add esi, ${at.EVENT_BYTES}
     jmp eachevent
     reported:
+    ret
+    drain:
+    mov dx, ${COM1 + 5}
+    in al, dx
+    test al, 0x40
+    je drain
     ret
     newline:
     mov al, 10

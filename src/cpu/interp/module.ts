@@ -443,6 +443,7 @@ class HotFunction {
       .op('i32.lt_s')
       .iff();
     this.storeOwnRip();
+    c.get(this.st).i32(1).mem('i32.store', FIELDS.stop.at);
     this.stop(STOP_BUDGET);
     c.end();
     c.get(this.st).get(this.t).mem('i32.store', FIELDS.budget.at).br(this.dispatch);

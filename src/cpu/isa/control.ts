@@ -1,4 +1,5 @@
-// Jumps, calls, returns, loops and software interrupts.
+// Jumps, calls, returns, loops and software interrupts. Near ones with 66 in 64-bit code are AMD's: 16 bits, RIP truncated
+// (APM 3 CALL (Near), Jcc, JMP (Near), RET (Near): the rel16 and 16-bit forms; Intel's processors ignore the prefix).
 
 import type { Build } from './build.ts';
 import type { Insn, Operand } from './define.ts';
@@ -18,9 +19,9 @@ export const jmp: Insn = {
   name: 'jmp',
   ref: 'SDM 2A JMP',
   forms: [
-    { op: 'eb', args: 'Jb', size64: 'f64' },
-    { op: 'e9', args: 'Jz', size64: 'f64' },
-    { op: 'ff /4', args: 'Ev', size64: 'f64' },
+    { op: 'eb', args: 'Jb', size64: 'd64' },
+    { op: 'e9', args: 'Jz', size64: 'd64' },
+    { op: 'ff /4', args: 'Ev', size64: 'd64' },
   ],
   sem(b, target) {
     if (target.kind === 'imm') return b.branch(null);
@@ -34,8 +35,8 @@ export const j: Insn = {
   name: 'j',
   ref: 'SDM 2A Jcc',
   forms: [
-    { op: '70+cc', args: 'Jb', size64: 'f64' },
-    { op: '0f 80+cc', args: 'Jz', size64: 'f64' },
+    { op: '70+cc', args: 'Jb', size64: 'd64' },
+    { op: '0f 80+cc', args: 'Jz', size64: 'd64' },
   ],
   flags: { cf: 'r', pf: 'r', zf: 'r', sf: 'r', of: 'r' },
   sem: (b) => b.branch(b.cond(b.variant.cc)),
@@ -45,8 +46,8 @@ export const call: Insn = {
   name: 'call',
   ref: 'SDM 2A CALL',
   forms: [
-    { op: 'e8', args: 'Jz', size64: 'f64' },
-    { op: 'ff /2', args: 'Ev', size64: 'f64' },
+    { op: 'e8', args: 'Jz', size64: 'd64' },
+    { op: 'ff /2', args: 'Ev', size64: 'd64' },
   ],
   sem(b, target) {
     const returnTo = b.trunc(b.next(), b.osize);
@@ -66,8 +67,8 @@ export const ret: Insn = {
   name: 'ret',
   ref: 'SDM 2B RET',
   forms: [
-    { op: 'c3', args: '', size64: 'f64' },
-    { op: 'c2', args: 'Iw', size64: 'f64' },
+    { op: 'c3', args: '', size64: 'd64' },
+    { op: 'c2', args: 'Iw', size64: 'd64' },
   ],
   sem(b, ...operands) {
     const [release] = operands as [Operand?];
@@ -123,21 +124,21 @@ export const iret: Insn = {
 export const jcxz: Insn = {
   name: 'jcxz',
   ref: 'SDM 2A Jcc',
-  forms: [{ op: 'e3', args: 'Jb', size64: 'f64', name: 'jcxz/jecxz/jrcxz' }],
+  forms: [{ op: 'e3', args: 'Jb', size64: 'd64', name: 'jcxz/jecxz/jrcxz' }],
   sem: (b) => b.branch(b.isZero(b.reg('rcx', b.asize))),
 };
 
 export const loop: Insn = {
   name: 'loop',
   ref: 'SDM 2A LOOP/LOOPcc',
-  forms: [{ op: 'e2', args: 'Jb', size64: 'f64' }],
+  forms: [{ op: 'e2', args: 'Jb', size64: 'd64' }],
   sem: (b) => b.branch(countDown(b)),
 };
 
 export const loope: Insn = {
   name: 'loope',
   ref: 'SDM 2A LOOP/LOOPcc',
-  forms: [{ op: 'e1', args: 'Jb', size64: 'f64' }],
+  forms: [{ op: 'e1', args: 'Jb', size64: 'd64' }],
   flags: { zf: 'r' },
   sem: (b) => b.branch(b.and1(countDown(b), b.flag('zf'))),
 };
@@ -145,7 +146,7 @@ export const loope: Insn = {
 export const loopne: Insn = {
   name: 'loopne',
   ref: 'SDM 2A LOOP/LOOPcc',
-  forms: [{ op: 'e0', args: 'Jb', size64: 'f64' }],
+  forms: [{ op: 'e0', args: 'Jb', size64: 'd64' }],
   flags: { zf: 'r' },
   sem: (b) => b.branch(b.and1(countDown(b), b.not1(b.flag('zf')))),
 };

@@ -174,9 +174,9 @@ function loadSelector(name: string, op: string): Insn {
     name,
     ref: `SDM 2A ${name.toUpperCase()}`,
     forms: [{ op, args: 'Ew' }],
-    privileged: true,
     sem(b, src) {
-      protectedOnly(b);
+      protectedOnly(b); // Before the privilege is looked at: #UD, not #GP(0), in virtual-8086 mode.
+      b.faultIf(b.not1(b.isZero(b.state('cpl', 32))), GP, 0);
       b.callEnd(name, [b.zext(b.read(src), 32)]);
     },
   };

@@ -112,6 +112,25 @@ export const clflush: Insn = {
   },
 };
 
+/** As CLFLUSH: there is no cache that could keep the line or lose it. */
+export const clflushopt: Insn = {
+  name: 'clflushopt',
+  ref: 'SDM 2A CLFLUSHOPT',
+  forms: [{ op: '66 0f ae /7', args: 'Mb', needs: 'clflushopt' }],
+  sem(b, at) {
+    b.read(at);
+  },
+};
+
+export const clwb: Insn = {
+  name: 'clwb',
+  ref: 'SDM 2A CLWB',
+  forms: [{ op: '66 0f ae /6', args: 'Mb', needs: 'clwb' }],
+  sem(b, at) {
+    b.read(at);
+  },
+};
+
 export const lfence = fence('lfence', 'e8', 'sse2');
 export const mfence = fence('mfence', 'f0', 'sse2');
 export const sfence = fence('sfence', 'f8', 'sse');
@@ -137,6 +156,15 @@ export const rdtscp: Insn = {
     b.setReg('rdx', high);
     b.setReg('rcx', b.state('tscAux', 32));
   },
+};
+
+export const rdpid: Insn = {
+  name: 'rdpid',
+  ref: 'SDM 2B RDPID',
+  forms: [
+    { op: 'F3 0f c7 =f8', args: '', needs: 'rdpid' },
+  ],
+  sem: () => {},
 };
 
 /** There are no performance counters: every counter number is out of range. */

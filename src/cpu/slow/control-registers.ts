@@ -31,6 +31,7 @@ import {
   UD,
 } from '../control-bits.ts';
 import { CS } from '../descriptors.ts';
+import { codeArmed, commitDebug, DEBUG_ADDRESSES, DR6_BD, DR7_GD } from '../debug.ts';
 import { exits, POLICY_CR_READ, POLICY_CR_WRITE, POLICY_DR, POLICY_INVLPG } from '../policy.ts';
 import { ATTR_L, type FieldName, SEG_ATTR } from '../state.ts';
 import { type Cx, defineSlow } from './define.ts';
@@ -59,9 +60,6 @@ const CR4_FLUSHING = CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SM
 /** Bits 40..62 of CR3; bit 63 is not stored. */
 const CR3_RESERVED = 0x7fffff0000000000n;
 const CR3_NO_FLUSH = 1n << 63n;
-const DR7_GD = 1 << 13;
-const DR6_BD = 1 << 13;
-const DEBUG_ADDRESSES: readonly FieldName[] = ['dr0', 'dr1', 'dr2', 'dr3'];
 
 /** Args: number (32). Result: value (64). */
 export const readControl = defineSlow({
@@ -75,7 +73,7 @@ export const readControl = defineSlow({
     else if (n === 2) state.ret64(0, state.get64('cr2'));
     else if (n === 3) state.ret64(0, state.get64('cr3'));
     else if (n === 4) state.ret64(0, BigInt(state.get('cr4')));
-    else if (n === 8) state.ret64(0, BigInt(state.get('cr8')));
+    else if (n === 8) state.ret64(0, BigInt(cx.border.readCr8?.() ?? state.get('cr8')));
     else return state.raise(UD, null);
     return 0;
   },
@@ -101,7 +99,8 @@ export const writeControl = defineSlow({
         return value >> 32n === 0n ? writeCr4(cx, Number(value)) : state.raise(GP, 0);
       case 8:
         if (value > 15n) return state.raise(GP, 0);
-        state.set('cr8', Number(value));
+        if (cx.border.writeCr8) cx.border.writeCr8(Number(value));
+        else state.set('cr8', Number(value));
         return 0;
       default:
         return state.raise(UD, null);
@@ -144,7 +143,7 @@ export const readDebug = defineSlow({
   },
 });
 
-/** Args: number (32), value (64). Deviates: breakpoints are kept and never hit. */
+/** Args: number (32), value (64). */
 export const writeDebug = defineSlow({
   name: 'write_debug',
   ref: 'SDM 2B MOV',
@@ -157,10 +156,9 @@ export const writeDebug = defineSlow({
       if (value >> 32n !== 0n) return state.raise(GP, 0);
       // Fixed bits. SDM 3B 18.2.3, 18.2.4.
       const low = Number(value);
-      state.set(name, name === 'dr6' ? (low & 0xe00f) | 0xffff0ff0 : (low & 0xffff2bff) | 0x400);
-      return 0;
-    }
-    state.set64(name, value);
+      state.set(name, name === 'dr6' ? (low & 0xe00f) | 0xffff0ff0 : (low & 0xffff23ff) | 0x400);
+    } else state.set64(name, value);
+    if (name !== 'dr6') breakpointsChanged(cx);
     return 0;
   },
 });
@@ -247,9 +245,16 @@ function writeCr4(cx: Cx, value: number): 0 | 1 {
   const beginsPcid = (value & ~old & CR4_PCIDE) !== 0;
   if (beginsPcid && (!long || (state.get('cr3') & 0xfff) !== 0)) return state.raise(GP, 0);
   state.set('cr4', value);
+  if ((value ^ old) & CR4_DE) breakpointsChanged(cx);
   if ((value ^ old) & CR4_FLUSHING) cx.mmu.flushAll();
   cx.modeChanged();
   return 0;
+}
+
+/** Instruction breakpoints hold from the next instruction on: the engine must not run into a block. */
+function breakpointsChanged(cx: Cx): void {
+  cx.mmu.breakpointsChanged();
+  if (codeArmed(cx.state)) cx.state.set('attention', 1);
 }
 
 /** DR4 and DR5 are DR6 and DR7 unless CR4.DE forbids it. Null: a fault is raised. SDM 3B 18.2.2. */
@@ -262,8 +267,7 @@ function debugRegister(cx: Cx, n: number): FieldName | null {
     return null;
   }
   if (state.get('dr7') & DR7_GD) {
-    state.set('dr6', state.get('dr6') | DR6_BD);
-    state.set('dr7', state.get('dr7') & ~DR7_GD);
+    commitDebug(state, DR6_BD);
     state.raise(DB, null);
     return null;
   }

@@ -37,6 +37,7 @@ import {
   setStackPointer,
   word,
 } from '../stack.ts';
+import { farToTask, leadsToTask } from '../task-switch.ts';
 import { ATTR_D, ATTR_L, ATTR_P, GPR_AT, SEG_SELECTOR } from '../state.ts';
 import { type Cx, defineSlow } from './define.ts';
 
@@ -70,6 +71,7 @@ export const farJump = defineSlow({
     if (inRealMode(state) || inVm86(state)) return realJump(cx, selector, offset);
     const d = targetDescriptor(cx, selector);
     if (d === null) return 1;
+    if (leadsToTask(cx, d)) return farToTask(cx, selector, d, 'jump');
     const target = isSystem(attrOf(d))
       ? throughGate(cx, selector, d, (gate, code) =>
           directTarget(cx, gate.selector, gate.offset, code, true),
@@ -93,6 +95,7 @@ export const farCall = defineSlow({
     if (inRealMode(state) || inVm86(state)) return realCall(cx, selector, offset, bytes);
     const d = targetDescriptor(cx, selector);
     if (d === null) return 1;
+    if (leadsToTask(cx, d)) return farToTask(cx, selector, d, 'call');
     if (isSystem(attrOf(d))) return callGate(cx, selector, d);
     const target = directTarget(cx, selector, offset, d, false);
     if (target === null) return 1;
@@ -225,7 +228,7 @@ function refused(cx: Cx, vector: number, selector: number): null {
   return null;
 }
 
-/** Reads a call gate and the descriptor that it names. Null: a fault is raised. Deviates: no task gates and no jumps to a TSS (#GP). */
+/** Reads a call gate and the descriptor that it names. Null: a fault is raised. */
 function throughGate(
   cx: Cx,
   selector: number,

@@ -9,11 +9,11 @@ import {
   EFLAGS_IOPL_SHIFT,
   EFLAGS_NT,
   EFLAGS_OF,
-  EFLAGS_RF,
   EFLAGS_STATUS,
   EFLAGS_TF,
   GP,
 } from '../control-bits.ts';
+import { castShadow } from '../debug.ts';
 import { enterHandler } from '../deliver.ts';
 import { inVm86 } from '../descriptors.ts';
 import { readFlags, writeFlags } from '../flags.ts';
@@ -38,6 +38,7 @@ export const int = defineSlow({
     if (kind === INT_N && inVm86(state) && (state.get('eflags') & EFLAGS_IOPL) !== EFLAGS_IOPL)
       return state.raise(GP, 0);
     if (exits(state, POLICY_INT)) return 1;
+    if (kind === ICEBP) state.setVa('rfAt', 0); // RF ends with this instruction, before its trap.
     return enterHandler(cx, { vector, error: null, kind: kind === ICEBP ? 'trap' : 'software' });
   },
 });
@@ -52,11 +53,11 @@ export const popf = defineSlow({
     const iopl = (state.get('eflags') & EFLAGS_IOPL) >> EFLAGS_IOPL_SHIFT;
     const wide = cx.insn.osize > 16;
     let mask = EFLAGS_STATUS | EFLAGS_TF | EFLAGS_DF | EFLAGS_NT;
-    if (wide) mask |= EFLAGS_AC | EFLAGS_ID | EFLAGS_RF;
+    if (wide) mask |= EFLAGS_AC | EFLAGS_ID;
     if (cpl <= iopl) mask |= EFLAGS_IF;
     if (cpl === 0) mask |= EFLAGS_IOPL;
     const before = state.get('eflags');
-    writeFlags(state, state.arg32(0) & ~EFLAGS_RF, mask);
+    writeFlags(state, state.arg32(0), mask);
     noticeFlags(cx, before);
     return 0;
   },
@@ -72,8 +73,7 @@ export const sti = defineSlow({
     if (state.get('cpl') > (flags & EFLAGS_IOPL) >> EFLAGS_IOPL_SHIFT) return state.raise(GP, 0);
     if (flags & EFLAGS_IF) return 0;
     state.set('eflags', flags | EFLAGS_IF);
-    state.set('shadow', SHADOW_STI);
-    cx.checkInterrupts();
+    castShadow(cx, SHADOW_STI);
     return 0;
   },
 });

@@ -17,6 +17,7 @@ import {
   EFLAGS_VM,
   GP,
 } from '../control-bits.ts';
+import { resumeNext } from '../debug.ts';
 import {
   attrOf,
   CS,
@@ -36,6 +37,7 @@ import { writeFlags } from '../flags.ts';
 import { exits, POLICY_IRET } from '../policy.ts';
 import { returnSegment, stackFor } from '../return.ts';
 import { currentStack, masked, peekStack, type Stack, setStackPointer, word } from '../stack.ts';
+import { returnToTask } from '../task-switch.ts';
 import { type Cx, defineSlow } from './define.ts';
 
 /** The three words that every frame has. */
@@ -58,9 +60,8 @@ export const iret = defineSlow({
     const stack = currentStack(state);
     if (inVm86(state) && (state.get('eflags') & EFLAGS_IOPL) !== EFLAGS_IOPL)
       return state.raise(GP, 0);
-    // Deviates: a nested task (NT) outside IA-32e mode would switch tasks; there are none here.
     if (!inRealMode(state) && !inVm86(state) && state.get('eflags') & EFLAGS_NT)
-      return state.raise(GP, 0);
+      return state.get('efer') & EFER_LMA ? state.raise(GP, 0) : returnToTask(cx);
     const from64 = state.get('codeMode') === 64;
     if (!peekStack(cx, stack, (from64 ? 5 : 3) * bytes)) return 1;
     const frame = {
@@ -84,7 +85,7 @@ function realReturn(cx: Cx, stack: Stack, frame: Frame): 0 | 1 {
   setRealSegment(state, CS, frame.selector);
   state.setVa('rip', frame.rip);
   setStackPointer(state, masked(stack.sp + 3 * frame.bytes, stack.width), stack.width);
-  writeFlags(state, frame.flags, poppedMask(frame.bytes, 0, 0) & ~kept);
+  takeFlags(cx, frame, poppedMask(frame.bytes, 0, 0) & ~kept);
   cx.modeChanged();
   cx.checkInterrupts();
   return 0;
@@ -141,7 +142,7 @@ function vm86Return(cx: Cx, stack: Stack, frame: Frame): 0 | 1 {
   if (!peekStack(cx, stack, 36)) return 1;
   const words = Array.from({ length: 9 }, (_, n) => word(cx, 4, n));
   if (frame.rip > 0xffff) return state.raise(GP, 0);
-  writeFlags(state, frame.flags, poppedMask(4, 0, 0) | EFLAGS_VM);
+  takeFlags(cx, frame, poppedMask(4, 0, 0) | EFLAGS_VM);
   setRealSegment(state, CS, frame.selector);
   for (const [n, at] of [
     [SS_REG, 4],
@@ -162,11 +163,18 @@ function vm86Return(cx: Cx, stack: Stack, frame: Frame): 0 | 1 {
 function finish(cx: Cx, frame: Frame, oldCpl: number, cpl: number): void {
   const { state } = cx;
   const iopl = (state.get('eflags') & EFLAGS_IOPL) >> EFLAGS_IOPL_SHIFT;
-  writeFlags(state, frame.flags, poppedMask(frame.bytes, oldCpl, iopl));
+  takeFlags(cx, frame, poppedMask(frame.bytes, oldCpl, iopl));
   state.set('cpl', cpl);
   if (cpl > oldCpl) dropInnerSegments(state);
   cx.modeChanged();
   cx.checkInterrupts();
+}
+
+/** RF holds for one instruction; single-stepping begins with the next one, so the engine must not run into a block. */
+function takeFlags(cx: Cx, frame: Frame, mask: number): void {
+  const { state } = cx;
+  writeFlags(state, frame.flags, mask & ~EFLAGS_RF);
+  if (frame.flags & mask & EFLAGS_RF) resumeNext(state, cx.retired());
   if (frame.flags & EFLAGS_TF) state.set('attention', 1);
 }
 

@@ -2,6 +2,7 @@
 
 import { EFLAGS_DF, EFLAGS_IOPL, EFLAGS_IOPL_SHIFT, GP } from '../control-bits.ts';
 import { inRealMode, inVm86, TR } from '../descriptors.ts';
+import { pendDebug, portHits, resumeNext } from '../debug.ts';
 import { exits, POLICY_IO } from '../policy.ts';
 import { GPR_AT, SEG_LIMIT } from '../state.ts';
 import { type Cx, defineSlow } from './define.ts';
@@ -23,6 +24,7 @@ export const input = defineSlow({
     const port = state.arg32(0) & 0xffff;
     const bytes = state.arg32(1);
     if (refused(cx, port, bytes)) return 1;
+    watch(cx, port, bytes);
     writeRegister(cx, RAX, bytes * 8, cx.border.ioRead(port, bytes));
     return 0;
   },
@@ -37,6 +39,7 @@ export const output = defineSlow({
     const port = state.arg32(0) & 0xffff;
     const bytes = state.arg32(1);
     if (refused(cx, port, bytes)) return 1;
+    watch(cx, port, bytes);
     cx.border.ioWrite(port, bytes, truncated(state.gpr32(RAX), bytes));
     return 0;
   },
@@ -54,7 +57,8 @@ export const inputString = defineSlow({
     const port = state.gpr32(RDX) & 0xffff;
     if (refused(cx, port, bytes)) return 1;
     // The port is read only if the value has somewhere to go.
-    if (!cx.mmu.probe(va, bytes, 'current')) return 1;
+    if (!cx.mmu.aligned(va, bytes) || !cx.mmu.probe(va, bytes, 'current')) return 1;
+    watch(cx, port, bytes);
     const value = cx.border.ioRead(port, bytes);
     cx.mmu.buf.setUint32(0, value, true);
     cx.mmu.write(va, bytes, 'current');
@@ -74,7 +78,8 @@ export const outputString = defineSlow({
     const repeated = state.arg32(2) !== 0;
     const port = state.gpr32(RDX) & 0xffff;
     if (refused(cx, port, bytes)) return 1;
-    if (!cx.mmu.read(va, bytes, 'current')) return 1;
+    if (!cx.mmu.aligned(va, bytes) || !cx.mmu.read(va, bytes, 'current')) return 1;
+    watch(cx, port, bytes);
     cx.border.ioWrite(port, bytes, truncated(cx.mmu.buf.getUint32(0, true), bytes));
     advance(cx, RSI, bytes, repeated);
     return 0;
@@ -102,6 +107,14 @@ function permitted(cx: Cx, port: number, bytes: number): boolean {
   return (cx.mmu.buf.getUint16(0, true) & mask) === 0 || denied(cx);
 }
 
+/** A breakpoint on these ports is a trap after the access. */
+function watch(cx: Cx, port: number, bytes: number): void {
+  const bits = portHits(cx.state, port, bytes);
+  if (bits === 0) return;
+  pendDebug(cx.state, bits);
+  cx.state.set('attention', 1);
+}
+
 function denied(cx: Cx): false {
   cx.state.raise(GP, 0);
   return false;
@@ -122,6 +135,7 @@ function advance(cx: Cx, register: number, bytes: number, repeated: boolean): vo
   if (left === 0n) return;
   const back = state.get64('rip') - BigInt(length);
   state.set64('rip', BigInt.asUintN(mode === 64 ? 64 : 32, back));
+  resumeNext(state, cx.retired());
 }
 
 /** Adds to as much of a register as the address size uses. */

@@ -1,6 +1,7 @@
 // Slow paths for segment registers: MOV and POP to them, LDTR and TR, and the instructions that only ask about selectors.
 
 import { EFER_LMA, GP, NP } from '../control-bits.ts';
+import { castShadow } from '../debug.ts';
 import {
   attrOf,
   baseOf,
@@ -161,9 +162,8 @@ function load(cx: Cx, n: number, selector: number): 0 | 1 {
   if (loadSegmentRegister(cx, n, selector)) return 1;
   if (n !== SS_REG) return 0;
   // Interrupts wait for one instruction, so that SS and SP change together. SDM 2B MOV. The stack size may have changed.
-  cx.state.set('shadow', SHADOW_MOV_SS);
   cx.modeChanged();
-  cx.checkInterrupts();
+  castShadow(cx, SHADOW_MOV_SS);
   return 0;
 }
 

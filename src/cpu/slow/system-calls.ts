@@ -6,11 +6,13 @@ import {
   EFER_SCE,
   EFLAGS_IF,
   EFLAGS_RF,
+  EFLAGS_TF,
   EFLAGS_VM,
   GP,
   isCanonical,
   UD,
 } from '../control-bits.ts';
+import { DR6_BS } from '../debug.ts';
 import {
   CS,
   DPL3,
@@ -32,7 +34,7 @@ const RSP = 4;
 const R11 = 11;
 const FLAT_LIMIT = 0xffffffff;
 /** Flags that SYSRET takes from R11. SDM 2B SYSRET. */
-const SYSRET_FLAGS = 0x3c7fd7;
+const SYSRET_FLAGS = 0x3c7fd7; // Without RF and VM.
 const ALL_FLAGS = 0x3f7fd5;
 
 export const syscall = defineSlow({
@@ -56,6 +58,7 @@ export const syscall = defineSlow({
       writeFlags(state, 0, EFLAGS_IF | EFLAGS_RF | EFLAGS_VM);
     }
     enterRing(cx, star & 0xfffc, 0, long ? FLAT_CODE64 : FLAT_CODE32);
+    stepByNewFlag(cx);
     return 0;
   },
 });
@@ -86,6 +89,7 @@ export const sysret = defineSlow({
     );
     setSegmentTo(state, SS_REG, (star + 8) | 3, 0, FLAT_LIMIT, FLAT_DATA | DPL3);
     leftRing0(cx);
+    stepByNewFlag(cx);
     return 0;
   },
 });
@@ -157,6 +161,14 @@ function enterRing(cx: Cx, selector: number, cpl: number, code: number): void {
   setSegmentTo(state, SS_REG, selector + 8, 0, FLAT_LIMIT, FLAT_DATA);
   state.set('cpl', cpl);
   cx.modeChanged();
+}
+
+/** TF as SYSCALL and SYSRET leave it decides about a step: a masked one ends with SYSCALL and comes due at the return. */
+function stepByNewFlag({ state }: Cx): void {
+  const stepping = (state.get('eflags') & EFLAGS_TF) !== 0;
+  const others = state.get('pendingDebug') & ~DR6_BS;
+  state.set('pendingDebug', stepping ? others | DR6_BS : others);
+  if (stepping) state.set('attention', 1);
 }
 
 function leftRing0(cx: Cx): void {

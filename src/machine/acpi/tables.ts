@@ -254,8 +254,8 @@ function dsdtBody(facts: FirmwareFacts): Aml {
         'MBRD', // Motherboard resources: ports that no other device names.
         hid('PNP0C02'),
         crs(
-          ioPorts(facts.pmBase, PM.length),
-          ...(pci ? [] : [ioPorts(facts.resetPort, 1)]), // Else it is among the host bridge's.
+          // With PCI these are the power management function's and the host bridge's.
+          ...(pci ? [] : [ioPorts(facts.pmBase, PM.length), ioPorts(facts.resetPort, 1)]),
           fixedMemory(facts.ioapicBase, 0x1000),
           fixedMemory(facts.lapicBase, 0x1000),
         ),
