@@ -41,7 +41,8 @@ export function costUntil(
   });
 }
 
-function usage(pid: number): { cpuSeconds: number; peakMegabytes: number } {
+/** What the process and its threads have used so far. */
+export function usage(pid: number): { cpuSeconds: number; peakMegabytes: number } {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const ticks = Number(fields[11]) + Number(fields[12]);

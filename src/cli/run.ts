@@ -3,6 +3,7 @@
 import type { Command } from 'commander';
 import { InputError } from '../base/errors.ts';
 import {
+  type FoundKernel,
   findKernel,
   type NodeConsole,
   nodeHost,
@@ -12,6 +13,7 @@ import {
   terminalConsole,
 } from '../host/node/index.ts';
 import {
+  BOOT_WAYS,
   buildInitramfs,
   type ConsoleInput,
   checkNumbers,
@@ -20,6 +22,8 @@ import {
   DEFAULT_TIMEOUT_SECONDS,
   exitStatus,
   findInterface,
+  type GuestModule,
+  type KernelImage,
   type RunResult,
   type RunSpec,
   runKernel,
@@ -30,6 +34,8 @@ import { parseChoice, parseSeconds, parseSize, parseText, parseWhole } from './v
 
 interface RunOptions {
   readonly on: string;
+  readonly boot: string;
+  readonly module?: readonly string[];
   readonly initrd?: string;
   readonly append?: string;
   readonly memory: string;
@@ -53,14 +59,20 @@ export function addRun(program: Command): void {
     .description('boot a kernel; its console is on stdio, Ctrl-A x leaves')
     .argument('<kernel>', 'bzImage, vmlinux, linux-image .deb, or a pulled name such as debian:12')
     .option('--on <interface>', 'native, kvm, or a version of it: kvm@2.6.32', 'native')
+    .option(
+      '--boot <way>',
+      `one of ${BOOT_WAYS.join(', ')}; setup is the kernel's 16-bit code`,
+      'direct',
+    )
     .option('--initrd <file>', 'an initramfs of your own instead of busybox')
+    .option('--module <words>', "a file for a multiboot kernel: 'FILE [ITS COMMAND LINE]'", collect)
     .option('--append <text>', `added to the kernel command line, '${DEFAULT_COMMAND_LINE}'`)
     .option('--memory <size>', 'from 16M to 3G', '512M')
     .option('--time <kind>', 'virtual (instructions count) or wall (idle guests sleep)')
     .option('--timeout <time>', 'guest time after which the run has failed')
     .option('--expect-text <text>', 'the run is up as soon as the console prints this')
     .option('--fail-text <text>', 'the run has failed as soon as the console prints this')
-    .option('--engine <name>', 'auto, interpreter or reference', 'auto')
+    .option('--engine <name>', 'auto, jit, interpreter or reference', 'auto')
     .option('--seed <number>', 'what differs between two machines: the first value of the TSC', '0')
     .option('--json', 'print the result as JSON instead of the console')
     .option('--stats', 'print exits by kind, speed and digests at the end')
@@ -73,7 +85,13 @@ async function run(kernel: string, options: RunOptions): Promise<number> {
   const numbers = readNumbers(options);
   checkNumbers(numbers); // Before any file is read.
   const on = findInterface(options.on);
-  const engine = parseChoice(options.engine, '--engine', ['auto', 'interpreter', 'reference']);
+  const boot = parseChoice(options.boot, '--boot', BOOT_WAYS);
+  const engine = parseChoice(options.engine, '--engine', [
+    'auto',
+    'jit',
+    'interpreter',
+    'reference',
+  ]);
   const expectText = optional(options.expectText, '--expect-text');
   const failText = optional(options.failText, '--fail-text');
   const live = isInteractive(options);
@@ -81,6 +99,7 @@ async function run(kernel: string, options: RunOptions): Promise<number> {
   const spec = {
     ...numbers,
     on,
+    boot,
     engine: engine === 'auto' ? ('interpreter' as const) : engine,
     expectText,
     failText,
@@ -88,15 +107,44 @@ async function run(kernel: string, options: RunOptions): Promise<number> {
     time: parseChoice(time, '--time', ['virtual', 'wall']),
   };
   const found = await findKernel(kernel);
-  const initrd = options.initrd
-    ? await readUserFile(options.initrd, 'initrd')
-    : buildInitramfs({ busybox: await neededBusybox(kernel, found.busybox) });
+  const files = {
+    initrd: await initrdOf(kernel, found, options),
+    modules: await modulesOf(options),
+  };
   const input = live ? ({ kind: 'live' } as const) : await pipedInput();
   return execute(
-    { ...spec, kernel: found.kernel, kernelDigest: found.digest, initrd, input },
+    { ...spec, ...files, kernel: found.kernel, kernelDigest: found.digest, input },
     options,
   );
 }
+
+async function initrdOf(
+  name: string,
+  { kernel, busybox }: FoundKernel,
+  { initrd }: RunOptions,
+): Promise<Uint8Array | null> {
+  if (initrd) return readUserFile(initrd, 'initrd');
+  if (!isLinux(kernel)) return null;
+  return buildInitramfs({ busybox: await neededBusybox(name, busybox) });
+}
+
+/** Multiboot kernels, and programs that only use Linux's boot protocol, such as memtest86+, have no use for busybox. */
+const isLinux = ({ multiboot, bzImage }: KernelImage): boolean =>
+  bzImage ? bzImage.payload !== null : multiboot === null;
+
+function modulesOf({ module = [] }: RunOptions): Promise<GuestModule[]> {
+  return Promise.all(
+    module.map(async (words) => {
+      const [, path = '', commandLine = ''] = /^\s*(\S*)\s*(.*?)\s*$/s.exec(words) ?? [];
+      return { bytes: await readUserFile(path, 'module'), commandLine };
+    }),
+  );
+}
+
+const collect = (value: string, before: readonly string[] = []): readonly string[] => [
+  ...before,
+  value,
+];
 
 async function execute(spec: RunSpec, options: RunOptions): Promise<number> {
   const console = openConsole(spec, options);

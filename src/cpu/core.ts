@@ -46,7 +46,7 @@ export interface Engine {
   codeWritten(gpa: number, bytes: number): void;
 }
 
-export type EngineName = 'interpreter' | 'reference';
+export type EngineName = 'jit' | 'interpreter' | 'reference';
 
 export interface CpuOptions {
   readonly ramBytes: number;
@@ -153,7 +153,10 @@ class VCpu implements Cpu {
       cx: this.cx,
       undecodable: (gpa, why) => this.undecodable(gpa, why),
     };
-    this.engine = engine === 'reference' ? createReferenceEngine(parts) : new Interpreter(parts);
+    this.engine =
+      engine === 'reference'
+        ? createReferenceEngine(parts)
+        : new Interpreter(parts, engine === 'jit');
   }
 
   retired(): number {

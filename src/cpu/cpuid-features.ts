@@ -120,9 +120,9 @@ export const FEATURE_BITS = {
 export type FeatureName = keyof typeof FEATURE_BITS;
 
 /**
- * What this CPU implements; a test compares the names that the instruction table needs with it. Machine devices add
- * `apic` and its relatives, interfaces `hypervisor`. MCE, MCA, VME and XSAVE (of x87 and SSE only) are left
- * out: kernels then have less to set up. So is BMI1, of which only TZCNT exists.
+ * What this CPU implements, and all that its decoder knows: forms that need something else are left out of the table.
+ * Machine devices add `apic` and its relatives, interfaces `hypervisor`. MCE, MCA and VME are left out: kernels then have
+ * less to set up. So is BMI1, most of which needs VEX: F3 0F BC is BSF here, as on CPUs without it (SDM 2B TZCNT).
  */
 export const IMPLEMENTED: readonly FeatureName[] = [
   'fpu',
@@ -151,14 +151,24 @@ export const IMPLEMENTED: readonly FeatureName[] = [
   'sse4_2',
   'movbe',
   'popcnt',
+  'xsave',
+  'rdrand',
   'fsgsbase',
   'tsc_adjust',
   'smep',
   'invpcid',
+  'rdseed',
+  'adx',
   'smap',
+  'clflushopt',
+  'clwb',
   'umip',
+  'rdpid',
   'erms',
   'fsrm',
+  'xsaveopt',
+  'xsavec',
+  'xgetbv1',
   'lahf_lm',
   'abm',
   '3dnowprefetch',

@@ -19,12 +19,7 @@ const EXECUTE = 0;
 const WRITE = 1;
 const PORT = 2;
 
-export const DEBUG_ADDRESSES = [
-  'dr0',
-  'dr1',
-  'dr2',
-  'dr3',
-] as const satisfies readonly FieldName[];
+export const DEBUG_ADDRESSES = ['dr0', 'dr1', 'dr2', 'dr3'] as const satisfies readonly FieldName[];
 
 /** Bytes by LENn; 10b is 8. SDM 3B 18.2.4. */
 const LENGTHS = [1, 2, 8, 4] as const;

@@ -29,8 +29,8 @@ import {
 import { extOf, flagsOnEntry, gateFault, handlerSegment, pushedFlags, readTss } from './gates.ts';
 import type { Cx } from './slow/define.ts';
 import { currentStack, pushWords, type Stack, setStackPointer } from './stack.ts';
-import { throughTaskGate } from './task-switch.ts';
 import { ATTR_D, ATTR_P, SEG_ATTR, SEG_SELECTOR } from './state.ts';
+import { throughTaskGate } from './task-switch.ts';
 
 /** Gate types 6, 7 (16-bit) and 14, 15 (32-bit); the lowest bit says trap, bit 3 says 32-bit. */
 const GATE_TYPES = [0x6, 0x7, 0xe, 0xf];

@@ -214,8 +214,7 @@ function loadTask(cx: Cx, image: TaskImage, wide: boolean, event: TaskEvent): 0 
   if (image.trap) pendDebug(state, DR6_BT);
   if (loadLdt(cx, image.ldt, ext)) return 1;
   if (image.flags & EFLAGS_VM) {
-    for (const n of [ES, CS, SS_REG, DS, FS, GS])
-      setRealSegment(state, n, image.selectors[n] ?? 0);
+    for (const n of [ES, CS, SS_REG, DS, FS, GS]) setRealSegment(state, n, image.selectors[n] ?? 0);
   } else if (loadProtected(cx, image, ext)) return 1;
   cx.modeChanged();
   if (event.error !== null && !pushError(cx, event.error, wide, ext)) return 1;

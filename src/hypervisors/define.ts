@@ -25,11 +25,28 @@ export interface Platform {
   readonly rsdp: number;
 }
 
+/**
+ * How a kernel is started. `direct`: the shortest way that it offers. `setup`: its own 16-bit code, on a small BIOS.
+ * The others name one protocol: the PVH entry, multiboot 1, the 32- or 64-bit entry of Linux.
+ */
+export const BOOT_WAYS = ['direct', 'setup', 'pvh', 'linux32', 'linux64', 'multiboot'] as const;
+export type BootWay = (typeof BOOT_WAYS)[number];
+
+/** A file beside the kernel, with words of its own (multiboot 1). */
+export interface GuestModule {
+  readonly bytes: Uint8Array;
+  readonly commandLine: string;
+}
+
 /** What is to be booted. */
 export interface Guest {
   readonly kernel: KernelImage;
   readonly initrd: Uint8Array | null;
   readonly commandLine: string;
+  /** `direct` if not given. */
+  readonly boot?: BootWay;
+  /** Only multiboot has them; the initrd, if there is one, comes before them. */
+  readonly modules?: readonly GuestModule[];
 }
 
 /** An interface at work on one platform. All its state lies in the snapshot slots. */

@@ -6,7 +6,15 @@ import { kvm } from './kvm/index.ts';
 import { native } from './native/index.ts';
 import { nearest } from './nearest.ts';
 
-export type { Attached, Guest, HypervisorInterface, Platform } from './define.ts';
+export {
+  type Attached,
+  BOOT_WAYS,
+  type BootWay,
+  type Guest,
+  type GuestModule,
+  type HypervisorInterface,
+  type Platform,
+} from './define.ts';
 export { nearest } from './nearest.ts';
 
 export const INTERFACES: readonly HypervisorInterface[] = [

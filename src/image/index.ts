@@ -30,3 +30,9 @@ export {
 } from './elf.ts';
 export { buildInitramfs, INIT_UP, type InitramfsFile, type InitramfsOptions } from './initramfs.ts';
 export { type KernelImage, openKernel, parseConfig } from './kernel.ts';
+export {
+  type MultibootHeader,
+  type MultibootLoad,
+  multibootHeader,
+  multibootLoad,
+} from './multiboot.ts';

@@ -1,4 +1,4 @@
-// A kernel as a file, whichever of the forms it comes in: bzImage, vmlinux, or a Debian package with one.
+// A kernel as a file, whichever of the forms it comes in: bzImage, vmlinux, multiboot, or a Debian package with one.
 import { InputError } from '../base/errors.ts';
 import { sha256Hex } from '../base/sha256.ts';
 import type { TarEntry } from './archive/tar.ts';
@@ -10,19 +10,23 @@ import {
   type SetupHeader,
   unpackVmlinux,
 } from './bzimage.ts';
+import { detect } from './codec/detect.ts';
 import { gzip } from './codec/gzip.ts';
 import { type DebPackage, isDeb, openDeb } from './deb.ts';
 import { type ElfFile, isElf, parseElf } from './elf.ts';
+import { type MultibootHeader, multibootHeader } from './multiboot.ts';
 
 export interface KernelImage {
   readonly name: string;
-  readonly kind: 'bzimage' | 'elf';
+  readonly kind: 'bzimage' | 'elf' | 'multiboot';
   /** What the kernel runs in, not what it is entered in. */
   readonly bits: 32 | 64;
   /** The file itself: the bzImage or the vmlinux. */
   readonly bytes: Uint8Array;
   readonly header: SetupHeader | null;
   readonly bzImage: BzImage | null;
+  /** What the file asks of a multiboot loader, if it does. */
+  readonly multiboot: MultibootHeader | null;
   /** `6.1.0-56-cloud-amd64 (...) #1 SMP ...`, or the empty string. */
   version(): string;
   /** The vmlinux, unpacked and parsed on the first call. */
@@ -40,15 +44,25 @@ const BANNER = utf8Bytes('Linux version ');
 const IKCONFIG_START = utf8Bytes('IKCFG_ST');
 const IKCONFIG_END = utf8Bytes('IKCFG_ED');
 const CONFIG_BYTES_MAX = 8 << 20;
+/** A kernel packed whole, as Xen's is: some megabytes. */
+const PLAIN_BYTES_MAX = 256 << 20;
 
 /** Opens a kernel by its magic number; `name` is the subject of errors. */
 export function openKernel(bytes: Uint8Array, name: string): KernelImage {
   if (isDeb(bytes)) return kernelOfDeb(openDeb(bytes, name), name);
-  return kernelOfFile(bytes, name, null, null);
+  return kernelOfFile(plain(bytes), name, null, null);
+}
+
+/** Xen's image is an ELF file packed with gzip, which boot loaders unpack. */
+function plain(bytes: Uint8Array): Uint8Array {
+  const codec = detect(bytes);
+  return codec?.name === 'gzip' ? codec.decode(bytes, PLAIN_BYTES_MAX) : bytes;
 }
 
 function kernelOfDeb(deb: DebPackage, name: string): KernelImage {
-  const kernel = deb.find(/^(usr\/lib\/modules\/[^/]+|boot)\/vmlinu[zx][^/]*$/);
+  const kernel =
+    deb.find(/^(usr\/lib\/modules\/[^/]+|boot)\/vmlinu[zx][^/]*$/) ??
+    deb.find(/^boot\/(xen-[^/]*\.gz|memtest86\+x64\.bin)$/);
   if (!kernel) {
     throw new InputError(
       'image/no-kernel',
@@ -58,7 +72,12 @@ function kernelOfDeb(deb: DebPackage, name: string): KernelImage {
   }
   const release = kernel.path.replace(/^.*\/vmlinu[zx]-?/, '');
   const config = deb.find(new RegExp(`^boot/config-${escapeRegExp(release)}`));
-  return kernelOfFile(kernel.bytes, name, config && parseConfig(utf8Text(config.bytes)), deb);
+  return kernelOfFile(
+    plain(kernel.bytes),
+    name,
+    config && parseConfig(utf8Text(config.bytes)),
+    deb,
+  );
 }
 
 function kernelOfFile(
@@ -69,20 +88,21 @@ function kernelOfFile(
 ): KernelImage {
   const bzImage = isBzImage(bytes) ? parseBzImage(bytes, name) : null;
   const vmlinux = !bzImage && isElf(bytes) ? parseElf(bytes, name) : null;
-  if (!bzImage && !vmlinux) throw notKernel(bytes, name);
-  const elf = once(
-    () => vmlinux ?? parseElf(unpackVmlinux(bzImage!, name), `The vmlinux in ${name}`),
-  );
+  const multiboot = bzImage ? null : multibootHeader(bytes);
+  if (!bzImage && !vmlinux && !multiboot) throw notKernel(bytes, name);
+  const elf = once(() => vmlinux ?? parseElf(vmlinuxOf(bzImage, name), `The vmlinux in ${name}`));
+  const unpacked = () => (bzImage && bzImage.payload ? elf().bytes : bytes);
   return {
     name,
-    kind: bzImage ? 'bzimage' : 'elf',
-    bits: vmlinux?.bits ?? bitsOf(bzImage!.header, elf),
+    kind: bzImage ? 'bzimage' : vmlinux ? 'elf' : 'multiboot',
+    bits: vmlinux?.bits ?? (bzImage ? bitsOf(bzImage.header, elf) : 32),
     bytes,
     header: bzImage?.header ?? null,
     bzImage,
-    version: once(() => bzImage?.header.kernel_version || bannerOf(elf().bytes)),
+    multiboot,
+    version: once(() => bzImage?.header.kernel_version || bannerOf(unpacked())),
     elf,
-    config: once(() => knownConfig ?? configInside(elf().bytes)),
+    config: once(() => knownConfig ?? configInside(unpacked())),
     modules: once(() => deb?.entries().filter(isModule) ?? []),
     digest: once(() => sha256Hex(bytes)),
   };
@@ -92,6 +112,15 @@ function kernelOfFile(
 function bitsOf(header: SetupHeader, elf: () => ElfFile): 32 | 64 {
   if (header.xloadflags === null) return header.payload_length === null ? 32 : elf().bits;
   return header.xloadflags & XLF_KERNEL_64 ? 64 : 32;
+}
+
+function vmlinuxOf(bzImage: BzImage | null, name: string): Uint8Array {
+  if (bzImage) return unpackVmlinux(bzImage, name);
+  throw new InputError(
+    'image/not-elf',
+    `${name} is a multiboot kernel that is not an ELF file`,
+    'It can only be booted by multiboot: --boot direct.',
+  );
 }
 
 function bannerOf(vmlinux: Uint8Array): string {
@@ -139,7 +168,9 @@ function once<T>(compute: () => T): () => T {
 
 function notKernel(bytes: Uint8Array, name: string): InputError {
   const why =
-    bytes.length === 0 ? 'it is empty' : 'it is neither a bzImage nor an ELF file nor a .deb';
+    bytes.length === 0
+      ? 'it is empty'
+      : 'it is neither a bzImage nor an ELF file nor a multiboot image nor a .deb';
   return new InputError(
     'image/not-kernel',
     `${name} is not a kernel: ${why}`,

@@ -39,7 +39,8 @@ export function multibootHeader(bytes: Uint8Array): MultibootHeader | null {
   for (let at = 0; at <= end; at += MULTIBOOT_HEADER_ALIGN) {
     if (view.getUint32(at, true) !== MULTIBOOT_HEADER_MAGIC) continue;
     const flags = view.getUint32(at + 4, true);
-    if (((MULTIBOOT_HEADER_MAGIC + flags + view.getUint32(at + 8, true)) & 0xffffffff) !== 0) continue;
+    if (((MULTIBOOT_HEADER_MAGIC + flags + view.getUint32(at + 8, true)) & 0xffffffff) !== 0)
+      continue;
     return { offset: at, flags, addresses: addresses(bytes, at, flags) };
   }
   return null;
@@ -98,8 +99,7 @@ function rawLoad(
   name: string,
 ): MultibootLoad {
   const start = headerAt - (at.header_addr - at.load_addr);
-  const loadBytes =
-    at.load_end_addr === 0 ? bytes.length - start : at.load_end_addr - at.load_addr;
+  const loadBytes = at.load_end_addr === 0 ? bytes.length - start : at.load_end_addr - at.load_addr;
   const end = at.load_addr + loadBytes;
   const bssEnd = at.bss_end_addr === 0 ? end : at.bss_end_addr;
   if (at.header_addr < at.load_addr || start < 0 || loadBytes <= 0 || bssEnd < end) {

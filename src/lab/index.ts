@@ -2,7 +2,10 @@
 
 export type { EngineName } from '../cpu/core.ts';
 export {
+  BOOT_WAYS,
+  type BootWay,
   findInterface,
+  type GuestModule,
   INTERFACES,
   type InterfaceChoice,
   nearest,

@@ -124,8 +124,8 @@ class Run {
       transmit: (byte) => this.transmit(byte),
       attend: () => this.attention,
     });
-    const { kernel, initrd } = spec;
-    this.made.attached.start({ kernel, initrd, commandLine: commandLine(spec) });
+    const { kernel, initrd, boot = 'direct', modules = [] } = spec;
+    this.made.attached.start({ kernel, initrd, commandLine: commandLine(spec), boot, modules });
   }
 
   async toTheEnd(watcher: RunWatcher): Promise<Verdict> {
@@ -315,10 +315,9 @@ class Run {
     this.lastActivity = this.now();
     this.lastAlive = this.lastActivity;
     if (this.log.put(byte)) this.comeBack();
-    if (byte === NEWLINE && this.seen.marker && !this.seen.goal && this.spec.expectText === null) {
-      this.seen.goal = true; // With its line, which says more.
-      this.comeBack();
-    }
+    if (byte !== NEWLINE || !this.seen.marker) return;
+    if (this.spec.expectText === null) this.seen.goal = true; // With its line, which says more.
+    this.comeBack(); // A line of the user's programs is passed on when it is complete.
   }
 
   private printed(text: string): void {

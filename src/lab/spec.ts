@@ -2,7 +2,7 @@
 
 import { InputError } from '../base/errors.ts';
 import type { EngineName } from '../cpu/core.ts';
-import type { InterfaceChoice } from '../hypervisors/index.ts';
+import type { BootWay, GuestModule, InterfaceChoice } from '../hypervisors/index.ts';
 import type { KernelImage } from '../image/index.ts';
 
 /** What the guest reads from its console. */
@@ -21,6 +21,10 @@ export interface RunSpec {
   /** SHA-256 of the file or package that the kernel came in. */
   readonly kernelDigest: string;
   readonly on: InterfaceChoice;
+  /** How the kernel is started; `direct` if not given. */
+  readonly boot?: BootWay;
+  /** For a multiboot kernel, behind the initrd. */
+  readonly modules?: readonly GuestModule[];
   readonly initrd: Uint8Array | null;
   /** Added to `DEFAULT_COMMAND_LINE`. */
   readonly append: string;

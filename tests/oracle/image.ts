@@ -47,6 +47,8 @@ export function build(program: Program): Built {
   const mode = MODES[program.mode];
   const a = new Assembler(mode.code, program.mode === 'real' ? 0 : at.CODE);
   emit(a, program.code);
+  // What does not fault ends behind its code.
+  emit(a, `int ${at.DONE}`);
   const memory = modeTemplate(program.mode);
   memory.write(at.CODE, a.finish());
   const label = (name: string): number => {

@@ -27,6 +27,7 @@ function answersOf(peer: Peer, all: readonly Built[]): string[] {
     const stopped = said.stopped;
     if (stopped === null) throw new Error(`${peer} said nothing of use; see ${folder}`);
     answers[stopped] = SHUTDOWN;
+    process.stderr.write(`${peer} stopped in ${all[stopped]?.program.name}\n`);
     rest = rest.filter(({ index }) => index > stopped);
   }
   rmSync(folder, { recursive: true });

@@ -12,6 +12,8 @@ import { type Handlers, handlerSpec, traitsOf } from './handlers.ts';
 import { JUMP_SLOT_BYTES, JUMP_SLOTS } from './module.ts';
 import {
   HANDLER_GUARD,
+  HANDLER_HEAD,
+  HANDLER_REGION,
   R_CHAIN,
   R_FALL_CHAIN,
   R_HANDLER,
@@ -20,6 +22,7 @@ import {
   R_TARGET,
   RECORD_BYTES,
   writeEnd,
+  writeHead,
   writeRecord,
 } from './records.ts';
 
@@ -39,6 +42,7 @@ export interface Block {
   readonly chains: 0 | 1 | 2;
   readonly gpa: number;
   readonly gpa2: number;
+  readonly modeKey: number;
 }
 
 /** Why no block could be made: the bytes are no instruction, or not one of ours. */
@@ -54,6 +58,10 @@ export class CodeCache {
   private readonly layout: Layout;
   private readonly handlers: Handlers;
   private readonly mmu: Mmu;
+  /** Told of every block that is dropped. */
+  onDrop: ((block: Block) => void) | null = null;
+  private readonly heads: boolean;
+  private readonly byRecord = new Map<number, Block>();
   private readonly blocks = new Map<number, Block>();
   private readonly byPage = new Map<number, Block[]>();
   /** Guest-physical addresses of instructions that must end their block: they touched MMIO or decoded code. */
@@ -66,7 +74,9 @@ export class CodeCache {
   /** Room for a copy of a block's beginning. */
   readonly partial: number;
 
-  constructor(views: Views, layout: Layout, handlers: Handlers, mmu: Mmu) {
+  /** `heads`: blocks begin with a record that counts. */
+  constructor(views: Views, layout: Layout, handlers: Handlers, mmu: Mmu, heads: boolean) {
+    this.heads = heads;
     this.views = views;
     this.layout = layout;
     this.handlers = handlers;
@@ -74,7 +84,7 @@ export class CodeCache {
     this.granules = new Uint32Array((layout.ramBytes >>> 12) * 2);
     this.jumpCache = layout.engine;
     this.partial = this.jumpCache + JUMP_SLOTS * JUMP_SLOT_BYTES;
-    this.poolStart = this.partial + (MAX_BLOCK + 2) * RECORD_BYTES;
+    this.poolStart = this.partial + (MAX_BLOCK + 3) * RECORD_BYTES;
     this.poolEnd = layout.engine + layout.engineBytes;
     this.poolNext = this.poolStart;
     this.clearJumpCache();
@@ -82,6 +92,15 @@ export class CodeCache {
 
   find(gpa: number, modeKey: number): Block | undefined {
     return this.blocks.get(gpa + modeKey * 2 ** 32);
+  }
+
+  /** The live block whose first record this is. */
+  blockAt(record: number): Block | undefined {
+    return this.byRecord.get(record);
+  }
+
+  isAlone(gpa: number): boolean {
+    return this.alone.has(gpa);
   }
 
   /** Puts a block where the hot function looks first. */
@@ -94,7 +113,7 @@ export class CodeCache {
 
   /** True when the pool had to be emptied: records seen before are gone. */
   makeRoom(): boolean {
-    const fits = this.poolNext + (MAX_BLOCK + 2) * RECORD_BYTES <= this.poolEnd;
+    const fits = this.poolNext + (MAX_BLOCK + 3) * RECORD_BYTES <= this.poolEnd;
     if (fits && this.handlers.hasRoom(MAX_BLOCK)) return false;
     this.dropAll();
     if (fits) this.handlers.forgetCold();
@@ -104,7 +123,9 @@ export class CodeCache {
   dropAll(): void {
     for (const page of this.byPage.keys()) this.unmarkPage(page);
     this.dropped += this.blocks.size;
+    if (this.onDrop) for (const b of this.blocks.values()) this.onDrop(b);
     this.blocks.clear();
+    this.byRecord.clear();
     this.byPage.clear();
     this.clearJumpCache();
     this.poolNext = this.poolStart;
@@ -122,7 +143,7 @@ export class CodeCache {
     const page = gpa & ~0xfff;
     const pageEnd = ram + page + 0x1000;
     const first = this.poolNext;
-    let at = first;
+    let at = first + (this.heads ? RECORD_BYTES : 0);
     let offset = gpa & 0xfff;
     let known: KnownFlags | null = null;
     let ends = false;
@@ -162,7 +183,9 @@ export class CodeCache {
     const { u8, u16 } = this.views;
     let from = record;
     let to = this.partial;
-    if (u16[(from + R_HANDLER) >> 1] === HANDLER_GUARD) return record; // One instruction: never partial.
+    const opening = u16[(from + R_HANDLER) >> 1];
+    if (opening === HANDLER_GUARD) return record; // One instruction: never partial.
+    if (opening === HANDLER_HEAD || opening === HANDLER_REGION) from += RECORD_BYTES;
     u8.copyWithin(to, from, from + count * RECORD_BYTES);
     for (let left = count; left > 0; left--) {
       u8[to + R_LEFT] = left;
@@ -208,6 +231,8 @@ export class CodeCache {
   private drop(b: Block, page: number): void {
     const { i32, u32 } = this.views;
     if (this.blocks.get(b.key) === b) this.blocks.delete(b.key);
+    this.byRecord.delete(b.record);
+    this.onDrop?.(b);
     this.dropped++;
     const slot = this.jumpSlot(b.gpa);
     if (i32[(slot + 8) >> 2] === b.record) {
@@ -282,9 +307,15 @@ export class CodeCache {
     gpaEnd: number;
   }): Block {
     const crossing = b.gpa2 >= 0;
+    const headed = this.heads && !crossing;
     let left = 1;
-    for (let at = b.end - RECORD_BYTES; at >= b.first; at -= RECORD_BYTES)
+    for (
+      let at = b.end - RECORD_BYTES;
+      at >= b.first + (headed ? RECORD_BYTES : 0);
+      at -= RECORD_BYTES
+    )
       this.views.u8[at + R_LEFT] = crossing ? 1 : left++;
+    if (headed) writeHead(this.views, b.first);
     const falls = b.chains === 1;
     this.poolNext = falls ? b.end + RECORD_BYTES : b.end;
     const block: Block = {
@@ -294,9 +325,11 @@ export class CodeCache {
       chains: b.chains,
       gpa: b.gpa,
       gpa2: b.gpa2,
+      modeKey: b.modeKey,
     };
     this.decoded++;
     this.blocks.set(block.key, block);
+    this.byRecord.set(block.record, block);
     this.markCode(block, b.gpa, Math.min(b.gpaEnd, (b.gpa & ~0xfff) + 0x1000));
     if (crossing) this.markCode(block, b.gpa2 & ~0xfff, (b.gpa2 & ~0xfff) + MAX_INSN);
     return block;

@@ -2,6 +2,7 @@
 
 import { bug } from '../../base/errors.ts';
 import type { Engine, EngineParts, Stop } from '../core.ts';
+import { THRESHOLD, Tier1 } from '../jit/tier.ts';
 import { checkSegment } from '../segment-check.ts';
 import { slowPaths } from '../slow/registry.ts';
 import { CodeCache } from './blocks.ts';
@@ -11,12 +12,14 @@ import { hotModule, type ModuleContext, STOP_ATTENTION, STOP_BUDGET } from './mo
 import { R_ASIZE, R_LEFT, R_LENGTH, R_NEXT, R_OSIZE, RECORD_BYTES } from './records.ts';
 
 const TABLE_SIZE = 8192;
+const REGION_SLOTS = 8192;
 
 const paths = [...slowPaths.values()];
 const slowIds = new Map(paths.map((p, id) => [p.name, id]));
 
 export class Interpreter implements Engine {
-  readonly name = 'interpreter';
+  readonly name: string;
+  readonly tier: Tier1 | null;
   readonly cache: CodeCache;
   readonly handlers: Handlers;
   private readonly run_: (state: number, start: number) => number;
@@ -26,14 +29,17 @@ export class Interpreter implements Engine {
   private running = false;
   private restarting = false;
 
-  constructor(p: EngineParts) {
+  /** With `tiered`, hot blocks are translated. */
+  constructor(p: EngineParts, tiered = false, threshold = THRESHOLD) {
     this.p = p;
+    this.name = tiered ? 'jit' : 'interpreter';
     const { layout, views, mmu } = p;
     const table = new WebAssembly.Table({ element: 'anyfunc', initial: TABLE_SIZE });
     const context: ModuleContext = {
       memoryPages: 1,
       tableSize: TABLE_SIZE,
       jumpCache: layout.engine,
+      threshold,
       slowId: (name) => slowIds.get(name) ?? bug(`no slow path named ${name}`),
     };
     const imports: Record<string, unknown> = {
@@ -47,6 +53,7 @@ export class Interpreter implements Engine {
         checkSegment(p.state, seg, offset >>> 0, bytes, writes !== 0),
       slow: (id: number) => this.slow(id),
       find: (patch: number) => this.find(patch),
+      heat: (head: number) => this.tier?.heat(head),
     };
     const hot = hotHandlers();
     const module = new WebAssembly.Module(hotModule(hot.specs, context));
@@ -54,7 +61,29 @@ export class Interpreter implements Engine {
     this.run_ = exports.run as (state: number, start: number) => number;
     imports.flags = exports.flags;
     this.handlers = new Handlers({ hot, warm: warmHandlers, context, table, imports });
-    this.cache = new CodeCache(views, layout, this.handlers, mmu);
+    this.cache = new CodeCache(views, layout, this.handlers, mmu, tiered);
+    this.tier = tiered ? this.createTier(table, imports, context) : null;
+  }
+
+  private createTier(
+    table: WebAssembly.Table,
+    imports: Record<string, unknown>,
+    { slowId }: ModuleContext,
+  ): Tier1 {
+    const { views, layout, state } = this.p;
+    table.grow(REGION_SLOTS);
+    const tier = new Tier1({
+      views,
+      layout,
+      state,
+      cache: this.cache,
+      table,
+      imports,
+      firstSlot: TABLE_SIZE,
+      slowId,
+    });
+    this.cache.onDrop = (block) => tier.dropped(block);
+    return tier;
   }
 
   run(): Stop {
@@ -102,6 +131,11 @@ export class Interpreter implements Engine {
 
   codeWritten(gpa: number, bytes: number): void {
     this.cache.written(gpa, bytes);
+    if (!this.tier || !this.running) return;
+    // Translated code goes from block to block by itself: without budget it comes back here first.
+    const { state } = this.p;
+    state.set('slack', (state.get('slack') | 0) + (state.get('budget') | 0));
+    state.set('budget', 0);
   }
 
   private stopped(stop: Stop): Stop {

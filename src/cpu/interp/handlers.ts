@@ -89,6 +89,7 @@ export class Handlers {
   private next = FIRST_HOT_HANDLER;
   private misses = 0;
   private readonly firstCold: number;
+  private readonly limit: number;
 
   constructor(o: {
     hot: HandlerList;
@@ -100,6 +101,7 @@ export class Handlers {
     this.warm = o.warm;
     this.context = o.context;
     this.table = o.table;
+    this.limit = o.table.length; // What is added to the table later is not ours.
     this.imports = o.imports;
     o.hot.keys.forEach((key, i) => {
       this.add(key, o.hot.examples[i]);
@@ -126,7 +128,7 @@ export class Handlers {
 
   /** Whether `count` more handlers find a place in the table, warm ones included. */
   hasRoom(count: number): boolean {
-    return this.next + count + WARM_AT_MOST < this.table.length;
+    return this.next + count + WARM_AT_MOST < this.limit;
   }
 
   /** A guest that uses more forms than the table holds starts over; nothing decoded may refer to them. */

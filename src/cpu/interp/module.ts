@@ -2,14 +2,21 @@
 
 import type { Decoded } from '../decoded.ts';
 import type { Program } from '../isa/ir.ts';
+import { REGION_FAULT } from '../jit/region.ts';
 import { flagsFunction } from '../lower/flags.ts';
 import { lowerProgram } from '../lower/lower.ts';
 import type { Helpers, KnownFlags } from '../lower/site.ts';
 import { FETCH_TLB_ENTRIES, FIELDS } from '../state.ts';
 import { Code, ModuleBuilder } from '../wasm/encode.ts';
 import {
+  H_COUNT,
+  H_INDEX,
+  H_PAGE,
+  H_SLOT,
   HANDLER_END,
   HANDLER_GUARD,
+  HANDLER_HEAD,
+  HANDLER_REGION,
   R_CHAIN,
   R_CHAINABLE,
   R_FALL_CHAIN,
@@ -52,10 +59,12 @@ export interface ModuleContext {
   readonly memoryPages: number;
   readonly tableSize: number;
   readonly jumpCache: number;
+  /** Entries of a block after which it is hot. */
+  readonly threshold: number;
   slowId(name: string): number;
 }
 
-function importHelpers(m: ModuleBuilder): Omit<Helpers, 'flags'> {
+export function importHelpers(m: ModuleBuilder): Omit<Helpers, 'flags'> {
   return {
     load: m.importFunction('e', 'load', ['f64', 'i32', 'i32'], ['i32']),
     rmw: m.importFunction('e', 'rmw', ['f64', 'i32', 'i32'], ['i32']),
@@ -71,11 +80,18 @@ export function hotModule(hot: readonly HandlerSpec[], context: ModuleContext): 
   const m = new ModuleBuilder();
   const helpers = importHelpers(m);
   const find = m.importFunction('e', 'find', ['i32'], ['i32']);
+  const heat = m.importFunction('e', 'heat', ['i32'], []);
   m.importMemory('e', 'memory', context.memoryPages);
   m.importTable('e', 'table', context.tableSize);
   const cold = m.type(['i32', 'i32', 'i32'], ['i32']);
+  const region = m.type(['i32', 'i32'], ['i32']);
   const flags = m.addFunction(m.type(['i32'], ['i32']), flagsFunction().body(), 'flags');
-  const hotFunction = new HotFunction(hot, { ...helpers, flags }, find, cold, context);
+  const hotFunction = new HotFunction(
+    hot,
+    { ...helpers, flags },
+    { find, heat, cold, region },
+    context,
+  );
   m.addFunction(m.type(['i32', 'i32'], ['i32']), hotFunction.emit().body(), 'run');
   return m.encode();
 }
@@ -149,20 +165,23 @@ class HotFunction {
   private readonly hot: readonly HandlerSpec[];
   private readonly helpers: Helpers;
   private readonly find: number;
+  private readonly heat: number;
   private readonly coldType: number;
+  private readonly regionType: number;
   private readonly context: ModuleContext;
 
   constructor(
     hot: readonly HandlerSpec[],
     helpers: Helpers,
-    find: number,
-    coldType: number,
+    indexes: { find: number; heat: number; cold: number; region: number },
     context: ModuleContext,
   ) {
     this.hot = hot;
     this.helpers = helpers;
-    this.find = find;
-    this.coldType = coldType;
+    this.find = indexes.find;
+    this.heat = indexes.heat;
+    this.coldType = indexes.cold;
+    this.regionType = indexes.region;
     this.context = context;
   }
 
@@ -303,12 +322,17 @@ class HotFunction {
     const fall = c.block();
     const taken = c.block();
     const cold = c.block();
-    const cases = [HANDLER_END, HANDLER_GUARD, ...this.hot].map(() => c.block()).reverse();
+    const own = [HANDLER_END, HANDLER_GUARD, HANDLER_HEAD, HANDLER_REGION];
+    const cases = [...own, ...this.hot].map(() => c.block()).reverse();
     c.get(this.rec).mem('i32.load16_u', R_HANDLER).brTable(cases, cold);
     c.end();
     c.br(taken); // END: its target is the fall-through.
     c.end();
     this.emitGuard();
+    c.end();
+    this.emitHead();
+    c.end();
+    this.emitRegion();
     for (const spec of this.hot) {
       c.end();
       this.emitHandler(spec, taken, fall);
@@ -395,6 +419,46 @@ class HotFunction {
     this.stop(STOP_FAULT);
     c.end();
     c.br(this.enter);
+  }
+
+  /** Counts entries; at the threshold the second tier hears of it. */
+  private emitHead(): void {
+    const { c } = this;
+    c.get(this.rec)
+      .get(this.rec)
+      .mem('i32.load', H_COUNT)
+      .i32(1)
+      .op('i32.add')
+      .tee(this.t)
+      .mem('i32.store', H_COUNT);
+    c.get(this.t).i32(this.context.threshold).op('i32.eq').iff();
+    c.get(this.rec).call(this.heat);
+    c.end();
+    this.next();
+  }
+
+  /** Into translated code, where the page is mapped as it was. It pays for its blocks itself. */
+  private emitRegion(): void {
+    const { c } = this;
+    c.get(this.rec)
+      .mem('i64.load', H_PAGE)
+      .get(this.st)
+      .mem('i64.load', FIELDS.ripPage.at)
+      .op('i64.ne')
+      .iff();
+    this.next();
+    c.end();
+    c.get(this.st).get(this.st).mem('i32.load', FIELDS.budget.at);
+    c.get(this.rec).mem('i32.load8_u', R_LEFT).op('i32.add').mem('i32.store', FIELDS.budget.at);
+    c.get(this.st).get(this.rec).mem('i32.load', H_INDEX).get(this.rec).mem('i32.load', H_SLOT);
+    c.callIndirect(this.regionType).tee(this.t).op('i32.eqz').brIf(this.reload);
+    c.i32(STOP_FAULT)
+      .i32(STOP_BUDGET)
+      .get(this.t)
+      .i32(REGION_FAULT)
+      .op('i32.eq')
+      .op('select')
+      .op('return');
   }
 
   private next(): void {

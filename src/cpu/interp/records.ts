@@ -43,10 +43,21 @@ export const R_IMM = 24;
 export const R_TARGET = 24;
 export const R_CHAIN = 28;
 
-/** `END` closes a block that falls through; `GUARD` opens one whose instruction crosses into another page. */
+/**
+ * `END` closes a block that falls through; `GUARD` opens one whose instruction crosses into another page. With a second
+ * tier, `HEAD` opens every other block and counts how often it is entered; `REGION` in its place enters translated code.
+ */
 export const HANDLER_END = 0;
 export const HANDLER_GUARD = 1;
-export const FIRST_HOT_HANDLER = 2;
+export const HANDLER_HEAD = 2;
+export const HANDLER_REGION = 3;
+export const FIRST_HOT_HANDLER = 4;
+
+/** Of a head: RIP of its page where the region may run, i64; entries counted, or the block's index in the region; the table's slot. */
+export const H_PAGE = 8;
+export const H_COUNT = 20;
+export const H_INDEX = 20;
+export const H_SLOT = 24;
 
 /**
  * Shape of a memory operand's address: simple (base + displacement is all of it), full, absolute (64 bits, in the place
@@ -114,6 +125,14 @@ export function writeRecord(
   const absolute = d.variant.mode === 64 && d.dispHi !== d.disp >> 31;
   i32[(at + R_IMM) >> 2] = absolute ? d.disp : d.immLo[0];
   i32[(at + R_IMM + 4) >> 2] = absolute ? d.dispHi : d.immHi[0];
+}
+
+/** A head for the block whose first instruction's record lies behind it. */
+export function writeHead(views: Views, at: number): void {
+  const { u8, u16 } = views;
+  u8.copyWithin(at, at + RECORD_BYTES, at + RECORD_BYTES + H_PAGE); // Length and place, for whoever asks where the block begins.
+  u8.fill(0, at + H_PAGE, at + RECORD_BYTES);
+  u16[(at + R_HANDLER) >> 1] = HANDLER_HEAD;
 }
 
 /** The record that closes a block: the next instruction is at `next` (an offset from the start of the page). */

@@ -71,9 +71,11 @@ const xgetbv: Insn = {
   forms: [{ op: 'NP 0f 01 =d0', args: '', needs: 'xsave' }],
   sem(b) {
     b.faultIf(b.not1(b.bit(b.state('cr4', 32), CR4_OSXSAVE_BIT)), UD, null);
-    // ECX = 1 (XINUSE) exists only with CPUID.(0dh,1).EAX[2], which is not offered.
-    b.faultIf(b.not1(b.isZero(b.reg('rcx', 32))), GP, 0);
-    b.setReg('rax', b.state('xcr0', 32));
+    const which = b.reg('rcx', 32);
+    b.faultIf(b.cmp('ltu', b.const(32, 1), which), GP, 0);
+    // ECX = 1: what of XCR0 is in use.
+    const [used] = b.call('xinuse', [], [32]) as [Value];
+    b.setReg('rax', b.select(b.isZero(which), b.state('xcr0', 32), used));
     b.setReg('rdx', b.const(32, 0));
   },
 };

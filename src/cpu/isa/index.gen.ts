@@ -17,6 +17,7 @@ export * as logic from './logic.ts';
 export * as move from './move.ts';
 export * as multiply from './multiply.ts';
 export * as print from './print.ts';
+export * as random from './random.ts';
 export * as segment from './segment.ts';
 export * as shift from './shift.ts';
 export * as sseCompare from './sse-compare.ts';

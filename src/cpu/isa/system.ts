@@ -158,15 +158,6 @@ export const rdtscp: Insn = {
   },
 };
 
-export const rdpid: Insn = {
-  name: 'rdpid',
-  ref: 'SDM 2B RDPID',
-  forms: [
-    { op: 'F3 0f c7 =f8', args: '', needs: 'rdpid' },
-  ],
-  sem: () => {},
-};
-
 /** There are no performance counters: every counter number is out of range. */
 export const rdpmc: Insn = {
   name: 'rdpmc',

@@ -27,6 +27,10 @@ export interface BlockFrame {
   pushRip(offset: number): void;
   /** Leaves the relative target `by` bytes from there, truncated to `bits`. */
   pushTarget(offset: number, by: bigint, bits: 16 | 32 | 64): void;
+  /** Notes which instruction runs: `index` is what the site was made with. */
+  note(index: number, offset: number): void;
+  /** The end of a relative branch, `by` bytes from behind it; the i32 on the stack decides unless `always`. Absent: by RIP. */
+  branch?(always: boolean, by: number): void;
   /** Goes to the fault epilogue. */
   fault(): void;
   /** Takes RIP from the stack and leaves. */
@@ -202,12 +206,8 @@ export class BlockSite implements Site {
     this.c.get(this.st).call(this.helpers.flags);
   }
 
-  /** Which instruction (low byte) and where it begins: the fault epilogue, and `pending` of the engine, ask. */
   noteInstruction(): void {
-    this.c
-      .get(this.st)
-      .i32(this.index | (this.insn.offset << 8))
-      .mem('i32.store', FIELDS.rec.at);
+    this.f.note(this.index, this.insn.offset);
   }
 
   beforeSlow(): void {
@@ -234,6 +234,7 @@ export class BlockSite implements Site {
     const end = this.insn.offset + this.insn.d.length;
     const by = BigInt(this.insn.d.immLo[n as 0 | 1]);
     const bits = mode === 64 ? 64 : osize === 16 ? 16 : 32;
+    if (this.f.branch && bits !== 16) return this.f.branch(always, Number(by));
     const target = () => this.f.pushTarget(end, by, bits);
     if (always) {
       target();

@@ -112,6 +112,12 @@ class BlockCompiler {
       flat: spec.flat,
       pushRip: (offset) => this.pushTarget(offset, 0n, this.mode === 64 ? 64 : 32),
       pushTarget: (offset, by, bits) => this.pushTarget(offset, by, bits),
+      // Which instruction (low byte) and where it begins: the fault epilogue, and `pending` of the engine, ask.
+      note: (index, offset) => {
+        c.get(ST)
+          .i32(index | (offset << 8))
+          .mem('i32.store', FIELDS.rec.at);
+      },
       fault: () => c.br(this.faultLabel),
       jump: () => {
         this.exits = true;

@@ -37,6 +37,11 @@ export class BlockLocals {
     this.dirty.add(place);
   }
 
+  /** Where paths meet: any of them may have written anything. */
+  allDirty(): void {
+    for (const place of this.plan.written) this.dirty.add(place);
+  }
+
   /** Before a slow path: what has been written so far. `certain`: this code runs on every path through the block. */
   spill(certain: boolean): void {
     for (const place of this.dirty) this.store(place);

@@ -30,8 +30,8 @@ import {
   isCanonical,
   UD,
 } from '../control-bits.ts';
-import { CS } from '../descriptors.ts';
 import { codeArmed, commitDebug, DEBUG_ADDRESSES, DR6_BD, DR7_GD } from '../debug.ts';
+import { CS } from '../descriptors.ts';
 import { exits, POLICY_CR_READ, POLICY_CR_WRITE, POLICY_DR, POLICY_INVLPG } from '../policy.ts';
 import { ATTR_L, type FieldName, SEG_ATTR } from '../state.ts';
 import { type Cx, defineSlow } from './define.ts';
@@ -156,7 +156,7 @@ export const writeDebug = defineSlow({
       if (value >> 32n !== 0n) return state.raise(GP, 0);
       // Fixed bits. SDM 3B 18.2.3, 18.2.4.
       const low = Number(value);
-      state.set(name, name === 'dr6' ? (low & 0xe00f) | 0xffff0ff0 : (low & 0xffff23ff) | 0x400);
+      state.set(name, name === 'dr6' ? (low & 0xe00f) | 0xffff0ff0 : (low & 0xffff2bff) | 0x400);
     } else state.set64(name, value);
     if (name !== 'dr6') breakpointsChanged(cx);
     return 0;

@@ -37,8 +37,8 @@ import {
   setStackPointer,
   word,
 } from '../stack.ts';
-import { farToTask, leadsToTask } from '../task-switch.ts';
 import { ATTR_D, ATTR_L, ATTR_P, GPR_AT, SEG_SELECTOR } from '../state.ts';
+import { farToTask, leadsToTask } from '../task-switch.ts';
 import { type Cx, defineSlow } from './define.ts';
 
 const RSP = 4;

@@ -15,6 +15,7 @@ export * as identity from './identity.ts';
 export * as interrupts from './interrupts.ts';
 export * as iret from './iret.ts';
 export * as ports from './ports.ts';
+export * as random from './random.ts';
 export * as segments from './segments.ts';
 export * as sseEnv from './sse-env.ts';
 export * as systemCalls from './system-calls.ts';

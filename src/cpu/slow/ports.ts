@@ -1,8 +1,8 @@
 // Slow paths for ports: IN, OUT, INS, OUTS, with the permission bitmap of the TSS.
 
 import { EFLAGS_DF, EFLAGS_IOPL, EFLAGS_IOPL_SHIFT, GP } from '../control-bits.ts';
-import { inRealMode, inVm86, TR } from '../descriptors.ts';
 import { pendDebug, portHits, resumeNext } from '../debug.ts';
+import { inRealMode, inVm86, TR } from '../descriptors.ts';
 import { exits, POLICY_IO } from '../policy.ts';
 import { GPR_AT, SEG_LIMIT } from '../state.ts';
 import { type Cx, defineSlow } from './define.ts';

@@ -59,6 +59,16 @@ function xmmInUse(cx: Cx): boolean {
   return false;
 }
 
+/** Result: XCR0 AND XINUSE (32). SDM 2C XGETBV. */
+export const xinuse = defineSlow({
+  name: 'xinuse',
+  ref: 'SDM 1 13.6',
+  run(cx) {
+    cx.state.ret32(0, Number(inUse(cx)) & cx.state.get('xcr0'));
+    return 0;
+  },
+});
+
 /** Writes `bytes` of the buffer, which holds a whole image, from offset `at` on. */
 function writePart(cx: Cx, image: Uint8Array, va: number, at: number, bytes: number): boolean {
   for (let i = 0; i < bytes; i++) cx.mmu.buf.setUint8(i, image[at + i] as number);

@@ -47,14 +47,18 @@ async function kernelOfFile(path: string): Promise<FoundKernel> {
 export async function kernelOfPackage(pulled: PulledKernel): Promise<FoundKernel> {
   const { name, kernelSha256 } = pulled;
   const cache = cacheDirectory();
-  const vmlinux = await readUnpacked(cache, kernelSha256, 'vmlinux');
-  const config = await readUnpacked(cache, kernelSha256, 'config');
+  const [bzImage, vmlinux, config] = await Promise.all(
+    ['bzImage', 'vmlinux', 'config'].map((label) => readUnpacked(cache, kernelSha256, label)),
+  );
   const found = { digest: kernelSha256, busybox: () => busyboxOf(pulled) };
-  if (vmlinux && config) {
+  if (bzImage && vmlinux && config) {
     const known = parseConfig(new TextDecoder().decode(config));
-    return { ...found, kernel: { ...openKernel(vmlinux, name), config: () => known } };
+    const unpacked = openKernel(vmlinux, name);
+    const kernel = { ...openKernel(bzImage, name), elf: unpacked.elf, config: () => known };
+    return { ...found, kernel };
   }
   const kernel = openKernel(await readFile(pulled.kernelDeb), name);
+  await writeUnpacked(cache, kernelSha256, 'bzImage', kernel.bytes);
   await writeUnpacked(cache, kernelSha256, 'vmlinux', kernel.elf().bytes);
   await writeUnpacked(cache, kernelSha256, 'config', configText(kernel));
   return { ...found, kernel };

@@ -1,7 +1,7 @@
 // Where start of day puts what it hands to a kernel: all in the first 640 KiB, the initrd at the top of RAM.
 
 import { InputError } from '../../base/errors.ts';
-import { type LoadSegment, loadSegments } from '../../image/index.ts';
+import type { LoadSegment } from '../../image/index.ts';
 import { HIGH_RAM_START } from '../../machine/memory.ts';
 import type { Guest, Platform } from '../define.ts';
 
@@ -21,18 +21,31 @@ const SPARSE_CHUNK = 16 * PAGE;
 /** Boot code of Linux takes addresses below this for granted (boot.rst, initrd_addr_max of a vmlinux without header). */
 const INITRD_END_MAX = 0x7fff_ffff;
 
+/** What a protocol puts into memory as the kernel. */
+export interface KernelLoad {
+  readonly segments: readonly LoadSegment[];
+  /** First byte that the kernel leaves alone before it reserves memory, if that lies behind its segments. */
+  readonly end?: number;
+}
+
+/** A file beside the kernel. */
+export interface Placed {
+  readonly gpa: number;
+  readonly bytes: number;
+}
+
 export interface Loaded {
   /** First byte behind the kernel's segments. */
   readonly kernelEnd: number;
   /** Where the initrd lies; size 0 if there is none. */
-  readonly initrd: { readonly gpa: number; readonly bytes: number };
+  readonly initrd: Placed;
   readonly commandLineBytes: number;
 }
 
 /** Copies kernel, initrd and command line into RAM. Nothing is written unless all of them fit. */
-export function loadGuest(platform: Platform, guest: Guest): Loaded {
-  const segments = loadSegments(guest.kernel.elf());
-  const kernelEnd = checkSegments(platform, guest, segments);
+export function loadGuest(platform: Platform, guest: Guest, kernel: KernelLoad): Loaded {
+  const { segments } = kernel;
+  const kernelEnd = checkSegments(platform, guest, kernel);
   const initrd = placeInitrd(platform, guest, kernelEnd);
   const line = commandLineBytes(guest);
   for (const { gpa, bytes, memBytes } of segments) {
@@ -60,7 +73,19 @@ function isZero(bytes: Uint8Array, from: number, to: number): boolean {
   return true;
 }
 
-function checkSegments(platform: Platform, guest: Guest, segments: readonly LoadSegment[]): number {
+export function writeSegments({ ram }: Platform, segments: readonly LoadSegment[]): void {
+  for (const { gpa, bytes, memBytes } of segments) {
+    ram.write(gpa, bytes);
+    ram.fill(gpa + bytes.length, memBytes - bytes.length, 0);
+  }
+}
+
+/** Answers the kernel's end. */
+export function checkSegments(
+  platform: Platform,
+  guest: Guest,
+  { segments, end: needed = 0 }: KernelLoad,
+): number {
   const { name } = guest.kernel;
   let end = 0;
   for (const { gpa, memBytes } of segments) {
@@ -81,6 +106,7 @@ function checkSegments(platform: Platform, guest: Guest, segments: readonly Load
       'give a linked kernel: a vmlinux or a bzImage, not an object file.',
     );
   }
+  end = Math.max(end, needed);
   if (end > platform.ram.bytes) {
     throw new InputError(
       'boot/kernel-too-large',
@@ -97,7 +123,6 @@ function placeInitrd(platform: Platform, guest: Guest, kernelEnd: number): Loade
   if (bytes === 0) return { gpa: 0, bytes: 0 };
   const top = Math.min(platform.ram.bytes, guest.kernel.header?.initrd_addr_max ?? INITRD_END_MAX);
   const gpa = Math.floor((top - bytes) / PAGE) * PAGE;
-  // init_size: what the kernel uses before it reserves anything (boot.rst), counted from its first byte.
   if (gpa < kernelEnd) {
     throw new InputError(
       'boot/initrd-too-large',
@@ -137,4 +162,4 @@ function commandLineBytes(guest: Guest): Uint8Array {
   return bytes;
 }
 
-const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 0x100000)} MiB`;
+export const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 0x100000)} MiB`;

@@ -1,6 +1,7 @@
 // Start of day by PVH: the 32-bit entry of ELF note 18, with an hvm_start_info to tell of memory and initrd.
 
 import { struct } from '../../base/struct.ts';
+import { loadSegments } from '../../image/index.ts';
 import type { Guest, Platform } from '../define.ts';
 import {
   COMMAND_LINE_AT,
@@ -45,7 +46,7 @@ export const hvmMemmapTableEntry = struct(
 );
 
 export function startByPvh(platform: Platform, guest: Guest, entry: number): void {
-  const { initrd } = loadGuest(platform, guest);
+  const { initrd } = loadGuest(platform, guest, { segments: loadSegments(guest.kernel.elf()) });
   const { ram, memoryMap, rsdp } = platform;
   const area = new Uint8Array(
     MEMORY_MAP_AT - START_INFO_AT + memoryMap.length * hvmMemmapTableEntry.size,

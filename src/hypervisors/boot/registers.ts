@@ -8,6 +8,7 @@ import {
   FLAT_CODE64,
   FLAT_DATA,
   LDTR,
+  setRealSegment,
   setSegmentTo,
   TR,
 } from '../../cpu/descriptors.ts';
@@ -50,6 +51,15 @@ export function enterFlat64(cpu: Cpu, ram: GuestRam, entry: number): void {
   state.setGpr(GPR.rsp, BigInt(STACK_TOP));
   cpu.stateChanged();
   cpu.mmu.flushAll();
+}
+
+/** Real mode as after RESET, at `segment:offset`. */
+export function enterReal(cpu: Cpu, segment: number, offset: number): void {
+  const { state } = cpu;
+  reset(state);
+  setRealSegment(state, CS, segment);
+  state.setVa('rip', offset);
+  cpu.stateChanged();
 }
 
 function flat(cpu: Cpu, ram: GuestRam, code: number): void {

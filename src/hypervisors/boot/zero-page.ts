@@ -1,18 +1,29 @@
-// Start of day by Linux's own boot protocol, for kernels without a PVH note: zero page, then the 32- or 64-bit entry.
+// Start of day by Linux's 32- and 64-bit boot protocols: a zero page, then the entry of a vmlinux or of a bzImage's loader.
 
 import { InputError } from '../../base/errors.ts';
 import { struct } from '../../base/struct.ts';
+import { loadSegments } from '../../image/index.ts';
 import type { Guest, Platform } from '../define.ts';
-import { COMMAND_LINE_AT, loadGuest, ZERO_PAGE_AT } from './layout.ts';
+import { bzImageLoad, neededBzImage } from './bzimage.ts';
+import {
+  COMMAND_LINE_AT,
+  type KernelLoad,
+  loadGuest,
+  type Placed,
+  ZERO_PAGE_AT,
+} from './layout.ts';
 import { enterFlat32, enterFlat64, GPR } from './registers.ts';
 
 const ZERO_PAGE_BYTES = 4096;
 const HEADER_AT = 0x1f1;
 const E820_AT = 0x2d0;
 /** Documentation/x86/boot.rst: a loader without a number of its own. */
-const LOADER_UNDEFINED = 0xff;
+export const LOADER_UNDEFINED = 0xff;
 const BOOT_FLAG = 0xaa55;
 const HDRS = 0x53726448;
+/** boot.rst, 64-bit boot protocol: behind the 32-bit entry, if xloadflags say so. */
+const ENTRY_64_OFFSET = 0x200;
+const XLF_KERNEL_64 = 1;
 
 /** The fields that a loader fills (Documentation/x86/boot.rst and zero-page.rst). */
 export const bootParams = struct(
@@ -37,6 +48,7 @@ export const e820Entry = struct(
   { size: 20, packed: true },
 );
 
+/** At the entry of the vmlinux, in the mode that the kernel runs in. */
 export function startByZeroPage(platform: Platform, guest: Guest): void {
   const elf = guest.kernel.elf();
   const entry = Number(elf.entry);
@@ -47,18 +59,38 @@ export function startByZeroPage(platform: Platform, guest: Guest): void {
       'give a kernel with a PVH note (CONFIG_PVH), or one linked with a physical entry address.',
     );
   }
-  const { initrd } = loadGuest(platform, guest);
+  enter(platform, guest, { segments: loadSegments(elf) }, elf.bits, entry);
+}
+
+/** At an entry of the bzImage's protected-mode part, which unpacks the vmlinux itself. */
+export function startByBzImage(platform: Platform, guest: Guest, bits: 32 | 64): void {
+  const image = neededBzImage(guest.kernel);
+  if (bits === 64 && ((image.header.xloadflags ?? 0) & XLF_KERNEL_64) === 0) {
+    throw new InputError(
+      'boot/no-64-bit-entry',
+      `${guest.kernel.name} has no 64-bit entry: its header lacks XLF_KERNEL_64`,
+      'enter it by the 32-bit protocol: --boot linux32.',
+    );
+  }
+  const { at, load } = bzImageLoad(image);
+  enter(platform, guest, load, bits, bits === 64 ? at + ENTRY_64_OFFSET : at);
+}
+
+function enter(
+  platform: Platform,
+  guest: Guest,
+  load: KernelLoad,
+  bits: 32 | 64,
+  entry: number,
+): void {
+  const { initrd } = loadGuest(platform, guest, load);
   writeZeroPage(platform, guest, initrd);
-  if (elf.bits === 64) enterFlat64(platform.cpu, platform.ram, entry);
+  if (bits === 64) enterFlat64(platform.cpu, platform.ram, entry);
   else enterFlat32(platform.cpu, platform.ram, entry);
   platform.cpu.state.setGpr(GPR.rsi, BigInt(ZERO_PAGE_AT));
 }
 
-function writeZeroPage(
-  platform: Platform,
-  guest: Guest,
-  initrd: { gpa: number; bytes: number },
-): void {
+function writeZeroPage(platform: Platform, guest: Guest, initrd: Placed): void {
   const { memoryMap, ram, rsdp } = platform;
   const { header } = guest.kernel;
   const page = new Uint8Array(ZERO_PAGE_BYTES);

@@ -22,18 +22,18 @@ const EXCEPTION_TEXT = 'pvops BIOS: an exception in real mode\r\n\0';
 
 /** INT numbers of 0 to 77h and who serves them; the rest does nothing. */
 const SERVICES: Readonly<Record<number, string>> = {
-  0x00: 'exception', // #DE
-  0x06: 'exception', // #UD
-  0x08: 'irq_timer',
-  0x10: 'int10',
-  0x11: 'int11',
-  0x12: 'int12',
-  0x13: 'int13',
-  0x15: 'int15',
-  0x16: 'int16',
-  0x18: 'exception_end', // Nothing to boot.
-  0x19: 'int19',
-  0x1a: 'int1a',
+  0: 'exception', // #DE
+  6: 'exception', // #UD
+  8: 'irq_timer',
+  16: 'int10',
+  17: 'int11',
+  18: 'int12',
+  19: 'int13',
+  21: 'int15',
+  22: 'int16',
+  24: 'exception_end', // Nothing to boot.
+  25: 'int19',
+  26: 'int1a',
 };
 
 /** Where INT 19h goes: all data segments at `segment`, the code 0x20 paragraphs above (boot.rst, 16-bit protocol). */
