@@ -20,6 +20,7 @@ import { reset } from './reset.ts';
 import { isFlatData } from './segment-check.ts';
 import type { Cx } from './slow/define.ts';
 import {
+  FIELDS,
   type Layout,
   layoutFor,
   MODE_KEY_FLAT,
@@ -108,6 +109,8 @@ class VCpu implements Cpu {
   readonly cx: EngineParts['cx'];
   readonly engine: Engine;
   private readonly border: Border;
+  private readonly budgetWord: number;
+  private readonly slackWord: number;
   /** Instructions completed before the current grant, and the grant. */
   private total = 0;
   private granted = 0;
@@ -123,6 +126,8 @@ class VCpu implements Cpu {
     });
     this.views = viewsOf(this.memory);
     this.state = new State(this.views, this.layout.state);
+    this.budgetWord = (this.layout.state + FIELDS.budget.at) >> 2;
+    this.slackWord = (this.layout.state + FIELDS.slack.at) >> 2;
     const hooks = {
       mayActNow: () => this.engine.mayActNow(),
       restart: () => this.engine.restart(),
@@ -160,8 +165,8 @@ class VCpu implements Cpu {
   }
 
   retired(): number {
-    const { state } = this;
-    const left = (state.get('budget') | 0) + (state.get('slack') | 0);
+    const { i32 } = this.views;
+    const left = (i32[this.budgetWord] as number) + (i32[this.slackWord] as number);
     return this.total + this.granted - left - this.engine.pending();
   }
 

@@ -120,7 +120,7 @@ export const FEATURE_BITS = {
 export type FeatureName = keyof typeof FEATURE_BITS;
 
 /**
- * What this CPU implements, and all that its decoder knows: forms that need something else are left out of the table.
+ * What this CPU implements, and all that its table has forms for: a test compares both ways. What has no form is #UD.
  * Machine devices add `apic` and its relatives, interfaces `hypervisor`. MCE, MCA and VME are left out: kernels then have
  * less to set up. So is BMI1, most of which needs VEX: F3 0F BC is BSF here, as on CPUs without it (SDM 2B TZCNT).
  */

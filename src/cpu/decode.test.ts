@@ -153,7 +153,9 @@ describe('operands', () => {
   test('stack operations and near branches have 64-bit operands in 64-bit code', () => {
     expect(decoded('50').variant.osize).toBe(64);
     expect(decoded('6650').variant.osize).toBe(16);
-    expect(decoded('66e9 00000000')).toMatchObject({ length: 6, variant: { osize: 64 } });
+    // As AMD's processors do: APM 3 JMP (Near).
+    expect(decoded('66e9 0000')).toMatchObject({ length: 4, variant: { osize: 16 } });
+    expect(decoded('6648e9 00000000')).toMatchObject({ length: 7, variant: { osize: 64 } });
     expect(decoded('66e9 0000', 32)).toMatchObject({ length: 4, variant: { osize: 16 } });
   });
 

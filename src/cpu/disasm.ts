@@ -92,7 +92,7 @@ function operandText(d: Decoded, arg: Arg, o: Operand, va: number): string {
 
 function targetText(d: Decoded, target: number): string {
   const { osize, mode } = d.variant;
-  const bits = mode === 64 ? 64 : osize;
+  const bits = osize === 16 ? 16 : mode === 64 ? 64 : osize;
   return `0x${BigInt.asUintN(bits, BigInt(target)).toString(16)}`;
 }
 

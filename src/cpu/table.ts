@@ -1,13 +1,9 @@
 // The instruction table: every encoding of every family in src/cpu/isa, compiled, with a stable number.
 
 import { bug } from '../base/errors.ts';
-import { IMPLEMENTED } from './cpuid-features.ts';
 import { type CompiledForm, compileForm } from './isa/compile.ts';
 import type { Insn } from './isa/define.ts';
 import * as families from './isa/index.gen.ts';
-
-/** Without an entry an encoding is #UD, whatever CPUID the interface shows the guest. */
-const offered: ReadonlySet<string> = new Set(IMPLEMENTED);
 
 /** All instructions, in the order of their families' names. */
 export const instructions: readonly Insn[] = collect(families);
@@ -40,12 +36,7 @@ function collect(modules: Readonly<Record<string, object>>): Insn[] {
       else if (isInsn(value)) found.add(value);
     }
   }
-  return [...found].map(onlyOffered).filter((insn) => insn.forms.length > 0);
-}
-
-function onlyOffered(insn: Insn): Insn {
-  const forms = insn.forms.filter(({ needs }) => needs === undefined || offered.has(needs));
-  return forms.length === insn.forms.length ? insn : { ...insn, forms };
+  return [...found];
 }
 
 function isInsn(value: unknown): value is Insn {

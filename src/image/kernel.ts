@@ -91,7 +91,7 @@ function kernelOfFile(
   const multiboot = bzImage ? null : multibootHeader(bytes);
   if (!bzImage && !vmlinux && !multiboot) throw notKernel(bytes, name);
   const elf = once(() => vmlinux ?? parseElf(vmlinuxOf(bzImage, name), `The vmlinux in ${name}`));
-  const unpacked = () => (bzImage && bzImage.payload ? elf().bytes : bytes);
+  const unpacked = () => (bzImage?.payload ? elf().bytes : bytes);
   return {
     name,
     kind: bzImage ? 'bzimage' : vmlinux ? 'elf' : 'multiboot',

@@ -56,7 +56,7 @@ export function assemble(parts: Assembly): Assembled {
     interrupt: 0,
     halt: 0,
   };
-  const tsc = new TscSkip();
+  const tsc = new TimeStamp(parts.seed);
   const microvm = createMicrovm({
     ramBytes: memoryBytes,
     epochSeconds: parts.epochSeconds,
@@ -66,7 +66,8 @@ export function assemble(parts: Assembly): Assembled {
   });
   const front = new CountingBorder(microvm.border, exits);
   const cpu = createCpu({ ramBytes: memoryBytes, border: front, engine: parts.engine });
-  tsc.connect(cpu, parts.seed);
+  tsc.connect(cpu);
+  cpu.state.set64('random', BigInt.asUintN(64, BigInt(parts.seed) * RANDOM_SPREAD));
   const ram = new GuestRam(cpu.memory, cpu.layout.ramBase, memoryBytes, (gpa, bytes) => {
     cpu.ramWritten(gpa, bytes);
     for (let frame = gpa >>> 12; frame * 4096 < gpa + bytes; frame++) {
@@ -111,29 +112,34 @@ function machineCpu(cpu: Cpu, exits: ExitCounts): MachineCpu {
   };
 }
 
-/** The time stamp counter goes on in a halt: what the clock skips is added to the vCPU's offset. */
-class TscSkip {
-  private cpu: Cpu | null = null;
-  private skipped = 0;
+/** Spreads seeds over the 64 bits of the random generator's state. */
+const RANDOM_SPREAD = 0x9e3779b97f4a7c15n;
 
-  /** The counter's first value is any machine's own: it follows from the seed. */
-  connect(cpu: Cpu, seed: number): void {
+/**
+ * The time stamp counter goes on in a halt, and begins where the seed says: any machine's counter has a first value of its
+ * own. Neither shows in IA32_TSC_ADJUST, which holds what the guest itself has moved: SDM 3B 18.17.3.
+ */
+class TimeStamp {
+  private readonly first: number;
+  private cpu: Cpu | null = null;
+
+  constructor(seed: number) {
+    this.first = Math.imul(seed, 0x9e3779b1) >>> 0;
+  }
+
+  connect(cpu: Cpu): void {
     this.cpu = cpu;
-    cpu.state.set64('tscOffset', BigInt(Math.imul(seed, 0x9e3779b1) >>> 0));
+    cpu.setSkipped(this.first);
   }
 
   skip(total: number): void {
-    if (!this.cpu) return;
-    const { state } = this.cpu;
-    const ahead = BigInt(total - this.skipped);
-    this.skipped = total;
-    state.set64('tscOffset', BigInt.asUintN(64, state.get64('tscOffset') + ahead));
+    this.cpu?.setSkipped(this.first + total);
   }
 
   /** How far the counter is ahead of the machine's clock. */
   ahead(): number {
     if (!this.cpu) return 0;
-    return Number(BigInt.asIntN(64, this.cpu.state.get64('tscOffset'))) - this.skipped;
+    return Number(BigInt.asIntN(64, this.cpu.state.get64('tscOffset'))) + this.first;
   }
 }
 
@@ -182,6 +188,12 @@ class CountingBorder implements Border {
   hypercall(instruction: 'vmcall' | 'vmmcall'): boolean {
     this.exits.hypercall++;
     return this.inner.hypercall!(instruction);
+  }
+  readCr8(): number {
+    return this.inner.readCr8!();
+  }
+  writeCr8(value: number): void {
+    this.inner.writeCr8!(value);
   }
   acknowledgeInterrupt(): number {
     const vector = this.inner.acknowledgeInterrupt!();

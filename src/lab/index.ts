@@ -18,6 +18,7 @@ export {
   openKernel,
   parseConfig,
 } from '../image/index.ts';
+export { type ByteStore, type Disk, type DiskMode, openDisk } from '../machine/index.ts';
 export type { LabConsole, LabHost, Progress } from './host.ts';
 export { type RunResult, type RunWatcher, runKernel } from './run.ts';
 export {

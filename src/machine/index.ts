@@ -7,6 +7,7 @@ export { Clock, NEVER, type Timer } from './clock.ts';
 export type { MachineCpu } from './cpu-link.ts';
 export type { LapicFace } from './devices/lapic.ts';
 export { LAPIC_BUS_HZ } from './devices/lapic-timer.ts';
+export { type ByteStore, type Disk, type DiskMode, memoryStore, openDisk } from './disk.ts';
 export { type InputBody, type InputEvent, Inputs } from './inputs.ts';
 export { Machine, type MachineOptions, type RunBounds, type Stop } from './machine.ts';
 export {
@@ -17,6 +18,7 @@ export {
   memoryMap,
   type WriteListener,
 } from './memory.ts';
+export type { BuiltMachine } from './models/chipset.ts';
 export {
   createMicrovm,
   type DeviceBorder,
@@ -29,6 +31,9 @@ export {
   type ProcessorFacts,
   writeMicrovmFirmware,
 } from './models/microvm-firmware.ts';
+export { createPc, PC, type Pc, type PcConfig } from './models/pc.ts';
+export { loadRom, pcFacts, writePcFirmware } from './models/pc-firmware.ts';
+export { closeGraphicsHole, enterRom } from './models/pc-start.ts';
 export type { Power, PowerState } from './power.ts';
 export {
   copyState,

@@ -18,6 +18,7 @@ import { forms } from '../../src/cpu/table.ts';
 
 /** Our mnemonic (the SDM's) -> iced's, where they differ: other spellings, and finer divisions of the same hint. */
 const NAMES: Readonly<Record<string, RegExp>> = {
+  bsf: /^tzcnt$/, // F3 is ignored without BMI1
   callf: /^call$/,
   jmpf: /^jmp$/,
   shl: /^sal$/, // group 2, /6: an alias that only iced tells apart
@@ -45,13 +46,17 @@ const IMPLICIT =
 const ANY_WIDTH =
   /^(ud[01]|movsxd|pinsr[bw]|pextr[bw]|extractps|movmskp[sd]|pmovmskb|mov|lar|lsl|verr|verw|lldt|ltr|lmsw|smsw|str|sldt)$/;
 
+/** Near branches, which 66 makes 16-bit ones on AMD's processors only. APM 3 JMP (Near). */
+const NEAR_BRANCH = /^(jmp|j|call|ret|jcxz|loop|loope|loopne)$/;
+
 /** null: they agree. Otherwise a sentence. */
 export function differenceFromIced(
   bytes: Uint8Array,
   d: Decoded,
   mode: 16 | 32 | 64,
 ): string | null {
-  const decoder = new Decoder(mode, bytes, DecoderOptions.None);
+  const options = NEAR_BRANCH.test(d.insn.name) ? DecoderOptions.AMD : DecoderOptions.None;
+  const decoder = new Decoder(mode, bytes, options);
   const insn = decoder.decode();
   try {
     const form = forms[d.formId] as CompiledForm;
@@ -101,7 +106,8 @@ function ourOperand(d: Decoded, form: CompiledForm, n: number): string {
   if (o.fixed !== undefined) return `imm ${o.fixed}`;
   const value = (BigInt(d.immHi[o.n] as number) << 32n) | BigInt((d.immLo[o.n] as number) >>> 0);
   if (arg?.from === 'imm' && arg.relative) {
-    const bits = d.variant.mode === 64 ? 64 : d.variant.osize;
+    const { mode, osize } = d.variant;
+    const bits = osize === 16 ? 16 : mode === 64 ? 64 : osize;
     return `to ${BigInt.asUintN(bits, value + BigInt(d.length))}`;
   }
   const size = arg?.from === 'imm' && arg.extended ? d.variant.osize : o.size;

@@ -358,7 +358,7 @@ export function fitRelative(
   osize: number,
   mode: number,
 ): bigint | null {
-  const d = BigInt.asIntN(mode === 64 ? 64 : osize, distance);
+  const d = BigInt.asIntN(mode === 64 && osize !== 16 ? 64 : osize, distance);
   return BigInt.asIntN(bytes * 8, d) === d ? d : null;
 }
 

@@ -5,6 +5,7 @@ import type { Engine, EngineParts, Stop } from '../core.ts';
 import { THRESHOLD, Tier1 } from '../jit/tier.ts';
 import { checkSegment } from '../segment-check.ts';
 import { slowPaths } from '../slow/registry.ts';
+import { FIELDS } from '../state.ts';
 import { CodeCache } from './blocks.ts';
 import { Handlers } from './handlers.ts';
 import { hotHandlers, warmHandlers } from './hot.ts';
@@ -24,6 +25,9 @@ export class Interpreter implements Engine {
   readonly handlers: Handlers;
   private readonly run_: (state: number, start: number) => number;
   private readonly p: EngineParts;
+  /** Word indexes of the fields that every slow path asks for. */
+  private readonly recWord: number;
+  private readonly modeWord: number;
   /** Record at which the budget last ran out (0: between blocks): what a sampling profiler reads. */
   interrupted = 0;
   private running = false;
@@ -32,6 +36,8 @@ export class Interpreter implements Engine {
   /** With `tiered`, hot blocks are translated. */
   constructor(p: EngineParts, tiered = false, threshold = THRESHOLD) {
     this.p = p;
+    this.recWord = (p.state.base + FIELDS.rec.at) >> 2;
+    this.modeWord = (p.state.base + FIELDS.codeMode.at) >> 2;
     this.name = tiered ? 'jit' : 'interpreter';
     const { layout, views, mmu } = p;
     const table = new WebAssembly.Table({ element: 'anyfunc', initial: TABLE_SIZE });
@@ -113,7 +119,7 @@ export class Interpreter implements Engine {
 
   pending(): number {
     if (!this.running) return 0;
-    const rec = this.p.state.get('rec');
+    const rec = this.p.views.i32[this.recWord] as number;
     return rec === 0 ? 0 : (this.p.views.u8[rec + R_LEFT] as number);
   }
 
@@ -159,12 +165,12 @@ export class Interpreter implements Engine {
   }
 
   private slow(id: number): number {
-    const { cx, state, views } = this.p;
-    const rec = state.get('rec');
+    const { cx, views } = this.p;
+    const rec = views.i32[this.recWord] as number;
     cx.insn.length = views.u8[rec + R_LENGTH] as number;
     cx.insn.osize = views.u8[rec + R_OSIZE] as number;
     cx.insn.asize = views.u8[rec + R_ASIZE] as number;
-    cx.insn.mode = state.get('codeMode');
+    cx.insn.mode = views.i32[this.modeWord] as number;
     const path = paths[id] ?? bug(`no slow path ${id}`);
     return path.run(cx);
   }

@@ -44,6 +44,7 @@ export const btc: Insn = {
   sem: (b, dst, offset) => testBit(b, dst, offset, (_, x, mask) => b.bin('xor', x, mask)),
 };
 
+/** Also with F3, which is TZCNT where BMI1 is offered: SDM 2B TZCNT. */
 export const bsf: Insn = {
   name: 'bsf',
   ref: 'SDM 2A BSF',
@@ -61,20 +62,12 @@ export const bsr: Insn = {
     scan(b, dst, src, (x) => b.bin('sub', b.const(x.width, x.width - 1), b.un('clz', x))),
 };
 
-export const tzcnt: Insn = {
-  name: 'tzcnt',
-  ref: 'SDM 2B TZCNT',
-  forms: [{ op: 'F3 0f bc /r', args: 'Gv,Ev', needs: 'bmi1' }],
-  flags: COUNT_FLAGS,
-  sem: (b, dst, src) => countZeros(b, 'ctz', dst, src),
-};
-
 export const lzcnt: Insn = {
   name: 'lzcnt',
   ref: 'SDM 2A LZCNT',
   forms: [{ op: 'F3 0f bd /r', args: 'Gv,Ev', needs: 'abm' }],
   flags: COUNT_FLAGS,
-  sem: (b, dst, src) => countZeros(b, 'clz', dst, src),
+  sem: (b, dst, src) => countZeros(b, dst, src),
 };
 
 export const popcnt: Insn = {
@@ -153,9 +146,9 @@ function scan(b: Build, dst: Operand, src: Operand, result: (x: Value) => Value)
   b.write(dst, position);
 }
 
-function countZeros(b: Build, fn: 'clz' | 'ctz', dst: Operand, src: Operand): void {
+function countZeros(b: Build, dst: Operand, src: Operand): void {
   const x = b.read(src);
-  const count = b.un(fn, x);
+  const count = b.un('clz', x);
   b.write(dst, count);
   b.setFlags({ cf: b.isZero(x), zf: b.isZero(count) });
 }

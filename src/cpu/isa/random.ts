@@ -9,8 +9,11 @@ export const rdseed = generator('rdseed', { op: '0f c7 /7', args: 'Rv', needs: '
 export const rdpid: Insn = {
   name: 'rdpid',
   ref: 'SDM 2B RDPID',
-  forms: [{ op: 'F3 0f c7 /7', args: 'Rd', needs: 'rdpid' }],
-  sem: (b, dst) => b.write(dst, b.state('tscAux', 32)),
+  forms: [
+    { op: 'F3 0f c7 /7', args: 'Rq', only: '64', needs: 'rdpid' },
+    { op: 'F3 0f c7 /7', args: 'Rd', only: 'no64', needs: 'rdpid' },
+  ],
+  sem: (b, dst) => b.write(dst, b.zext(b.state('tscAux', 32), dst.size as Width)),
 };
 
 /** It never runs dry: CF is always set. */

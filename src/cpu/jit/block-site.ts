@@ -233,7 +233,7 @@ export class BlockSite implements Site {
     const { osize, mode } = this.insn.d.variant;
     const end = this.insn.offset + this.insn.d.length;
     const by = BigInt(this.insn.d.immLo[n as 0 | 1]);
-    const bits = mode === 64 ? 64 : osize === 16 ? 16 : 32;
+    const bits = osize === 16 ? 16 : mode === 64 ? 64 : 32;
     if (this.f.branch && bits !== 16) return this.f.branch(always, Number(by));
     const target = () => this.f.pushTarget(end, by, bits);
     if (always) {

@@ -80,7 +80,9 @@ function format(
       return;
     }
     const fromState = i > 0 && lines[i - 1] === 'local.get 0';
-    line.push(symbolic(op, lines[i - 1] ?? '', fromState, names, calls, slowName));
+    const text = symbolic(op, lines[i - 1] ?? '', fromState, names, calls, slowName);
+    if (text.startsWith('call slow')) line.pop(); // The slow path's number, which its name stands for.
+    line.push(text);
     if (ENDS_LINE.test(op)) flush();
     if (opens || op === 'else') depth++;
   });

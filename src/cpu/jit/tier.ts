@@ -22,7 +22,7 @@ import { ModuleBuilder } from '../wasm/encode.ts';
 import { compileRegion, type RegionBlock, type RegionSpec } from './region.ts';
 
 /** Entries of a block before it is translated. */
-export const THRESHOLD = 500;
+export const THRESHOLD = 2000;
 const BATCH = 8;
 const REGION_INSNS = 200;
 const REGION_BLOCKS = 40;

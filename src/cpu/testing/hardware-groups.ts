@@ -12,7 +12,6 @@ import * as multiply from '../isa/multiply.ts';
 import * as shift from '../isa/shift.ts';
 import * as stack from '../isa/stack.ts';
 import * as string from '../isa/string.ts';
-import { instructions } from '../table.ts';
 import { type Group, groupsOf } from './hardware-cases.ts';
 
 const FAMILIES = [arith, logic, multiply, bcd, shift, bits, move, flags, string, stack, control];
@@ -26,17 +25,13 @@ export function hardwareGroups(): Group[] {
   return groupsOf(insns.filter((insn) => !NOT_ALONE.test(insn.name))).filter(isUserForm);
 }
 
-/**
- * Not pushes and pops of segment registers, whose selectors are the system's, not near branches that truncate RIP to
- * 16 bits, and not what the table leaves out.
- */
-function isUserForm({ form, insn, mode, osize }: Group): boolean {
-  if (/[CDEFGS]S/.test(form.args) || !OFFERED.has(form)) return false;
-  if (mode === 64 && osize === 16 && NEAR_BRANCHES.has(insn)) return false;
+/** Not pushes and pops of segment registers, whose selectors are the system's; not near branches that leave 16 bits of RIP. */
+function isUserForm({ form, insn, osize }: Group): boolean {
+  if (/[CDEFGS]S/.test(form.args)) return false;
+  if (osize === 16 && form.size64 === 'd64' && NEAR_BRANCHES.has(insn)) return false;
   return !(insn.name === 'movbe' && form.args.includes('E'));
 }
 
-const OFFERED = new Set(instructions.flatMap((insn) => insn.forms));
 const NEAR_BRANCHES = new Set<unknown>(Object.values(control));
 
 function isInsn(thing: unknown): thing is Insn {

@@ -100,7 +100,6 @@ const UNDEFINED: Readonly<Record<string, number>> = {
   btc: OF | SF | AF | PF,
   bsf: CF | OF | SF | AF | PF,
   bsr: CF | OF | SF | AF | PF,
-  tzcnt: OF | SF | AF | PF,
   lzcnt: OF | SF | AF | PF,
   aaa: OF | SF | ZF | PF,
   aas: OF | SF | ZF | PF,

@@ -1,12 +1,15 @@
-// Start of day by multiboot 1: flat 32-bit mode, EBX at an information structure with memory map and modules.
+// Start of day by multiboot 1: flat 32-bit mode, EBX at an information structure, and the BIOS that kernels may go back to.
 
 import { InputError } from '../../base/errors.ts';
 import { struct } from '../../base/struct.ts';
+import type { Assembler } from '../../cpu/asm.ts';
 import { multibootLoad } from '../../image/index.ts';
 import { HIGH_RAM_START, LOW_RAM_END } from '../../machine/memory.ts';
 import type { Guest, GuestModule, Platform } from '../define.ts';
-import { checkSegments, mebibytes, writeSegments } from './layout.ts';
-import { enterFlat32, GPR } from './registers.ts';
+import { BIOS_BASE } from './bios/rom.ts';
+import { startBios } from './bios/start.ts';
+import { checkSegments, GDT_AT, mebibytes, writeSegments } from './layout.ts';
+import { CODE_SELECTOR, DATA_SELECTOR, GDT_BYTES, writeGdt } from './registers.ts';
 
 /** Multiboot Specification 0.6.96, 3.2 and 3.3. */
 export const MULTIBOOT_BOOTLOADER_MAGIC = 0x2badb002;
@@ -47,8 +50,8 @@ export const multibootMmapEntry = struct(
 );
 
 /** The structure and all that it points to but the modules lie here. */
-export const INFO_AT = 0x6000;
-const INFO_END = 0x9000;
+export const INFO_AT = 0x10000;
+const INFO_END = 0x14000;
 const PAGE = 4096;
 const LOADER_NAME = 'pvops';
 /** Loaders put the kernel's name before its words; kernels drop the first word. */
@@ -74,9 +77,35 @@ export function startByMultiboot(platform: Platform, guest: Guest): void {
   writeSegments(platform, segments);
   for (const { gpa, bytes } of modules) platform.ram.write(gpa, bytes);
   platform.ram.write(INFO_AT, info);
-  enterFlat32(platform.cpu, platform.ram, entry);
-  platform.cpu.state.setGpr(GPR.rax, BigInt(MULTIBOOT_BOOTLOADER_MAGIC));
-  platform.cpu.state.setGpr(GPR.rbx, BigInt(INFO_AT));
+  writeGdt(platform.ram, false);
+  startBios(platform, (a) => handOver(a, entry));
+}
+
+/** Specification 3.2: protected mode with flat segments, paging and interrupts off. */
+function handOver(a: Assembler, entry: number): void {
+  a.text(`
+    cli
+    cs lgdt [multiboot_gdt]
+    mov eax, cr0
+    or al, 1
+    mov cr0, eax`);
+  // A far jump with a 32-bit offset, which the label, counted from the segment's start, has not.
+  const flatCode = BigInt(BIOS_BASE) + a.here + 8n;
+  a.bytes(0x66, 0xea).dd(flatCode).dw(CODE_SELECTOR).use(32);
+  a.text(`
+    mov eax, ${DATA_SELECTOR}
+    mov ds, ax
+    mov es, ax
+    mov fs, ax
+    mov gs, ax
+    mov ss, ax
+    mov eax, ${MULTIBOOT_BOOTLOADER_MAGIC}
+    mov ebx, ${INFO_AT}
+    mov ecx, ${entry}
+    jmp ecx`);
+  a.bind(a.label('multiboot_gdt'))
+    .dw(GDT_BYTES - 1)
+    .dd(GDT_AT);
 }
 
 /** One behind the other above the kernel, each on a page of its own. */

@@ -16,13 +16,13 @@ import { reset } from '../../cpu/reset.ts';
 import type { GuestRam } from '../../machine/memory.ts';
 import { GDT_AT, PAGE_TABLES_AT, STACK_TOP } from './layout.ts';
 
-const CODE_SELECTOR = 0x10;
-const DATA_SELECTOR = 0x18;
+export const CODE_SELECTOR = 0x10;
+export const DATA_SELECTOR = 0x18;
 const TSS_SELECTOR = 0x20;
 /** A busy 32-bit TSS and an LDT, present (SDM 3A table 3-2). */
 const ATTR_TSS = 0x8b;
 const ATTR_LDT = 0x82;
-const GDT_ENTRIES = 5;
+export const GDT_BYTES = 5 * 8;
 const DATA_SEGMENTS = [0, 2, 3, 4, 5]; // ES SS DS FS GS
 /** 2 MiB pages: present, writable, page size (SDM 3A 4.5.4). */
 const PDE_LARGE = 0x83;
@@ -72,12 +72,12 @@ function flat(cpu: Cpu, ram: GuestRam, code: number): void {
   setSegmentTo(state, TR, TSS_SELECTOR, 0, 0x67, ATTR_TSS);
   setSegmentTo(state, LDTR, 0, 0, 0, ATTR_LDT);
   state.setVa('gdtrBase', GDT_AT);
-  state.set('gdtrLimit', GDT_ENTRIES * 8 - 1);
+  state.set('gdtrLimit', GDT_BYTES - 1);
   state.set('idtrLimit', 0); // An exception before the guest has its own table is a triple fault.
 }
 
 /** The table behind the selectors: null, null, code, data, TSS (boot.rst: __BOOT_CS 0x10, __BOOT_DS 0x18). */
-function writeGdt(ram: GuestRam, long: boolean): void {
+export function writeGdt(ram: GuestRam, long: boolean): void {
   const descriptors: readonly (readonly [lo: number, hi: number])[] = [
     [0, 0],
     [0, 0],

@@ -4,10 +4,9 @@ import { InputError } from '../../base/errors.ts';
 import { struct } from '../../base/struct.ts';
 import type { SetupHeader } from '../../image/index.ts';
 import type { Guest, Platform } from '../define.ts';
-import { BIOS_SEGMENT, biosRom } from './bios/rom.ts';
+import { startBios } from './bios/start.ts';
 import { neededBzImage, systemAt } from './bzimage.ts';
 import { COMMAND_LINE_AT, type Loaded, loadGuest } from './layout.ts';
-import { enterReal } from './registers.ts';
 import { LOADER_UNDEFINED } from './zero-page.ts';
 
 export const SETUP_SEGMENT = 0x9000;
@@ -19,6 +18,19 @@ const CAN_USE_HEAP = 0x80;
 /** Since 2.02 the command line may be anywhere below 1 MiB. */
 const PROTOCOL_COMMAND_LINE = 0x202;
 const HEADER_AT = 0x1f1;
+
+/** boot.rst, Running the kernel: interrupts off, all data segments alike, the code 0x20 paragraphs above. */
+const HAND_OVER = `
+  cli
+  mov ax, ${SETUP_SEGMENT}
+  mov ss, ax
+  mov sp, ${SETUP_STACK_TOP}
+  mov ds, ax
+  mov es, ax
+  mov fs, ax
+  mov gs, ax
+  jmpf ${SETUP_SEGMENT + 0x20}:0
+`;
 
 /** The fields that a loader fills in, at their places in the setup code. */
 export const setupFields = struct(
@@ -40,9 +52,7 @@ export function startBySetup(platform: Platform, guest: Guest): void {
   checkSetup(guest.kernel.name, header, setup);
   const loaded = loadGuest(platform, guest, systemAt(header, system, header.code32_start));
   platform.ram.write(SETUP_AT, filledIn(setup, header, loaded));
-  const rom = biosRom(platform.memoryMap, { segment: SETUP_SEGMENT, stackTop: SETUP_STACK_TOP });
-  platform.ram.write(rom.gpa, rom.bytes);
-  enterReal(platform.cpu, BIOS_SEGMENT, rom.entry);
+  startBios(platform, (a) => a.text(HAND_OVER));
 }
 
 function checkSetup(name: string, header: SetupHeader, setup: Uint8Array): void {

@@ -7,7 +7,6 @@ import type { Platform } from '../define.ts';
 
 /** What the machine's local APIC adds to the CPU's features. */
 const MACHINE_FEATURES: readonly FeatureName[] = ['apic', 'x2apic', 'tsc_deadline_timer', 'arat'];
-const NOT_OFFERED: readonly FeatureName[] = ['tsc_adjust'];
 /** IA32_APIC_BASE, and its global enable bit: CPUID's APIC bit follows it (SDM 3A 11.4.3). */
 const MSR_APIC_BASE = 0x1b;
 const APIC_GLOBAL_ENABLE = 1 << 11;
@@ -40,11 +39,10 @@ export function hardwareBorder(
   };
 }
 
-/** Without TSC_ADJUST: what the TSC gained in halts would show in that register, and Linux takes it back. */
 function machineModel({ more = [], less = [] }: FeatureChanges): CpuModel {
   const model = cpuModel([...MACHINE_FEATURES, ...more]);
   const features = new Set(model.features);
-  for (const name of [...NOT_OFFERED, ...less]) features.delete(name);
+  for (const name of less) features.delete(name);
   return { ...model, features };
 }
 

@@ -4,6 +4,9 @@ import type { Program } from '../program.ts';
 import { basics } from './basics.ts';
 import { breakpointPrograms, doubleFaults, exceptions, steps } from './exceptions.ts';
 import { gates } from './gates.ts';
+import { paging, pagingControls, pagingSpecial } from './paging.ts';
+import { limitPrograms, segments } from './segments.ts';
+import { callGatePrograms, longTransfers, returnPrograms, transfers } from './transfers.ts';
 
 export const allPrograms: readonly Program[] = [
   ...basics,
@@ -12,4 +15,13 @@ export const allPrograms: readonly Program[] = [
   ...doubleFaults,
   ...breakpointPrograms,
   ...gates,
+  ...transfers,
+  ...longTransfers,
+  ...returnPrograms,
+  ...callGatePrograms,
+  ...segments,
+  ...limitPrograms,
+  ...paging,
+  ...pagingControls,
+  ...pagingSpecial,
 ];

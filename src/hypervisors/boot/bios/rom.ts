@@ -1,4 +1,4 @@
-// The small BIOS of `--boot setup`, assembled for one machine: what a kernel's 16-bit setup code calls, and no more.
+// A small BIOS, assembled for one machine: what kernels call in real mode while they start, and no more.
 
 import { bug } from '../../../base/errors.ts';
 import { Assembler } from '../../../cpu/asm.ts';
@@ -9,6 +9,7 @@ import { system, time } from './system.ts';
 
 /** The last 8 KiB below 1 MiB. Deviates: it lies in RAM, as shadowed ROMs do, but nothing protects it. */
 export const BIOS_SEGMENT = 0xf000;
+export const BIOS_BASE = BIOS_SEGMENT * 16;
 const CODE_AT = 0xe000;
 /** Where a PC starts: a jump; then the date, and the model byte of a PC AT. */
 const RESET_VECTOR = 0xfff0;
@@ -36,11 +37,8 @@ const SERVICES: Readonly<Record<number, string>> = {
   26: 'int1a',
 };
 
-/** Where INT 19h goes: all data segments at `segment`, the code 0x20 paragraphs above (boot.rst, 16-bit protocol). */
-export interface SetupEntry {
-  readonly segment: number;
-  readonly stackTop: number;
-}
+/** What INT 19h does: adds its code, which starts in real mode with no registers given. */
+export type HandOver = (a: Assembler) => void;
 
 export interface BiosRom {
   readonly gpa: number;
@@ -49,11 +47,13 @@ export interface BiosRom {
   readonly entry: number;
 }
 
-export function biosRom(memoryMap: readonly MemoryMapEntry[], setup: SetupEntry): BiosRom {
+export function biosRom(memoryMap: readonly MemoryMapEntry[], handOver: HandOver): BiosRom {
   const a = new Assembler(16, CODE_AT);
   a.text(`jmp post\n${post}\n${returns}\n${interrupts}\n${video}\n${keyboard}\n${disk}\n${time}`);
   a.text(system({ e820Entries: memoryMap.length, extendedKib: extendedKib(memoryMap) }));
-  a.text(handOver(setup));
+  a.bind(a.label('int19'));
+  handOver(a);
+  a.use(16);
   a.bind(a.label('exception_text')).bytes(ascii(EXCEPTION_TEXT));
   a.bind(a.label('system_table')).dw(8).bytes(MODEL_AT_CLASS, 1, 0, SYSTEM_FEATURES, 0, 0, 0, 0);
   a.align(4);
@@ -61,28 +61,12 @@ export function biosRom(memoryMap: readonly MemoryMapEntry[], setup: SetupEntry)
   for (const { start, size, type } of memoryMap) a.dq(start, size).dd(type);
   a.bind(a.label('vectors'));
   for (let n = 0; n < VECTORS; n++) a.dw(a.label(SERVICES[n] ?? defaultService(n)));
-  return { gpa: BIOS_SEGMENT * 16 + CODE_AT, bytes: rom(a.finish()), entry: CODE_AT };
+  return { gpa: BIOS_BASE + CODE_AT, bytes: rom(a.finish()), entry: CODE_AT };
 }
 
 function defaultService(n: number): string {
   if (n > 0x08 && n <= 0x0f) return 'irq_master';
   return n >= 0x70 ? 'irq_slave' : 'int_none';
-}
-
-/** Interrupts off and all data segments alike, as boot.rst wants it. */
-function handOver({ segment, stackTop }: SetupEntry): string {
-  return `
-int19:
-  cli
-  mov ax, ${segment}
-  mov ss, ax
-  mov sp, ${stackTop}
-  mov ds, ax
-  mov es, ax
-  mov fs, ax
-  mov gs, ax
-  jmpf ${segment + 0x20}:0
-`;
 }
 
 function extendedKib(memoryMap: readonly MemoryMapEntry[]): number {
