@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { Peer } from '../../tests/oracle/recording.ts';
 
 /** All programs take about 2 seconds; a machine that says nothing for so long is stuck in one of them. */
-const MILLISECONDS = 15_000;
+const MILLISECONDS = 8_000;
 /** Bochs wants whole cylinders: 16 heads of 63 sectors. */
 const CYLINDER = 16 * 63 * 512;
 

@@ -20,6 +20,9 @@ export const ABSENT = 0x48;
 /** Code and data of the other width: 32-bit code in the long tables. */
 export const OTHER_CODE3 = 0x53;
 
+/** The part of a machine that the tables are put into. */
+export type Tables = Pick<SmallMachine, 'state' | 'cx' | 'insn' | 'write64'>;
+
 /** A flat descriptor: attr as in `State.seg`, that is bits 8..15 and 20..23 of its second word. */
 export function flat(attr: number): bigint {
   return (BigInt(0x000f0000 | ((attr & 0xff) << 8) | ((attr & 0xf000) << 8)) << 32n) | 0xffffn;
@@ -31,7 +34,7 @@ function tssDescriptor(attr: number): bigint {
 }
 
 /** Ring 0 in 64-bit or 32-bit code with everything set up; tables are reached without paging or through a flat mapping. */
-export function loadTables(m: SmallMachine, long: boolean): void {
+export function loadTables(m: Tables, long: boolean): void {
   const { state } = m;
   const code = long ? 0xa09b : 0xc09b;
   m.write64(
@@ -64,7 +67,7 @@ export function loadTables(m: SmallMachine, long: boolean): void {
   m.cx.modeChanged();
 }
 
-export function setSeg(m: SmallMachine, n: number, selector: number, attr: number): void {
+export function setSeg(m: Tables, n: number, selector: number, attr: number): void {
   m.state.setSeg(n, 16, selector);
   m.state.setSegBase(n, 0);
   m.state.setSeg(n, 8, 0xffffffff);
@@ -72,7 +75,7 @@ export function setSeg(m: SmallMachine, n: number, selector: number, attr: numbe
 }
 
 /** Puts the vCPU into ring 3 on STACK3. */
-export function enterRing3(m: SmallMachine, long: boolean): void {
+export function enterRing3(m: Tables, long: boolean): void {
   setSeg(m, 1, CODE3, (long ? 0xa09b : 0xc09b) | 0x60);
   setSeg(m, 2, DATA3, 0xc0f3);
   m.state.set('cpl', 3);
