@@ -40,7 +40,7 @@ function twoTasks(engine: Guest['cpu']['engine']['name'], task: NewTask = {}): G
   g.write32(NEW_TSS + 0x20, NEW_CODE, task.flags ?? 2);
   g.write32(NEW_TSS + 0x28, 0xa0, 0xa1, 0xa2, 0xa3, stack, 0xa5, 0xa6, 0xa7);
   const ds = task.ds ?? DATA0;
-  g.write32(NEW_TSS + 0x48, DATA0, task.cs ?? CODE0, task.ss ?? DATA0, ds, 0, DATA3);
+  g.write32(NEW_TSS + 0x48, ds, task.cs ?? CODE0, task.ss ?? DATA0, ds, 0, DATA3);
   g.write32(NEW_TSS + 0x60, task.ldt ?? 0, task.trap ? 1 : 0);
   g.write32(NEW_TSS + 4, 0x8800, DATA0);
   return g.code('hlt', NEW_CODE);
@@ -132,7 +132,7 @@ describe.each(ENGINES)('on the %s', (engine) => {
       EFLAGS_VM | 0x10002,
       NEW_STACK,
       0x900,
-      DATA0,
+      0x123,
       0x123,
       0,
       DATA3,
