@@ -1,19 +1,19 @@
 // `npm run bench:guest [-- --bits 64|32 --only NAME --rounds N --engine NAME --json FILE]`: the workloads on pvops and its peers.
 
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { cached, kernelOfPackage } from '../src/host/node/index.ts';
-import { buildInitramfs, openKernel } from '../src/lab/index.ts';
 import { BuildFailed, builtWorkloads } from './guest/build.ts';
+import { writeGuest } from './guest/guest-files.ts';
 import {
   type Guest,
+  HOW_TO_INSTALL,
   KERNELS,
   type Machine,
+  PVOPS,
   pvopsMachine,
   qemuMachine,
-  v86Folder,
   v86Machine,
 } from './guest/machines.ts';
 import {
@@ -27,7 +27,6 @@ import {
 import { ALL_DONE, type Bits, type Program, programsWith, suiteScript } from './guest/suite.ts';
 import { runSuite, type SuiteRun } from './guest/time-sections.ts';
 
-const PVOPS = 'dist/pvops.mjs';
 const MACHINES = ['pvops', 'qemu', 'v86'];
 
 const { values } = parseArgs({
@@ -83,26 +82,12 @@ function chosenPrograms(): Program[] {
   return programsWith(values.only, bits);
 }
 
-/** The files that the machines boot: kernel and initramfs in the temporary folder. */
 async function makeGuest(programs: readonly Program[], width: Bits): Promise<Guest> {
-  const kernel = KERNELS[width];
-  const pull = `say: node ${PVOPS} pull ${kernel}`;
-  const pulled = (await cached(kernel)) ?? fail(`${kernel} has not been pulled`, pull);
-  const found = await kernelOfPackage(pulled);
-  const busybox = (await found.busybox()) ?? fail('there is no busybox', pull);
-  const guest = {
-    bits: width,
-    kernel,
-    vmlinux: join(folder, 'vmlinux'),
-    bzImage: join(folder, 'bzImage'),
-    initrd: join(folder, 'initrd'),
-  };
-  writeFileSync(guest.vmlinux, found.kernel.elf().bytes);
-  writeFileSync(guest.bzImage, openKernel(readFileSync(pulled.kernelDeb), kernel).bytes);
   const files = workloads(programs, width);
-  const script = suiteScript(programs);
-  writeFileSync(guest.initrd, buildInitramfs({ busybox, files, script, exit: true }));
-  return guest;
+  const parts = { files, script: suiteScript(programs), exit: true };
+  const guest = await writeGuest(folder, width, parts, 'quiet');
+  const kernel = KERNELS[width];
+  return guest ?? fail(`${kernel} has not been pulled`, `say: node ${PVOPS} pull ${kernel}`);
 }
 
 function workloads(programs: readonly Program[], width: Bits) {
@@ -118,20 +103,18 @@ function workloads(programs: readonly Program[], width: Bits) {
 function machinesFor(guest: Guest): Machine[] {
   const machines: Machine[] = [];
   const wanted = (name: string) => values.machine.includes(name);
-  if (wanted('pvops')) machines.push(pvopsMachine(guest, values.engine, ALL_DONE));
+  const missing = (how: string) => process.stderr.write(`bench: ${how}\n`);
+  const { engine } = values;
+  if (wanted('pvops')) machines.push(pvopsMachine(guest, { on: 'kvm', engine, until: ALL_DONE }));
   if (wanted('qemu')) {
     const qemu = qemuMachine(guest);
     if (qemu) machines.push(qemu);
-    else process.stderr.write('bench: QEMU is not installed (package qemu-system-x86)\n');
+    else missing(HOW_TO_INSTALL.qemu);
   }
   if (wanted('v86') && guest.bits === 32) {
     const v86 = v86Machine(guest);
-    const prefix = join(v86Folder(), '..', '..');
     if (v86) machines.push(v86);
-    else
-      process.stderr.write(
-        `bench: v86 is not installed (npm install --prefix ${prefix} v86; and the package seabios)\n`,
-      );
+    else missing(HOW_TO_INSTALL.v86());
   }
   return machines;
 }
@@ -139,7 +122,7 @@ function machinesFor(guest: Guest): Machine[] {
 /** 1: a checksum is wrong or a machine did not finish. */
 function report(measured: readonly Measured[], sections: Program['sections']): number {
   const rows = sectionRows(measured, sections);
-  const targets = targetsOf(rows, bits);
+  const targets = targetsOf(rows, bits, values.only.length === 0);
   process.stdout.write(tableText(rows, measured));
   for (const each of measured) process.stdout.write(`${memoryText(each)}\n`);
   for (const target of targets) process.stdout.write(`${targetText(target)}\n`);

@@ -22,6 +22,15 @@ export interface Guest {
   readonly vmlinux: string;
   readonly bzImage: string;
   readonly initrd: string;
+  /** Added to the command line on every machine. */
+  readonly append: string;
+}
+
+export interface PvopsOptions {
+  readonly on: string;
+  readonly engine: string;
+  /** The text that ends the run. */
+  readonly until: string;
 }
 
 export const KERNELS: Readonly<Record<Bits, string>> = {
@@ -29,16 +38,16 @@ export const KERNELS: Readonly<Record<Bits, string>> = {
   64: 'debian:12/cloud-amd64',
 };
 
+export const PVOPS = 'dist/pvops.mjs';
 const MEGABYTES = 512;
-const PVOPS = 'dist/pvops.mjs';
-const APPEND = 'quiet';
-const COMMAND_LINE = `console=ttyS0 panic=-1 ${APPEND}`;
+const DEFAULT_COMMAND_LINE = 'console=ttyS0 panic=-1';
 const V86_RUN = fileURLToPath(new URL('./v86-run.mjs', import.meta.url));
 /** Debian's package seabios; v86 on npm comes without. */
 const FIRMWARE = '/usr/share/seabios';
 
-export function pvopsMachine({ kernel, initrd }: Guest, engine: string, until: string): Machine {
-  const options = ['--on', 'kvm', '--time', 'virtual', '--engine', engine];
+export function pvopsMachine(guest: Guest, { on, engine, until }: PvopsOptions): Machine {
+  const { kernel, initrd, append } = guest;
+  const options = ['--on', on, '--time', 'virtual', '--engine', engine];
   const limits = ['--memory', `${MEGABYTES}M`, '--timeout', '600s'];
   return {
     name: 'pvops',
@@ -46,13 +55,14 @@ export function pvopsMachine({ kernel, initrd }: Guest, engine: string, until: s
     command: process.execPath,
     args: [
       ...[PVOPS, 'run', kernel, ...options, ...limits],
-      ...['--initrd', initrd, '--append', APPEND, '--expect-text', until, '--stats'],
+      ...['--initrd', initrd, '--append', append, '--expect-text', until, '--stats'],
     ],
   };
 }
 
 /** Null: not installed. 64-bit boots take QEMU's shortest path, as bench:boot does; the 686 kernel needs its PC. */
-export function qemuMachine({ bits, vmlinux, bzImage, initrd }: Guest): Machine | null {
+export function qemuMachine(guest: Guest): Machine | null {
+  const { bits, vmlinux, bzImage, initrd } = guest;
   const command = bits === 64 ? 'qemu-system-x86_64' : 'qemu-system-i386';
   const version = spawnSync(command, ['--version'], { encoding: 'utf8' });
   if (version.status !== 0) return null;
@@ -65,13 +75,14 @@ export function qemuMachine({ bits, vmlinux, bzImage, initrd }: Guest): Machine 
     args: [
       ...['-M', machine, '-accel', 'tcg', '-m', `${MEGABYTES}`, '-nodefaults', '-no-reboot'],
       ...['-display', 'none', '-serial', 'stdio'],
-      ...['-kernel', bits === 64 ? vmlinux : bzImage, '-initrd', initrd, '-append', COMMAND_LINE],
+      ...['-kernel', bits === 64 ? vmlinux : bzImage, '-initrd', initrd],
+      ...['-append', commandLine(guest)],
     ],
   };
 }
 
 /** Null: not installed. `npm install --prefix CACHE/tools v86` puts it where this looks. */
-export function v86Machine({ bzImage, initrd }: Guest): Machine | null {
+export function v86Machine(guest: Guest): Machine | null {
   const folder = v86Folder();
   if (!existsSync(join(folder, 'package.json')) || !existsSync(join(FIRMWARE, 'bios.bin')))
     return null;
@@ -85,11 +96,20 @@ export function v86Machine({ bzImage, initrd }: Guest): Machine | null {
     command: process.execPath,
     args: [
       ...[V86_RUN, pathToFileURL(join(build, 'libv86.mjs')).href, join(build, 'v86.wasm')],
-      ...[FIRMWARE, `${MEGABYTES}`, bzImage, initrd, COMMAND_LINE],
+      ...[FIRMWARE, `${MEGABYTES}`, guest.bzImage, guest.initrd, commandLine(guest)],
     ],
   };
 }
 
-export function v86Folder(): string {
+/** What to say to somebody who lacks a peer. */
+export const HOW_TO_INSTALL = {
+  qemu: 'QEMU is not installed (package qemu-system-x86)',
+  v86: () =>
+    `v86 is not installed (npm install --prefix ${join(cacheDirectory(), 'tools')} v86; and the package seabios)`,
+} as const;
+
+const commandLine = ({ append }: Guest): string => `${DEFAULT_COMMAND_LINE} ${append}`.trim();
+
+function v86Folder(): string {
   return join(cacheDirectory(), 'tools', 'node_modules', 'v86');
 }

@@ -100,7 +100,8 @@ export function geometricMean(rows: readonly SectionRow[], peer: string): number
   return Math.exp(ratios.reduce<number>((sum, r) => sum + Math.log(r!), 0) / ratios.length);
 }
 
-export function targetsOf(rows: readonly SectionRow[], bits: Bits): Target[] {
+/** `whole`: the rows are all sections, so that their mean is the one that the target speaks of. */
+export function targetsOf(rows: readonly SectionRow[], bits: Bits, whole: boolean): Target[] {
   const mean = MEAN_TARGETS[bits];
   const meanRatio = geometricMean(withoutCopies(rows), mean.peer);
   const each = SECTION_TARGETS.filter(
@@ -110,11 +111,9 @@ export function targetsOf(rows: readonly SectionRow[], bits: Bits): Target[] {
     if (!row) return [];
     return [{ name: `${section} by QEMU`, ratio: row.ratios.QEMU ?? null, required, stretch }];
   });
-  const { required, stretch } = mean;
-  return [
-    { name: `mean without copies by ${mean.peer}`, ratio: meanRatio, required, stretch },
-    ...each,
-  ];
+  if (!whole) return each;
+  const { peer, required, stretch } = mean;
+  return [{ name: `mean without copies by ${peer}`, ratio: meanRatio, required, stretch }, ...each];
 }
 
 export function withoutCopies(rows: readonly SectionRow[]): SectionRow[] {

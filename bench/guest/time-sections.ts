@@ -83,6 +83,7 @@ export function runSuite(
       const lines = (line + text).split(/\r*\n/);
       line = lines.pop()!;
       for (const each of lines) if (!finished) take(each, child.pid as number);
+      if (line.startsWith(ALL_DONE)) finished = true; // pvops ends with the text, before its line does.
       if (finished) giveUp();
     });
     child.stderr.on('data', (chunk: Buffer) => {

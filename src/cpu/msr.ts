@@ -50,6 +50,8 @@ export const MSR_HWCR = 0xc0010015;
 /** Northbridge configuration: Linux sets EnableCf8ExtCfg in it on family 10h and later. BKDG 10h 3.12. */
 export const MSR_AMD64_NB_CFG = 0xc001001f;
 export const MSR_DE_CFG = 0xc0011029;
+/** Branch predictor configuration: Xen looks at it on family 19h when nothing says that it is virtualised. */
+export const MSR_AMD64_BP_CFG = 0xc001102e;
 
 /** Eight variable-range pairs, fixed ranges, write-combining. SDM 3A 12.11.1. */
 const MTRRCAP_VALUE = 8 | (1 << 8) | (1 << 10);
@@ -68,6 +70,7 @@ const STORED: readonly number[] = [
   MSR_HWCR,
   MSR_DE_CFG,
   MSR_AMD64_NB_CFG,
+  MSR_AMD64_BP_CFG,
 ];
 const SLOTS = new Map(STORED.map((index, n) => [index, MSR_AT + n * 8]));
 

@@ -103,6 +103,8 @@ function machineCpu(cpu: Cpu, exits: ExitCounts): MachineCpu {
     retired: () => cpu.retired(),
     setInterruptLine: (level) => cpu.setInterruptLine(level),
     requestExit: () => cpu.requestExit(),
+    raiseNmi: () => cpu.raiseNmi(),
+    nmiPending: () => cpu.nmiPending(),
     interruptsEnabled: () => (cpu.state.get('eflags') & EFLAGS_IF) !== 0,
     run(budget): Exit {
       const exit = cpu.run(budget);

@@ -41,7 +41,10 @@ export interface Block {
   readonly last: number;
   readonly chains: 0 | 1 | 2;
   readonly gpa: number;
+  /** First byte behind it, in its own page; and in the second one. */
+  readonly end: number;
   readonly gpa2: number;
+  readonly end2: number;
   readonly modeKey: number;
 }
 
@@ -201,31 +204,41 @@ export class CodeCache {
   isolate(gpa: number): void {
     if (this.alone.size > 1 << 16) this.alone.clear();
     this.alone.add(gpa);
-    this.dropPage(gpa & ~0xfff);
+    this.written(gpa, 1);
   }
 
+  /** Whether bytes of some block lie there. Granules say no quickly; data beside code is told apart by the blocks. */
   hasCode(gpa: number, bytes: number): boolean {
     const firstGranule = gpa >>> GRANULE_SHIFT;
     const lastGranule = (gpa + bytes - 1) >>> GRANULE_SHIFT;
-    for (let g = firstGranule; g <= lastGranule; g++) {
-      if (((this.granules[g >>> 5] as number) >>> (g & 31)) & 1) return true;
+    let near = false;
+    for (let g = firstGranule; g <= lastGranule && !near; g++) {
+      near = (((this.granules[g >>> 5] as number) >>> (g & 31)) & 1) !== 0;
+    }
+    if (!near) return false;
+    for (let page = gpa & ~0xfff; page < gpa + bytes; page += 0x1000) {
+      if (this.byPage.get(page)?.some((b) => touches(b, gpa, bytes))) return true;
     }
     return false;
   }
 
-  /** Drops every block of the pages that these bytes lie in. */
+  /** Drops the blocks that these bytes belong to. */
   written(gpa: number, bytes: number): void {
     for (let page = gpa & ~0xfff; page < gpa + bytes; page += 0x1000) {
-      if (this.byPage.has(page)) this.dropPage(page);
+      const blocks = this.byPage.get(page);
+      if (!blocks) continue;
+      const hit = blocks.filter((b) => touches(b, gpa, bytes));
+      if (hit.length === 0) continue;
+      const left = blocks.filter((b) => !touches(b, gpa, bytes));
+      if (left.length > 0) this.byPage.set(page, left);
+      else this.byPage.delete(page);
+      for (const b of hit) {
+        this.drop(b, page);
+        if (b.gpa2 >= 0) this.unchain(this.byPage.get(b.gpa & ~0xfff) ?? [], hit);
+      }
+      this.unchain(left, hit);
+      if (left.length === 0) this.unmarkPage(page);
     }
-  }
-
-  private dropPage(page: number): void {
-    const blocks = this.byPage.get(page);
-    if (!blocks) return;
-    this.byPage.delete(page);
-    for (const b of blocks) this.drop(b, page);
-    this.unmarkPage(page);
   }
 
   private drop(b: Block, page: number): void {
@@ -247,6 +260,18 @@ export class CodeCache {
     const list = this.byPage.get(other & ~0xfff);
     const i = list?.indexOf(b) ?? -1;
     if (list && i >= 0) list.splice(i, 1);
+  }
+
+  /** Blocks chain within their page only: those that are left there must not lead into dropped ones. */
+  private unchain(left: readonly Block[], dropped: readonly Block[]): void {
+    const { i32 } = this.views;
+    const records = new Set(dropped.map((b) => b.record));
+    for (const b of left) {
+      const at = (b.last + R_CHAIN) >> 2;
+      const fall = (b.last + R_FALL_CHAIN) >> 2;
+      if (b.chains > 0 && records.has(i32[at] as number)) i32[at] = 0;
+      if (b.chains > 1 && records.has(i32[fall] as number)) i32[fall] = 0;
+    }
   }
 
   private unmarkPage(page: number): void {
@@ -324,14 +349,16 @@ export class CodeCache {
       last: falls ? b.end : b.end - RECORD_BYTES,
       chains: b.chains,
       gpa: b.gpa,
+      end: Math.min(b.gpaEnd, (b.gpa & ~0xfff) + 0x1000),
       gpa2: b.gpa2,
+      end2: crossing ? (b.gpa2 & ~0xfff) + (b.gpaEnd & 0xfff) : -1,
       modeKey: b.modeKey,
     };
     this.decoded++;
     this.blocks.set(block.key, block);
     this.byRecord.set(block.record, block);
-    this.markCode(block, b.gpa, Math.min(b.gpaEnd, (b.gpa & ~0xfff) + 0x1000));
-    if (crossing) this.markCode(block, b.gpa2 & ~0xfff, (b.gpa2 & ~0xfff) + MAX_INSN);
+    this.markCode(block, b.gpa, block.end);
+    if (crossing) this.markCode(block, b.gpa2 & ~0xfff, block.end2);
     return block;
   }
 
@@ -355,6 +382,11 @@ export class CodeCache {
     const from = this.jumpCache >> 2;
     this.views.u32.fill(0xffffffff, from, from + (JUMP_SLOTS * JUMP_SLOT_BYTES) / 4);
   }
+}
+
+function touches(b: Block, gpa: number, bytes: number): boolean {
+  if (gpa < b.end && gpa + bytes > b.gpa) return true;
+  return b.gpa2 >= 0 && gpa < b.end2 && gpa + bytes > (b.gpa2 & ~0xfff);
 }
 
 /** Control always leaves by it: nothing falls through, as a repeated string instruction does at last, or a skipped one. */

@@ -1,5 +1,7 @@
-// Jumps, calls, returns, loops and software interrupts. Near ones with 66 in 64-bit code are AMD's: 16 bits, RIP truncated
-// (APM 3 CALL (Near), Jcc, JMP (Near), RET (Near): the rel16 and 16-bit forms; Intel's processors ignore the prefix).
+// Jumps, calls, returns, loops and software interrupts.
+//
+// Near branches with 66 in 64-bit code are AMD's: 16-bit operands, RIP truncated (APM 3 CALL (Near), Jcc, JMP (Near), LOOPcc,
+// RET (Near): the rel16 and 16-bit forms). Intel's processors ignore the prefix.
 
 import type { Build } from './build.ts';
 import type { Insn, Operand } from './define.ts';

@@ -89,14 +89,13 @@ export class Tier1 {
     m.importMemory('e', 'memory', 1);
     const type = m.type(['i32', 'i32'], ['i32']);
     const made: { spec: RegionSpec; blocks: Block[] }[] = [];
+    const taken = new Set<Block>(); // A block lies in one region only: else it would outlive the drop of its bytes.
     for (const { block, page } of this.queue.splice(0)) {
-      if (this.byBlock.has(block) || this.p.cache.blockAt(block.record) !== block) continue;
-      const region = this.gather(
-        block,
-        page,
-        made.flatMap((x) => x.blocks),
-      );
+      if (this.byBlock.has(block) || taken.has(block)) continue;
+      if (this.p.cache.blockAt(block.record) !== block) continue; // Dropped since.
+      const region = this.gather(block, page, taken);
       if (!region) continue;
+      for (const b of region.blocks) taken.add(b);
       const code = compileRegion(region.spec, helpers, { slowId: this.p.slowId });
       m.addFunction(type, code.body(), `r${made.length}`);
       made.push(region);
@@ -139,7 +138,7 @@ export class Tier1 {
   private gather(
     entry: Block,
     page: bigint,
-    taken: readonly Block[],
+    taken: ReadonlySet<Block>,
   ): { spec: RegionSpec; blocks: Block[] } | null {
     const mode = (entry.modeKey & 0x7f) as 16 | 32 | 64;
     if (mode === 16) return null;
@@ -147,10 +146,7 @@ export class Tier1 {
     const work = [entry];
     let insns = 0;
     for (let b = work.shift(); b; b = work.shift()) {
-      if (
-        found.has(b) ||
-        (b !== entry && (this.byBlock.has(b) || taken.includes(b) || !this.isWarm(b)))
-      )
+      if (found.has(b) || (b !== entry && (this.byBlock.has(b) || taken.has(b) || !this.isWarm(b))))
         continue;
       const region = this.read(b, mode);
       if (!region || insns + region.insns.length > REGION_INSNS || found.size >= REGION_BLOCKS)

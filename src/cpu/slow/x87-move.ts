@@ -84,7 +84,8 @@ export const x87LoadExtended = defineSlow({
   name: 'x87-load-extended',
   ref: 'SDM 2A FLD',
   run(cx) {
-    if (!cx.mmu.read(cx.state.argVa(1), 10, 'current')) return 1;
+    const va = cx.state.argVa(1);
+    if (!cx.mmu.aligned(va, 10) || !cx.mmu.read(va, 10, 'current')) return 1;
     const { buf } = cx.mmu;
     const v = { sig: buf.getBigUint64(0, true), se: buf.getUint16(8, true) };
     return load(begin(cx), v);
@@ -136,7 +137,8 @@ function store(op: Op, bytes: number): 0 | 1 {
     op.env.flags &= ~PE;
     return end(op);
   }
-  if (!op.cx.mmu.write(op.state.argVa(1), bytes, 'current')) return abandon(op);
+  const va = op.state.argVa(1);
+  if (!op.cx.mmu.aligned(va, bytes) || !op.cx.mmu.write(va, bytes, 'current')) return abandon(op);
   if (op.code & STORE_POPS) pop(op);
   return end(op);
 }
@@ -167,7 +169,8 @@ export const x87LoadDecimal = defineSlow({
   name: 'x87-load-decimal',
   ref: 'SDM 2A FBLD',
   run(cx) {
-    if (!cx.mmu.read(cx.state.argVa(1), 10, 'current')) return 1;
+    const va = cx.state.argVa(1);
+    if (!cx.mmu.aligned(va, 10) || !cx.mmu.read(va, 10, 'current')) return 1;
     const op = begin(cx);
     let n = 0n;
     for (let i = DECIMAL_DIGITS / 2 - 1; i >= 0; i--) {

@@ -2,7 +2,7 @@
 
 import { dpl } from '../descriptors.ts';
 import * as at from '../layout.ts';
-import { compat, DONE, type Program, programs, user32, user64 } from '../program.ts';
+import { compat, DONE, type Program, programs, stub64, user32, user64 } from '../program.ts';
 
 const SELECTORS: Readonly<Record<string, number>> = {
   'flat data': at.DATA32,
@@ -64,12 +64,15 @@ const others: Program[] = [
 const SEG = at.FREE;
 /** One segment of a kind, loaded into `fs` (or `ss`), and what is done with it. */
 function limit(name: string, descriptor: { base?: number; limit?: number; attr: number }, code: string, register = 'fs', mode: 'prot' | 'long' = 'prot'): Program {
+  // A broken stack is one of ring 3, so that its fault finds a good one.
+  const isStack = register === 'ss';
+  const attr = descriptor.attr | (isStack ? dpl(3) : 0);
   return {
     name,
-    ref: register === 'ss' ? 'SDM 3A 6.15 #SS' : 'SDM 3A 5.3',
+    ref: isStack ? 'SDM 3A 6.15 #SS' : 'SDM 3A 5.3',
     mode,
-    setup: (m) => m.gdt(SEG, { base: at.DATA, ...descriptor }),
-    code: `mov ax, ${SEG}; mov ${register}, ax; ${code}`,
+    setup: (m) => m.gdt(SEG, { base: at.DATA, ...descriptor, attr }),
+    code: `${isStack ? `${user32('u')}\nu:\n` : ''}mov ax, ${isStack ? SEG | 3 : SEG}; mov ${register}, ax; ${code}`,
   };
 }
 const UP = { limit: 0xff, attr: 0x4093 };
@@ -105,7 +108,7 @@ const limits: Program[] = [
   limit('limit does not count in long mode', UP, 'mov eax, fs:[0xfd]', 'fs', 'long'),
   limit('push below the limit', { ...DOWN, attr: 0x4097 }, 'mov esp, 0x1002; push eax', 'ss'),
   limit('push across the top of 16 bits', { limit: 0xffff, attr: 0x93 }, 'mov esp, 2; push 1; ', 'ss'),
-  limit('push wraps at 16 bits', { limit: 0xffff, base: 0, attr: 0x93 }, `mov esp, 0x50004; push 1; mov ecx, esp; push 2; mov edx, esp; mov esp, ${at.STACK0}`, 'ss'),
+  limit('push wraps at 16 bits', { limit: 0xffff, base: at.CODE, attr: 0x93 }, `mov esp, 0x50004; push 1; mov ecx, esp; push 2; mov edx, esp`, 'ss'),
   limit('pop beyond the limit', UP, 'mov esp, 0xfe; pop ecx', 'ss'),
   limit('access by ebp beyond the limit', UP, 'mov ebp, 0x100; mov ecx, [ebp]', 'ss'),
   limit('access by esp beyond the limit', UP, 'mov esp, 0x100; mov ecx, [esp]', 'ss'),
@@ -114,7 +117,7 @@ const limits: Program[] = [
   { name: 'access into the hole', ref: 'SDM 1 3.3.7.1', mode: 'long', code: 'mov rax, 0x7ffffffffffe; mov ecx, [rax]' },
   { name: 'stack address not canonical', ref: 'SDM 3A 6.15 #SS', mode: 'long', code: 'mov rbp, 0x8000000000000000; mov ecx, [rbp]' },
   { name: 'stack override of an address not canonical', ref: 'SDM 3A 6.15 #SS', mode: 'long', code: 'mov rax, 0x8000000000000000; db 0x36, 0x8b, 0x08' },
-  { name: 'push to an address not canonical', ref: 'SDM 3A 6.15 #SS', mode: 'long', setup: (m) => m.idt64(12, { selector: at.CODE64, target: 0, attr: 0 }), code: 'mov rsp, 0x8000000000000000; push rax' },
+  { name: 'push to an address not canonical', ref: 'SDM 3A 6.15 #SS', mode: 'long', setup: (m) => m.idt64(12, { selector: at.CODE64, target: stub64(12), attr: 0x8e, count: 1 }), code: 'mov rsp, 0x8000000000000000; push rax' },
   { name: 'fs base makes the address not canonical', ref: 'SDM 1 3.3.7.1', mode: 'long', code: 'mov ecx, 0xc0000100; xor eax, eax; mov edx, 0x7fff; wrmsr; xor ecx, ecx; xor edx, edx; mov rax, 0x10000000000; mov ecx, fs:[rax]' },
   { name: 'string source in a null segment', ref: 'SDM 3A 6.15 #GP', mode: 'prot', code: `mov esi, ${at.DATA}; mov edi, ${at.DATA + 64}; mov ecx, 4; fs rep movsb` },
   { name: 'string destination is always es', ref: 'SDM 2B MOVS', mode: 'prot', code: `xor eax, eax; mov es, ax; mov esi, ${at.DATA}; mov edi, ${at.DATA + 64}; mov ecx, 4; rep movsb` },

@@ -2,7 +2,7 @@
 
 import { dpl } from '../descriptors.ts';
 import * as at from '../layout.ts';
-import { DONE, type Program, programs, user32, user64 } from '../program.ts';
+import { DONE, type Program, programs, stub64, user32, user64 } from '../program.ts';
 
 const OUTSIDE = 0x200;
 const OUTSIDE_LDT = 0x44;
@@ -119,7 +119,7 @@ const more: Program[] = [
   { name: '16-bit far call', ref: 'SDM 2A CALL', mode: 'prot', code: `db 0x66, 0x9a, 0x10, 0, ${at.CODE16}, 0; ${'nop; '.repeat(10)}use 16\n${DONE}` },
   { name: 'accessed bit of a jump target', ref: 'SDM 3A 3.4.5.1', mode: 'prot', setup: (m) => m.gdt(at.FREE, { attr: 0xc09a }), code: `jmpf ${at.FREE}:t\nt:\nmov eax, [${at.GDT + at.FREE + 4}]; ${DONE}` },
   { name: 'no accessed bit after a refused jump', ref: 'SDM 3A 3.4.5.1', mode: 'prot', setup: (m) => m.gdt(at.FREE, { limit: 0xff, attr: 0x409a }), code: `mov dword ptr [${at.RESUME}], r; jmpf ${at.FREE}:r\nr:\nmov eax, [${at.GDT + at.FREE + 4}]; ${DONE}` },
-  { name: 'far call without room on the stack', ref: 'SDM 2A CALL', mode: 'prot', setup: (m) => m.gdt(at.FREE, { limit: 0xffff, base: at.DATA, attr: 0x4097 }), code: `mov ax, ${at.FREE}; mov ss, ax; mov esp, 0x10004; callf ${at.CODE32}:t${END}` },
+  { name: 'far call without room on the stack', ref: 'SDM 2A CALL', mode: 'prot', setup: (m) => m.gdt(at.FREE, { limit: 0xffff, base: at.DATA, attr: 0x40f7 }), code: `${user32('u')}\nu:\nmov ax, ${at.FREE | 3}; mov ss, ax; mov esp, 0x10004; callf ${at.UCODE32}:t${END}` },
   { name: 'iret in ring 3 keeps IOPL and IF', ref: 'SDM 2A IRET', mode: 'prot', code: `${user32('u', 0x1202)}\nu:\npush 0x3002; push ${at.UCODE32}; push t; iretd${END}` },
   { name: 'iret in ring 1 with IOPL 1 changes IF', ref: 'SDM 2A IRET', mode: 'prot', code: `push ${at.DATA_RING1}; push ${at.STACK1}; push 0x1002; push ${at.CODE_RING1}; push u; iretd\nu:\npush 0x3202; push ${at.CODE_RING1}; push t; iretd${END}` },
   { name: 'iret of flags that there are not', ref: 'SDM 2A IRET', mode: 'prot', code: `push 0xffc0802a; push ${at.CODE32}; push t; iretd${END}`.replace('push 0xffc0802a', 'push -0x3f7fd6') },
@@ -131,7 +131,7 @@ const more: Program[] = [
   { name: 'iretq to compatibility code with a null SS', ref: 'SDM 2A IRET', mode: 'long', code: `${iretqFrame(0, at.STACK3, 2, at.CODE32)}${END}` },
   { name: 'iretq to an address that is not canonical', ref: 'SDM 2A IRET', mode: 'long', code: `mov rax, 0x8000000000000000; push ${at.DATA32}; push ${at.STACK0}; push 2; push ${at.CODE64}; push rax; xor eax, eax; iretq` },
   { name: 'iretq to compatibility code beyond 4 GiB', ref: 'SDM 2A IRET', mode: 'long', code: `mov rax, 0x100000000; push ${at.DATA32}; push ${at.STACK0}; push 2; push ${at.CODE32}; push rax; xor eax, eax; iretq` },
-  { name: 'iretq with an RSP that is not canonical', ref: 'SDM 2A IRET', mode: 'long', setup: (m) => m.idt64(6, { selector: at.CODE64, target: 0, attr: 0 }), code: `mov rax, 0x8000000000000000; push ${at.DATA32}; push rax; push 2; push ${at.CODE64}; push t; xor eax, eax; iretq\nt:\nmov rbx, rsp; mov esp, ${at.STACK0}; ${DONE}` },
+  { name: 'iretq with an RSP that is not canonical', ref: 'SDM 2A IRET', mode: 'long', code: `mov rax, 0x8000000000000000; push ${at.DATA32}; push rax; push 2; push ${at.CODE64}; push t; xor eax, eax; iretq\nt:\nmov rbx, rsp; mov esp, ${at.STACK0}; ${DONE}` },
   { name: 'iretd in 64-bit code', ref: 'SDM 2A IRET', mode: 'long', code: `mov esp, ${at.DATA}; mov dword ptr [${at.DATA}], t; mov dword ptr [${at.DATA + 4}], ${at.CODE64}; mov dword ptr [${at.DATA + 8}], 2; mov dword ptr [${at.DATA + 12}], ${at.STACK0}; mov dword ptr [${at.DATA + 16}], ${at.DATA32}; iretd${END}` },
   { name: 'iretq drops what ring 3 may not use', ref: 'SDM 2A IRET', mode: 'long', code: `mov ax, ${at.UDATA32}; mov ds, ax; mov ax, ${at.DATA32}; mov fs, ax; mov ax, ${at.CONFORMING}; mov gs, ax; ${user64('t')}${END}` },
   { name: 'far return to an address that is not canonical', ref: 'SDM 2B RET', mode: 'long', code: `mov rax, 0x8000000000000000; push ${at.CODE64}; push rax; xor eax, eax; o64 retf` },
@@ -201,7 +201,7 @@ const LONG_GATES: readonly GateCase[] = [
   { name: 'conforming code', gate: { selector: at.CONFORMING64 } },
   { name: 'upper half of another type', more: (m) => m.u32(at.GDT + GATE + 12, 0x1f00) },
   { name: 'target not canonical', more: (m) => m.u32(at.GDT + GATE + 8, 0x8000) },
-  { name: 'inner RSP not canonical', more: (m) => m.u64(at.TSS + 4, 0x8000000000000000n).idt64(12, { selector: at.CODE64, target: 0, attr: 0 }) },
+  { name: 'inner RSP not canonical', more: (m) => m.u64(at.TSS + 4, 0x8000000000000000n).idt64(12, { selector: at.CODE64, target: stub64(12), attr: 0x8e, count: 1 }) },
 ];
 const longGates: Program[] = LONG_GATES.map(({ name, gate = {}, ring = 3, more: extra }) => ({
   name: `call gate in long mode, ${name}`,
