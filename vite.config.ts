@@ -8,7 +8,6 @@ export default defineConfig({
     ssr: 'src/cli/main.ts',
     outDir: 'dist',
     target: 'node20',
-    // Unminified: a stack in a bug report names our functions.
     minify: false,
     rolldownOptions: {
       output: {
@@ -16,6 +15,12 @@ export default defineConfig({
         entryFileNames: 'pvops.mjs',
         chunkFileNames: 'pvops-[name].mjs',
         codeSplitting: false,
+        // White space and comments go, which start-up would read; names stay, for the stacks of bug reports.
+        minify: {
+          mangle: false,
+          compress: false,
+          codegen: { removeWhitespace: true, legalComments: 'none' },
+        },
         banner: '#!/usr/bin/env node',
       },
     },

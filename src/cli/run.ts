@@ -106,7 +106,7 @@ async function run(kernel: string, options: RunOptions): Promise<number> {
     append: options.append ?? '',
     time: parseChoice(time, '--time', ['virtual', 'wall']),
   };
-  const found = await findKernel(kernel);
+  const found = await findKernel(kernel, boot !== 'direct' && boot !== 'pvh');
   const files = {
     initrd: await initrdOf(kernel, found, options),
     modules: await modulesOf(options),

@@ -66,7 +66,9 @@ export function enterProtectedHandler(cx: Cx, event: Event): 0 | 1 {
   const stack = inner === 'same' ? currentStack(state) : inner;
   const words = frameWords(cx, event, inner !== 'same');
   const as = cpl === 3 ? 'current' : 'system';
-  const sp = pushWords(cx, stack, gate.bytes, words, as, ext);
+  // A new stack that is too small is named in the error code. SDM 2A INT n.
+  const error = inner === 'same' ? ext : (inner.selector & 0xfffc) | ext;
+  const sp = pushWords(cx, stack, gate.bytes, words, as, error);
   if (sp === null || !markAccessed(cx, d)) return 1;
   if (inner !== 'same') {
     if (!markAccessed(cx, inner.descriptor)) return 1;

@@ -111,6 +111,9 @@ export function peekDescriptor(cx: Cx, selector: number): Descriptor | 'outside'
   return readDescriptor(cx, selector, GP) ?? 'fault';
 }
 
+/** Where a segment descriptor has its type; in the upper half of a 16-byte one it must be 0. SDM 3A 5.8.3.1. */
+const UPPER_TYPE = 0x1f00;
+
 /** The upper half of the base of a 16-byte system descriptor; null: a fault is raised. SDM 3A 3.5. */
 export function readUpperBase(cx: Cx, selector: number, vector: number): number | null {
   const at = entryAt(cx.state, selector, 16);
@@ -118,7 +121,10 @@ export function readUpperBase(cx: Cx, selector: number, vector: number): number 
     selectorFault(cx, vector, selector);
     return null;
   }
-  return cx.mmu.read(at + 8, 4, 'system') ? cx.mmu.buf.getInt32(0, true) : null;
+  if (!cx.mmu.read(at + 8, 8, 'system')) return null;
+  if ((cx.mmu.buf.getUint32(4, true) & UPPER_TYPE) === 0) return cx.mmu.buf.getInt32(0, true);
+  selectorFault(cx, vector, selector);
+  return null;
 }
 
 /** Sets the accessed bit of a code or data descriptor. False: a fault is raised. */

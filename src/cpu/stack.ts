@@ -61,6 +61,9 @@ export function pushWords(
   }
   if (as === 'current' && !cx.mmu.aligned(linear(stack, sp), bytes)) return null;
   if (cx.mmu.write(linear(stack, sp), total, as)) return sp;
+  // Words are pushed from the top: CR2 tells of the first that has no place.
+  for (let n = words.length - 1; n >= 0; n--)
+    if (!cx.mmu.probe(linear(stack, sp + n * bytes), bytes, as)) break;
   asStackFault(cx.state, error);
   return null;
 }

@@ -76,7 +76,8 @@ export function parseBzImage(bytes: Uint8Array, what = 'The bzImage'): BzImage {
   return { header, setup: r.slice(0, setupBytes), system, payload };
 }
 
-function readHeader(bytes: Uint8Array, what: string): SetupHeader {
+/** The setup header alone: the first 32 KiB of a bzImage are enough for it. */
+export function readHeader(bytes: Uint8Array, what: string): SetupHeader {
   const r = byteReader(bytes, what, 'image/corrupt-bzimage');
   const version = r.u16(0x206);
   const since = (minor: number) => version >= 0x200 + minor;

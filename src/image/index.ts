@@ -6,6 +6,7 @@ export {
   type BzImage,
   isBzImage,
   parseBzImage,
+  readHeader,
   type SetupHeader,
   unpackVmlinux,
 } from './bzimage.ts';

@@ -17,6 +17,7 @@ export {
   openDeb,
   openKernel,
   parseConfig,
+  readHeader,
 } from '../image/index.ts';
 export { type ByteStore, type Disk, type DiskMode, openDisk } from '../machine/index.ts';
 export type { LabConsole, LabHost, Progress } from './host.ts';

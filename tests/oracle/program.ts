@@ -48,9 +48,10 @@ export const resume = (label: string, mode: 32 | 64 = 32): string =>
 /** The first `n` events return from their handlers. */
 export const returns = (n: number): string => `mov dword ptr [${at.RETURNS}], ${n}`;
 
-/** Into ring 3 at `label`. */
+/** Into ring 3 at `label`, with data segments that may be used there. */
 export function user32(label: string, flags = 2): string {
-  return `push ${at.UDATA32}\npush ${at.STACK3}\npush ${flags}\npush ${at.UCODE32}\npush ${label}\niretd`;
+  const data = `push ${at.UDATA32}; pop ds; push ${at.UDATA32}; pop es`;
+  return `${data}\npush ${at.UDATA32}\npush ${at.STACK3}\npush ${flags}\npush ${at.UCODE32}\npush ${label}\niretd`;
 }
 export function user64(label: string, flags = 2): string {
   return `push ${at.UDATA32}\npush ${at.STACK3}\npush ${flags}\npush ${at.UCODE64}\npush ${label}\niretq`;

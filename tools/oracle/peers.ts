@@ -21,7 +21,7 @@ config_interface: textconfig
 display_library: term
 romimage: file=/usr/share/bochs/BIOS-bochs-latest
 vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
-cpu: model=corei7_haswell_4770, count=1, ips=2000000, reset_on_triple_fault=0, ignore_bad_msrs=0
+cpu: model=corei7_icelake_u, count=1, ips=2000000, reset_on_triple_fault=0, ignore_bad_msrs=0
 memory: guest=32, host=32
 ata0-master: type=disk, path=disk, mode=flat, cylinders=0, heads=16, spt=63
 boot: disk
@@ -60,6 +60,12 @@ export function runPeer(peer: Peer, folder: string, disk: Uint8Array): string {
       ? (['qemu-system-x86_64', QEMU] as const)
       : (['bochs', ['-q', '-unlock', '-f', 'bochsrc', '-rc', 'commands']] as const);
   const env = { ...process.env, TERM: 'xterm' };
-  spawnSync(program, args, { cwd: folder, env, timeout: MILLISECONDS, killSignal: 'SIGKILL', stdio: 'ignore' });
+  spawnSync(program, args, {
+    cwd: folder,
+    env,
+    timeout: MILLISECONDS,
+    killSignal: 'SIGKILL',
+    stdio: 'ignore',
+  });
   return existsSync(serial) ? readFileSync(serial, 'latin1') : '';
 }

@@ -1,6 +1,6 @@
 // Repeated string instructions, many iterations at once: RAM to RAM within one page on each side.
 
-import { DATA_TLB_ENTRIES, DATA_TLB_STRIDE, type State } from '../state.ts';
+import { DATA_TLB_ENTRIES, DATA_TLB_STRIDE, MODE_KEY_FLAT, type State } from '../state.ts';
 import { type Cx, defineSlow } from './define.ts';
 
 const RAX = 0;
@@ -28,7 +28,7 @@ export const bulk = defineSlow({
     if (state.get('eflags') & DF) return 0;
     const bytes = state.arg32(1);
     const narrow = state.arg32(2) !== 64;
-    if (state.arg32(2) === 16) return 0;
+    if (state.arg32(2) === 16 || !unchecked(cx, bytes)) return 0;
     const left = narrow ? state.gpr32(RCX) : clampCount(state.gpr(RCX));
     const destination = linear(
       state,
@@ -47,6 +47,17 @@ export const bulk = defineSlow({
     return 0;
   },
 });
+
+/**
+ * No segment's limit or rights can stop the accesses: 64-bit code, or 32-bit code with flat segments and no override,
+ * which the instruction's length tells.
+ */
+function unchecked(cx: Cx, bytes: number): boolean {
+  const { mode, length } = cx.insn;
+  if (mode === 64) return true;
+  const flat = (cx.state.get('modeKey') & MODE_KEY_FLAT) !== 0;
+  return mode === 32 && flat && length === (bytes === 2 ? 3 : 2);
+}
 
 function moves(cx: Cx, destination: number, bytes: number, most: number, narrow: boolean): number {
   const { state } = cx;

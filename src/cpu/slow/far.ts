@@ -323,7 +323,7 @@ function callInner(cx: Cx, target: Target, gate: CallGate): 0 | 1 {
     state.seg(CS, SEG_SELECTOR),
     state.get('rip'),
   ];
-  const sp = pushWords(cx, inner, gate.bytes, words, 'system');
+  const sp = pushWords(cx, inner, gate.bytes, words, 'system', inner.selector & 0xfffc);
   if (sp === null) return 1;
   if (!markAccessed(cx, target.descriptor) || !markAccessed(cx, inner.descriptor)) return 1;
   setSegment(state, SS_REG, inner.selector, inner.descriptor);

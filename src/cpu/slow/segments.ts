@@ -6,7 +6,9 @@ import {
   attrOf,
   baseOf,
   type Descriptor,
+  DS,
   dplOf,
+  ES,
   isCode,
   isNull,
   isSystem,
@@ -160,6 +162,8 @@ const LONG_TYPES = [SYS_LDT, SYS_TSS, SYS_TSS_BUSY, SYS_CALL_GATE];
 
 function load(cx: Cx, n: number, selector: number): 0 | 1 {
   if (loadSegmentRegister(cx, n, selector)) return 1;
+  // Whether ES and DS are flat is part of the mode.
+  if ((n === ES || n === DS) && cx.state.get('codeMode') !== 64) cx.modeChanged();
   if (n !== SS_REG) return 0;
   // Interrupts wait for one instruction, so that SS and SP change together. SDM 2B MOV. The stack size may have changed.
   cx.modeChanged();

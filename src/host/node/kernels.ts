@@ -2,10 +2,13 @@
 
 import { readFile } from 'node:fs/promises';
 import { InputError } from '../../base/errors.ts';
-import { type KernelImage, openDeb, openKernel, parseConfig } from '../../lab/index.ts';
+import { type KernelImage, openDeb, openKernel, parseConfig, readHeader } from '../../lab/index.ts';
 import { cacheDirectory, readUnpacked, writeUnpacked } from './cache.ts';
 import { readUserFile, sha256OfBytes } from './files.ts';
 import { cached, looksLikeKernelName, type PulledKernel } from './packages.ts';
+
+/** Room for a bzImage's setup header, wherever its version ends. */
+const SETUP_BYTES = 1 << 15;
 
 export interface FoundKernel {
   readonly kernel: KernelImage;
@@ -26,10 +29,11 @@ const BUSYBOX_OF: Readonly<Record<32 | 64, readonly string[]>> = {
   ],
 };
 
-export async function findKernel(text: string): Promise<FoundKernel> {
+/** `whole`: the bzImage itself is wanted, not just its kernel and its header. */
+export async function findKernel(text: string, whole = true): Promise<FoundKernel> {
   if (!looksLikeKernelName(text)) return kernelOfFile(text);
   const pulled = await cached(text);
-  if (pulled) return kernelOfPackage(pulled);
+  if (pulled) return kernelOfPackage(pulled, whole);
   throw new InputError(
     'host/not-pulled',
     `the kernel ${text} has not been pulled`,
@@ -43,22 +47,26 @@ async function kernelOfFile(path: string): Promise<FoundKernel> {
   return { kernel, digest: sha256OfBytes(bytes), busybox: () => anyBusybox(kernel.bits) };
 }
 
-/** From the unpacked copies if they are there: unpacking takes seconds. */
-export async function kernelOfPackage(pulled: PulledKernel): Promise<FoundKernel> {
+/** From the unpacked copies if they are there: unpacking takes seconds, and reading what is not needed tenths. */
+export async function kernelOfPackage(pulled: PulledKernel, whole = true): Promise<FoundKernel> {
   const { name, kernelSha256 } = pulled;
   const cache = cacheDirectory();
-  const [bzImage, vmlinux, config] = await Promise.all(
-    ['bzImage', 'vmlinux', 'config'].map((label) => readUnpacked(cache, kernelSha256, label)),
+  const labels = [whole ? 'bzImage' : 'setup', 'vmlinux', 'config'];
+  const [image, vmlinux, config] = await Promise.all(
+    labels.map((label) => readUnpacked(cache, kernelSha256, label)),
   );
   const found = { digest: kernelSha256, busybox: () => busyboxOf(pulled) };
-  if (bzImage && vmlinux && config) {
+  if (image && vmlinux && config) {
     const known = parseConfig(new TextDecoder().decode(config));
-    const unpacked = openKernel(vmlinux, name);
-    const kernel = { ...openKernel(bzImage, name), elf: unpacked.elf, config: () => known };
-    return { ...found, kernel };
+    const { elf, ...unpacked } = openKernel(vmlinux, name);
+    const packed = whole
+      ? openKernel(image, name)
+      : { ...unpacked, header: readHeader(image, name) };
+    return { ...found, kernel: { ...packed, elf, config: () => known } };
   }
   const kernel = openKernel(await readFile(pulled.kernelDeb), name);
   await writeUnpacked(cache, kernelSha256, 'bzImage', kernel.bytes);
+  await writeUnpacked(cache, kernelSha256, 'setup', kernel.bytes.subarray(0, SETUP_BYTES));
   await writeUnpacked(cache, kernelSha256, 'vmlinux', kernel.elf().bytes);
   await writeUnpacked(cache, kernelSha256, 'config', configText(kernel));
   return { ...found, kernel };

@@ -19,6 +19,12 @@ const gate64 = (more: Partial<Gate>): NonNullable<Program['setup']> => (m) =>
 const u32 = (code: string): string => `${user32('u')}\nu:\n${code}`;
 const u64 = (code: string): string => `${user64('u')}\nu:\n${code}`;
 
+/** The same, with absent 64-bit code at FREE. */
+const absentCode64 = (setup: Program['setup']): NonNullable<Program['setup']> => (m, label) => {
+  setup?.(m, label);
+  m.gdt(at.FREE, { attr: 0xa01b });
+};
+
 /** What every mode has: the same program with 32-bit and with 64-bit gates. */
 function alike(name: string, more: Partial<Gate>, code = INT, more64 = more): Program[] {
   return [
@@ -55,7 +61,11 @@ const checks: Program[] = [
   ...alike('handler segment outside the LDT', { selector: 0x44 }),
   ...alike('handler segment is data', { selector: at.DATA32 }),
   ...alike('handler segment is a TSS', { selector: at.TSS_SEL }),
-  ...alike('handler segment absent', { selector: at.ABSENT_CODE }),
+  ...alike('handler segment absent', { selector: at.ABSENT_CODE }, INT, { selector: at.FREE }).map((program) =>
+    program.mode === 'long'
+      ? { ...program, setup: absentCode64(program.setup) }
+      : program,
+  ),
   ...alike('handler of an outer ring', { selector: at.UCODE32 }, INT, { selector: at.UCODE64 }),
   ...alike('handler RPL does not count', { selector: at.CODE32 | 3 }, INT, { selector: at.CODE64 | 3 }),
   ...alikeUser('handler in conforming code', { selector: at.CONFORMING, target: at.CODE + 0x40 }, INT, { selector: at.CONFORMING64, target: at.CODE + 0x40 }),

@@ -2,7 +2,7 @@
 
 import * as at from '../layout.ts';
 import type { Memory } from '../memory.ts';
-import { DONE, type Program, programs, resume, user32, user64 } from '../program.ts';
+import { DONE, type Program, programs, resume, stub64, user32, user64 } from '../program.ts';
 import { type Mode, P, U, W } from '../template.ts';
 
 const A = 0x20;
@@ -156,7 +156,7 @@ const show64 = (entry: number) => `mov eax, [${entry}]`;
 const REF_AD = 'SDM 3A 4.8';
 const special: Program[] = [
   { name: 'SMAP with AC set', ref: REF, mode: 'long', cr4: SMAP, code: `stac; mov ecx, [${at.CODE}]; xor ecx, ecx; clac; mov ecx, [${at.CODE}]` },
-  { name: 'SMAP holds for implicit accesses in spite of AC', ref: REF, mode: 'long', cr4: SMAP, setup: (m) => m.u64(at.PT + 8, 0x1000 | P | W | U), code: `stac; mov ax, ${at.DATA32}; mov ds, ax` },
+  { name: 'SMAP holds for implicit accesses in spite of AC', ref: REF, mode: 'long', cr4: SMAP, setup: (m) => m.u64(at.PT + 0x30, at.LDT | P | W | U), code: `stac; mov ax, 4; mov ds, ax` },
   { name: 'stac in ring 3', ref: 'SDM 2B STAC', mode: 'long', cr4: SMAP, code: `${user64('u')}\nu:\nstac` },
   { name: 'dword across into an absent page', ref: 'SDM 3A 4.7', mode: 'long', setup: (m) => m.u64(at.WINDOW_PT, PAGE | P | W), code: `mov ecx, [${at.WINDOW + 0xffe}]` },
   { name: 'store across into an absent page leaves the first', ref: 'SDM 3A 4.7', mode: 'long', setup: (m) => m.u64(at.WINDOW_PT, PAGE | P | W), code: `${resume('r', 64)}; mov dword ptr [${at.WINDOW + 0xffe}], -1\nr:\nmov eax, [${PAGE + 0xffc}]; mov edx, [${at.WINDOW_PT}]` },
@@ -179,7 +179,7 @@ const special: Program[] = [
   { name: 'cr2 keeps the last fault', ref: 'SDM 3A 4.7', mode: 'paged', code: `${resume('r')}; mov eax, [0x12345678]\nr:\nmov eax, cr2; mov ecx, 0x777; mov cr2, ecx; mov ecx, cr2` },
   { name: 'fault in a user stack push', ref: 'SDM 3A 4.7', mode: 'paged', code: `${user32('u')}\nu:\nmov esp, ${at.WINDOW32 + 0x100}; push eax` },
   { name: 'enter into an absent page', ref: 'SDM 2A ENTER', mode: 'paged', code: `${user32('u')}\nu:\nmov esp, ${at.WINDOW32 + 0x1004}; enter 0x10, 0`, setup: (m) => m.u32(at.WINDOW_PT32 + 4, PAGE | P | W | U) },
-  { name: 'gate in an absent page of the IDT', ref: 'SDM 3A 6.15 #PF', mode: 'long', code: `mov word ptr [${at.DATA}], 0x3ff; mov dword ptr [${at.DATA + 2}], ${at.WINDOW - 0x300}; lidt [${at.DATA}]; int ${at.TRAP}`, setup: (m) => m.u64(at.PT + 0xff8, at.IDT64 | P | W).u64(at.IDT64 + 0xd00 + 14 * 16, 0).idt64(0xd0 + 14, { selector: at.CODE64, target: 0, attr: 0 }) },
+  { name: 'gate in an absent page of the IDT', ref: 'SDM 3A 6.15 #PF', mode: 'long', code: `mov word ptr [${at.DATA}], 0x3ff; mov dword ptr [${at.DATA + 2}], ${at.WINDOW - 0x300}; lidt [${at.DATA}]; int ${at.TRAP}`, setup: (m) => m.u64(at.PT + 0xff8, at.IDT64 | P | W).idt64(0xd0 + 14, { selector: at.CODE64, target: stub64(14), attr: 0x8e }) },
 ];
 
 export const paging = programs('paging', matrix);
