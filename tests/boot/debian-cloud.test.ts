@@ -1,75 +1,15 @@
 // Debian's stock cloud kernel, pulled by name, from its entry to our init on each interface.
 
 import { beforeAll, describe, expect, it } from 'vitest';
-import {
-  cached,
-  type FoundKernel,
-  kernelOfPackage,
-  nodeHost,
-  outputConsole,
-} from '../../src/host/node/index.ts';
-import {
-  buildInitramfs,
-  DEFAULT_EPOCH_SECONDS,
-  DEFAULT_MEMORY_BYTES,
-  findInterface,
-  type RunResult,
-  type RunSpec,
-  runKernel,
-} from '../../src/lab/index.ts';
+import { boot, type FoundKernel, findKernel, pulledKernel, titleOf } from './boot.ts';
 
 const NAME = 'debian:12/cloud-amd64';
-const required = process.env.PVOPS_REQUIRE_KERNELS === '1';
-const pulled = await cached(NAME);
-if (!pulled && required) throw new Error(`${NAME} is not in the cache: pvops pull ${NAME}`);
+const pulled = await pulledKernel(NAME);
 
-interface Booted extends RunResult {
-  readonly console: string;
-}
-
-async function boot(
-  { kernel, digest, busybox }: FoundKernel,
-  on: string,
-  changes: Partial<RunSpec> = {},
-): Promise<Booted> {
-  const silent = outputConsole(null);
-  const decoder = new TextDecoder();
-  let text = '';
-  const console = {
-    ...silent,
-    write: async (bytes: Uint8Array) => {
-      text += decoder.decode(bytes, { stream: true });
-    },
-  };
-  const result = await runKernel(nodeHost(silent), console, {
-    kernel,
-    kernelDigest: digest,
-    on: findInterface(on),
-    initrd: buildInitramfs({ busybox: (await busybox())! }),
-    append: '',
-    memoryBytes: DEFAULT_MEMORY_BYTES,
-    time: 'virtual',
-    engine: 'interpreter',
-    timeoutSeconds: 60,
-    hostCpuSeconds: 300,
-    expectText: null,
-    failText: null,
-    input: { kind: 'none' },
-    seed: 0,
-    epochSeconds: DEFAULT_EPOCH_SECONDS,
-    ...changes,
-  });
-  return { ...result, console: text };
-}
-
-const what = pulled
-  ? `${pulled.package} ${pulled.version} (${pulled.kernelSha256.slice(0, 16)})`
-  : NAME;
-
-describe.skipIf(!pulled)(what, () => {
+describe.skipIf(!pulled)(titleOf(NAME, pulled), () => {
   let found: FoundKernel;
   beforeAll(async () => {
-    found = await kernelOfPackage(pulled!);
+    found = await findKernel(NAME);
   });
 
   it.each(['native', 'kvm@6.1'])('reaches its init on %s, twice in the same way', async (on) => {
