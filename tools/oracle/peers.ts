@@ -1,12 +1,13 @@
 // How Bochs and QEMU are run on a disk image so that they write their serial line to a file and stop.
 
-import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Peer } from '../../tests/oracle/recording.ts';
 
-/** All programs take about 2 seconds; a machine that says nothing for so long is stuck in one of them. */
-const MILLISECONDS = 30_000;
+/** Milliseconds: how often a machine is looked at, and after how long without a word it is stuck in a program. */
+const POLL = 100;
+const SILENCE = 5_000;
 /** Bochs wants whole cylinders: 16 heads of 63 sectors. */
 const CYLINDER = 16 * 63 * 512;
 
@@ -46,7 +47,7 @@ export function versionOf(peer: Peer): string {
 }
 
 /** What came over the serial line until the machine stopped. */
-export function runPeer(peer: Peer, folder: string, disk: Uint8Array): string {
+export async function runPeer(peer: Peer, folder: string, disk: Uint8Array): Promise<string> {
   const whole = new Uint8Array(Math.ceil(disk.length / CYLINDER) * CYLINDER);
   whole.set(disk);
   writeFileSync(join(folder, 'disk'), whole);
@@ -59,13 +60,29 @@ export function runPeer(peer: Peer, folder: string, disk: Uint8Array): string {
     peer === 'qemu'
       ? (['qemu-system-x86_64', QEMU] as const)
       : (['bochs', ['-q', '-unlock', '-f', 'bochsrc', '-rc', 'commands']] as const);
-  const env = { ...process.env, TERM: 'xterm' };
-  spawnSync(program, args, {
+  const child = spawn(program, args, {
     cwd: folder,
-    env,
-    timeout: MILLISECONDS,
-    killSignal: 'SIGKILL',
+    env: { ...process.env, TERM: 'xterm' },
     stdio: 'ignore',
   });
+  await untilSilent(child, () => (existsSync(serial) ? statSync(serial).size : 0));
   return existsSync(serial) ? readFileSync(serial, 'latin1') : '';
+}
+
+/** Waits for the end of the machine, and makes it one when nothing has been said for a while. */
+function untilSilent(child: ChildProcess, said: () => number): Promise<void> {
+  let size = 0;
+  let silent = 0;
+  return new Promise((resolve, reject) => {
+    const timer = setInterval(() => {
+      silent = said() === size ? silent + POLL : 0;
+      size = said();
+      if (silent > SILENCE) child.kill('SIGKILL');
+    }, POLL);
+    child.on('error', reject);
+    child.on('exit', () => {
+      clearInterval(timer);
+      resolve();
+    });
+  });
 }
