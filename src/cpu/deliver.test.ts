@@ -132,7 +132,7 @@ describe('in IA-32e mode', () => {
     expect(deliver(m.cx, fault(13, 0))).toBe('ok');
     expect(m.state.gpr(4)).toBe(BigInt(IST1 - 48));
     expect(m.read64(IST1 - 48)).toBe(2n);
-    expect(m.state.getVa('cr2')).toBe(0x5000000 - 48);
+    expect(m.state.getVa('cr2')).toBe(0x5000000 - 8);
   });
 
   it('a page fault during a page fault is a double fault', () => {

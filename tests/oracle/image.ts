@@ -3,7 +3,7 @@
 import { Assembler } from '../../src/cpu/asm.ts';
 import { bootSector, HEADER_BYTES, KINDS, kernel } from './kernel.ts';
 import * as at from './layout.ts';
-import { little, Memory, type Run } from './memory.ts';
+import { little, type Run } from './memory.ts';
 import type { Program } from './program.ts';
 import { type Mode, modeTemplate, template } from './template.ts';
 
@@ -41,7 +41,6 @@ export interface Built {
   readonly fields: readonly number[];
   readonly runs: readonly Run[];
 }
-
 
 export function build(program: Program): Built {
   const mode = MODES[program.mode];
@@ -115,13 +114,24 @@ function encodeRuns(runs: readonly Run[]): number[] {
   return bytes;
 }
 
-/** Everything that decides what a program does, as 8 digits: recordings of another program are stale. */
+let common = 0;
+
+/**
+ * What decides what a program does, as 8 digits: recordings of another program are stale. The tables are part of it but
+ * for the gates, whose targets move with every change of the kernel.
+ */
 export function digest({ fields, runs }: Built): string {
-  let hash = 0x811c9dc5;
-  const mix = (value: number) => {
-    hash = Math.imul(hash ^ (value & 0xff), 0x01000193) >>> 0;
-  };
-  for (const value of [...fields.flatMap((v) => little(BigInt(v), 4)), ...encodeRuns(runs)])
-    mix(value);
-  return hash.toString(16).padStart(8, '0');
+  const tables = () =>
+    templateRuns().filter(({ at: gpa }) => (gpa >= at.GDT && gpa < at.IDT32) || gpa >= at.TSS);
+  common ||= mix(0x811c9dc5, encodeRuns(tables()));
+  return mix(mix(common, dwords(...fields)), encodeRuns(runs))
+    .toString(16)
+    .padStart(8, '0');
+}
+
+/** FNV-1a. */
+function mix(hash: number, bytes: Iterable<number>): number {
+  let mixed = hash;
+  for (const byte of bytes) mixed = Math.imul(mixed ^ byte, 0x01000193) >>> 0;
+  return mixed;
 }

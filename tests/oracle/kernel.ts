@@ -184,7 +184,11 @@ function home(a: Assembler): void {
     prepared:
     mov al, 0x40; call putc
     mov eax, [ebx+${HEADER.index}]; call hex; call newline; call drain
-    mov edi, ${at.EVENTS}; mov ecx, ${(at.EVENT_BYTES * at.MAX_EVENTS) / 4}; xor eax, eax; rep stosd
+    xor eax, eax
+    cmp dword ptr [${at.SINGLE}], 0
+    jne cleared
+    mov edi, ${at.EVENTS}; mov ecx, ${(at.EVENT_BYTES * at.MAX_EVENTS) / 4}; rep stosd
+    cleared:
     mov [${at.RETURNS}], eax; mov [${at.RESUME}], eax; mov [${at.RESUME + 4}], eax
     mov dword ptr [${at.EVENT_POINTER}], ${at.EVENTS}
     jmp enter

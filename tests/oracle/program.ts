@@ -20,11 +20,6 @@ export interface Program {
   readonly setup?: (m: Memory, label: (name: string) => number) => void;
   /** Assembly text, in the mode's code size, at CODE. */
   readonly code: string;
-  /** Where the peers differ, or are both wrong: the answer, and who says so. */
-  readonly expect?: {
-    readonly is: 'bochs' | 'qemu' | { readonly text: string };
-    readonly ref: string;
-  };
 }
 
 /** The kernel's own handlers, for gates of other kinds. */
@@ -62,3 +57,21 @@ export function compat(label: string, ring: 0 | 3 = 0): string {
     ring === 0 ? [at.CODE32, at.DATA32, at.STACK0] : [at.UCODE32, at.UDATA32, at.STACK3];
   return `push ${data}\npush ${stack}\npush 2\npush ${code}\npush ${label}\niretq`;
 }
+
+/** The modes of programs that are alike in both. */
+export const BOTH = ['prot', 'long'] as const;
+export const ax = (mode: Mode): string => (mode === 'long' ? 'rax' : 'eax');
+export const popf = (mode: Mode): string => (mode === 'long' ? 'popfq' : 'popfd');
+export const pushf = (mode: Mode): string => (mode === 'long' ? 'pushfq' : 'pushfd');
+
+/** The code, in ring 3. */
+export function inRing3(mode: Mode, code: string, flags = 2): string {
+  return `${mode === 'long' ? user64('u', flags) : user32('u', flags)}\nu:\n${code}`;
+}
+
+export function wrmsr(msr: number, low: number, high = 0): string {
+  return `mov ecx, ${msr}; mov eax, ${low}; mov edx, ${high}; wrmsr`;
+}
+
+/** What may not be compared, or is in the way. */
+export const CLEAR = 'xor eax, eax; xor ecx, ecx; xor edx, edx';

@@ -9,7 +9,13 @@ import { parseAnswers, SHUTDOWN } from '../../tests/oracle/answers.ts';
 import { type Built, build, digest, diskImage } from '../../tests/oracle/image.ts';
 import { ourMachine } from '../../tests/oracle/ours.ts';
 import { allPrograms } from '../../tests/oracle/programs/index.ts';
-import { decide, matches, type Peer, readRecording, recordingPath } from '../../tests/oracle/recording.ts';
+import {
+  decide,
+  matches,
+  type Peer,
+  readRecording,
+  recordingPath,
+} from '../../tests/oracle/recording.ts';
 import { commandLine, runPeer, versionOf } from './peers.ts';
 
 const PEERS: readonly Peer[] = ['bochs', 'qemu'];
@@ -60,7 +66,7 @@ function show(text: string): void {
     const [one = '', two = ''] = [bochs, qemu].map((peer) => peer.get(program.name)?.answer);
     if (!program.name.includes(text)) continue;
     const ours = machine.run(build(program));
-    const decision = decide(program, one, two);
+    const decision = decide(program.name, one, two);
     const verdict =
       'undecided' in decision ? 'UNDECIDED' : matches(decision.answer, ours) ? 'ok' : 'WRONG';
     if (verdict !== 'ok' || text !== '')

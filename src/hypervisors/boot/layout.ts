@@ -73,7 +73,8 @@ function isZero(bytes: Uint8Array, from: number, to: number): boolean {
   if (((at | (to - from)) & 7) === 0) {
     const words = new Float64Array(bytes.buffer, at, (to - from) >> 3);
     // As doubles: a word of zeros is 0, and so is that of the sign alone, which the bytes behind it tell apart.
-    for (let i = 0; i < words.length; i++) if (words[i] !== 0 || bytes[from + i * 8 + 7] !== 0) return false;
+    for (let i = 0; i < words.length; i++)
+      if (words[i] !== 0 || bytes[from + i * 8 + 7] !== 0) return false;
     return true;
   }
   for (let i = from; i < to; i++) if (bytes[i] !== 0) return false;

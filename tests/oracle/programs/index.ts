@@ -4,19 +4,13 @@ import type { Program } from '../program.ts';
 import { basics } from './basics.ts';
 import { breakpointPrograms, doubleFaults, exceptions, steps } from './exceptions.ts';
 import { gates } from './gates.ts';
-import { paging, pagingControls, pagingSpecial } from './paging.ts';
 import { realMode, taskPrograms, v86Mode } from './legacy.ts';
+import { paging, pagingControls, pagingSpecial } from './paging.ts';
+import { privilegedPrograms } from './privileged.ts';
+import { callPrograms, flagPrograms, portPrograms } from './rights.ts';
 import { limitPrograms, segments } from './segments.ts';
-import {
-  askingPrograms,
-  callPrograms,
-  controlPrograms,
-  flagPrograms,
-  msrPrograms,
-  portPrograms,
-  privilegedPrograms,
-  tablePrograms,
-} from './system.ts';
+import { controlPrograms, msrPrograms } from './system.ts';
+import { askingPrograms, tablePrograms } from './tables.ts';
 import { callGatePrograms, longTransfers, returnPrograms, transfers } from './transfers.ts';
 
 export const allPrograms: readonly Program[] = [
