@@ -2,27 +2,14 @@
 
 import type { Decoded } from '../decoded.ts';
 import type { SegRef } from '../isa/ir.ts';
+import { checkSegment } from '../segment-check.ts';
 import type { Cx } from '../slow/define.ts';
-import {
-  ATTR_D,
-  ATTR_NULL,
-  DATA_TLB_ENTRIES,
-  DATA_TLB_STRIDE,
-  SCRATCH_AT,
-  SEG_ATTR,
-  SEG_LIMIT,
-  type State,
-} from '../state.ts';
+import { DATA_TLB_ENTRIES, DATA_TLB_STRIDE, SCRATCH_AT, type State } from '../state.ts';
 import { signed, unsigned } from './integers.ts';
 
 const SEG_SS = 2;
 const SEG_FS = 4;
 const GP = 13;
-const SS_FAULT = 12;
-const CR0_PE = 1;
-const TYPE_WRITABLE_OR_READABLE = 2;
-const TYPE_EXPAND_DOWN = 4;
-const TYPE_CODE = 8;
 
 /** An access to `bytes` at `offset` in segment `seg`. */
 export interface Access {
@@ -57,29 +44,8 @@ export function linearAddress(cx: Cx, d: Decoded, a: Access): bigint | null {
     const base = seg >= SEG_FS ? BigInt(state.segBase(seg)) : 0n;
     return signed(base + a.offset, 64);
   }
-  if (!segmentAllows(state, seg, a)) {
-    state.raise(seg === SEG_SS ? SS_FAULT : GP, 0);
-    return null;
-  }
+  if (checkSegment(state, seg, Number(a.offset), a.bytes, a.writes)) return null;
   return unsigned(BigInt(state.segBase(seg)) + a.offset, 32);
-}
-
-/** Protection and limit checks of segments outside 64-bit code, SDM 3A 5.3 to 5.5. A limit of 4 GiB wraps, as flat code expects. */
-function segmentAllows(state: State, seg: number, a: Access): boolean {
-  const attr = state.seg(seg, SEG_ATTR);
-  const limit = BigInt(state.seg(seg, SEG_LIMIT));
-  const last = a.offset + BigInt(a.bytes) - 1n;
-  const code = (attr & TYPE_CODE) !== 0;
-  if (state.get('cr0') & CR0_PE) {
-    if (attr & ATTR_NULL) return false;
-    const permitted = (attr & TYPE_WRITABLE_OR_READABLE) !== 0;
-    if (a.writes ? code || !permitted : code && !permitted) return false;
-  }
-  if (!code && attr & TYPE_EXPAND_DOWN) {
-    const top = attr & ATTR_D ? 0xffffffffn : 0xffffn;
-    return a.offset > limit && last <= top;
-  }
-  return limit === 0xffffffffn || last <= limit;
 }
 
 /**
