@@ -26,13 +26,47 @@ export interface Border {
   writeCr8?(value: number): void;
 }
 
+/**
+ * The exit policy (policy.ts) wants an exception instead of the guest's IDT. Nothing of it has been delivered: RIP is the
+ * faulting instruction's (the next one's for a trap), CR2 is untouched, `address` is what it would get after #PF.
+ */
+export interface ExceptionExit {
+  readonly kind: 'exception';
+  readonly vector: number;
+  readonly error: number | null;
+  readonly address: number;
+}
+
+/**
+ * The exit policy wants an instruction, which has done nothing yet: RIP is its own, `bytes` its length. Its arguments are
+ * in the state's ARG slots, as its slow path has them. `Cpu.complete` counts it and goes on behind it.
+ */
+export interface InstructionExit {
+  readonly kind: 'instruction';
+  /** One of the POLICY_* bits. */
+  readonly policy: number;
+  readonly bytes: number;
+}
+
+/** The interrupt line is up, the CPU would accept an interrupt, and the exit policy wants it. A halt is over. */
+export interface InterruptExit {
+  readonly kind: 'interrupt';
+}
+
+/** The exits that the exit policy asks for. These objects are the CPU's own and hold until its next run. */
+export type PolicyExit = ExceptionExit | InstructionExit | InterruptExit;
+
 /** Why `Cpu.run` returned. The closed list of reasons to leave the CPU. */
 export type Exit =
+  | PolicyExit
   | { readonly kind: 'budget' }
   | { readonly kind: 'requested' }
   | { readonly kind: 'halt' }
   | { readonly kind: 'shutdown'; readonly why: string }
   | { readonly kind: 'unsupported'; readonly why: string };
+
+/** The exits that a machine answers; an interface answers the others before the machine hears of them. */
+export type MachineExit = Exclude<Exit, PolicyExit>;
 
 /** The CPU as the machine and the interfaces see it. */
 export interface CpuControl {

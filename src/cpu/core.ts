@@ -1,7 +1,7 @@
 // One vCPU as a whole: instructions counted exactly, faults and interrupts delivered at their counts, whatever the engine.
 
 import type { Border, CpuControl, Exit } from './border.ts';
-import { DB, EFLAGS_IF, EFLAGS_TF, UD } from './control-bits.ts';
+import { DB, EFLAGS_IF, EFLAGS_TF, PF, UD } from './control-bits.ts';
 import {
   anyArmed,
   codeArmed,
@@ -13,8 +13,9 @@ import {
 } from './debug.ts';
 import { deliver, type Event } from './deliver.ts';
 import { Interpreter } from './interp/engine.ts';
-import { createMmu, type Mmu } from './mmu.ts';
+import { createMmu, type Mmu, type StoreFilter } from './mmu.ts';
 import { modeChanged } from './modes.ts';
+import { EXIT_VECTOR, exceptionExits, exitBit, POLICY_INTERRUPTS } from './policy.ts';
 import { createReferenceEngine } from './reference-engine.ts';
 import { reset } from './reset.ts';
 import { isFlatData } from './segment-check.ts';
@@ -78,6 +79,13 @@ export interface Cpu extends CpuControl {
   readonly engine: Engine;
   /** Runs at most `budget` instructions. */
   run(budget: number): Exit;
+  /** After an exit: counts the instruction at RIP, which somebody else has executed, and goes on behind its `bytes`. */
+  complete(bytes: number): void;
+  /**
+   * After a #PF exit: runs the instruction at RIP once more, with its store to the page of `va` handed to `filter`. False:
+   * it has done nothing (the filter refused, or something else of it faults).
+   */
+  stepWithStore(va: number, filter: StoreFilter): boolean;
   /** Nanoseconds that the halted machine has skipped so far: they count for the TSC as instructions do. */
   setSkipped(nanos: number): void;
   /** RFLAGS.IF. */
@@ -95,6 +103,7 @@ const MAX_GRANT = 1 << 30;
 const NMI = 2;
 const GP = 13;
 const SHADOW_MOV_SS = 2;
+const INTERRUPT: Exit = { kind: 'interrupt' };
 
 export function createCpu(options: CpuOptions): Cpu {
   return new VCpu(options);
@@ -117,6 +126,14 @@ class VCpu implements Cpu {
   private skipped = 0;
   private exitRequested = false;
   private ended: Exit | null = null;
+  /** The exits by policy, made once. */
+  private readonly exception = {
+    kind: 'exception' as const,
+    vector: 0,
+    error: null as number | null,
+    address: 0,
+  };
+  private readonly instruction = { kind: 'instruction' as const, policy: 0, bytes: 0 };
 
   constructor({ ramBytes, border, engine }: CpuOptions) {
     this.border = border;
@@ -237,6 +254,32 @@ class VCpu implements Cpu {
     }
   }
 
+  complete(bytes: number): void {
+    const { state } = this;
+    const next = state.getVa('rip') + bytes;
+    state.setVa('rip', state.get('codeMode') === 64 ? next : next >>> 0);
+    this.total++;
+    if (state.get('eflags') & EFLAGS_TF)
+      state.set('pendingDebug', state.get('pendingDebug') | DR6_BS);
+  }
+
+  stepWithStore(va: number, filter: StoreFilter): boolean {
+    const { state } = this;
+    this.total = this.retired();
+    this.granted = 1;
+    state.set('budget', 1);
+    state.set('slack', 0);
+    state.set('stop', 0);
+    state.set('attention', 0);
+    this.mmu.divert(va, filter);
+    const stop = this.engine.run();
+    this.mmu.divert(0, null);
+    if (stop === 'fault') return false;
+    if (state.get('eflags') & EFLAGS_TF)
+      state.set('pendingDebug', state.get('pendingDebug') | DR6_BS);
+    return true;
+  }
+
   /** Runs up to the next event, or one instruction while something has to be looked at after each. */
   private runGrant(now: number, most: number): Exit | null {
     const { state } = this;
@@ -318,6 +361,10 @@ class VCpu implements Cpu {
   }
 
   private deliver(event: Event): Exit | null {
+    if (exceptionExits(this.state, event.vector) && event.kind !== 'software') {
+      // An NMI that exits is vector 2; maskable interrupts have an exit of their own.
+      if (event.kind !== 'interrupt' || event.vector === NMI) return this.exceptionExit(event);
+    }
     if (deliver(this.cx, event) === 'ok') return null;
     const why =
       event.kind === 'interrupt'
@@ -337,6 +384,10 @@ class VCpu implements Cpu {
       return this.deliver({ vector: NMI, error: null, kind: 'interrupt' });
     }
     if (!state.get('irqLine') || !(state.get('eflags') & EFLAGS_IF)) return null;
+    if (state.get('policy') & POLICY_INTERRUPTS) {
+      state.set('halted', 0);
+      return INTERRUPT;
+    }
     const vector = this.border.acknowledgeInterrupt();
     if (vector < 0) return null;
     state.set('halted', 0);
@@ -346,8 +397,21 @@ class VCpu implements Cpu {
   private fault(): Exit | null {
     const { state } = this;
     const vector = state.get('faultVector');
+    if (vector >= EXIT_VECTOR) {
+      this.instruction.policy = exitBit(vector);
+      this.instruction.bytes = this.cx.insn.length;
+      return this.instruction;
+    }
     const error = state.get('faultHasError') ? state.get('faultError') : null;
     return this.deliver({ vector, error, kind: 'fault' });
+  }
+
+  private exceptionExit({ vector, error }: Event): Exit {
+    const exit = this.exception;
+    exit.vector = vector;
+    exit.error = error;
+    exit.address = vector === PF ? this.state.getVa('faultAddress') : 0;
+    return exit;
   }
 
   private undecodable(gpa: number, why: 'undefined' | 'too-long' | 'not-ram'): void {

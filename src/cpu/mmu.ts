@@ -1,7 +1,7 @@
 // Page walks, access checks and the frames' attribute bytes: every access to memory that misses the TLB comes here.
 
 import type { Border } from './border.ts';
-import { AC, CR4_SMAP, GP, isCanonical, SS } from './control-bits.ts';
+import { AC, CR4_SMAP, GP, isCanonical, PF, SS } from './control-bits.ts';
 import { type DataWatch, dataWatches, pendDebug } from './debug.ts';
 import { FRAME_CODE, FRAME_DIRTY, FRAME_MMIO, FRAME_WATCH } from './frames.ts';
 import {
@@ -35,6 +35,12 @@ export interface MmuHooks {
   /** A data breakpoint was met: the engine is to stop after the running instruction. */
   debugHit?(): void;
 }
+
+/**
+ * Takes a store of 1, 2, 4 or 8 bytes that `Mmu.divert` has caught: the address and what would be stored, in halves (the
+ * bytes in memory are still the old ones). False refuses: the store faults.
+ */
+export type StoreFilter = (va: number, bytes: number, lo: number, hi: number) => boolean;
 
 export type AccessAs = 'current' | 'system';
 
@@ -74,6 +80,9 @@ export interface Mmu {
   flushAll(): void;
   flushNonGlobal(): void;
   flushPage(va: number): void;
+
+  /** Stores to the page of `va` go to `filter` instead, if the page may be read; null: to memory again. */
+  divert(va: number, filter: StoreFilter | null): void;
 
   /** Is this guest-physical byte RAM, rather than a device's? */
   isRam(gpa: number): boolean;
@@ -132,6 +141,8 @@ class SoftMmu implements Mmu {
   /** Guest-physical addresses of the two parts of the access under way; the second part is empty, or on the next page. */
   private gpa1 = 0;
   private gpa2 = 0;
+  private filter: StoreFilter | null = null;
+  private filteredPage = 0;
 
   constructor({ layout, state, border, hooks }: MmuParts) {
     this.state = state;
@@ -170,6 +181,7 @@ class SoftMmu implements Mmu {
 
   rmwSlow(va: number, bytes: number, stack: number): number {
     const tlb = this.u32[this.dataTlb]!;
+    if (this.diverts(va, bytes)) return this.loadDiverted(va, bytes, tlb);
     if (this.unaligned(va, bytes, tlb) || this.locate(va, bytes, WRITE, stack, tlb)) return 0;
     const first = firstPart(va, bytes);
     if (!this.mayStore(bytes, first)) return 0;
@@ -181,6 +193,7 @@ class SoftMmu implements Mmu {
 
   storeSlow(va: number, bytes: number, stack: number): 0 | 1 {
     const tlb = this.u32[this.dataTlb]!;
+    if (this.diverts(va, bytes)) return this.storeDiverted(va, bytes, tlb);
     if (this.unaligned(va, bytes, tlb) || this.locate(va, bytes, WRITE, stack, tlb)) return 1;
     const first = firstPart(va, bytes);
     if (!this.mayStore(bytes, first)) return 1;
@@ -191,6 +204,7 @@ class SoftMmu implements Mmu {
 
   probeSlow(va: number, bytes: number, stack: number): 0 | 1 {
     const tlb = this.u32[this.dataTlb]!;
+    if (this.diverts(va, bytes)) return this.locate(va, bytes, READ, stack, tlb);
     if (this.unaligned(va, bytes, tlb) || this.locate(va, bytes, WRITE, stack, tlb)) return 1;
     if (!this.mayStore(bytes, firstPart(va, bytes))) return 1;
     return this.passWatches(va, bytes, WRITE, false) ? 0 : 1;
@@ -254,6 +268,11 @@ class SoftMmu implements Mmu {
     this.tlb.flushPage((va & ~0xfff) >>> 0, Math.floor(va / FOUR_GIB) >>> 0);
   }
 
+  divert(va: number, filter: StoreFilter | null): void {
+    this.filter = filter;
+    this.filteredPage = Math.floor(va / 4096);
+  }
+
   isRam(gpa: number): boolean {
     return gpa < this.ramBytes && (this.u8[this.attrs + (gpa >>> 12)]! & FRAME_MMIO) === 0;
   }
@@ -275,6 +294,34 @@ class SoftMmu implements Mmu {
   restored(): void {
     this.watches = dataWatches(this.state);
     this.tlb.rebuild();
+  }
+
+  private diverts(va: number, bytes: number): boolean {
+    return (
+      this.filter !== null &&
+      Math.floor(va / 4096) === this.filteredPage &&
+      firstPart(va, bytes) === bytes
+    );
+  }
+
+  /** The old value, in SCRATCH, so that the store comes to `storeDiverted`. */
+  private loadDiverted(va: number, bytes: number, tlb: number): number {
+    if (this.locate(va, bytes, READ, 0, tlb)) return 0;
+    this.gather(bytes, bytes, this.u8, this.scratch);
+    return this.scratch;
+  }
+
+  private storeDiverted(va: number, bytes: number, tlb: number): 0 | 1 {
+    if (bytes > 8 || (bytes & (bytes - 1)) !== 0 || this.locate(va, bytes, READ, 0, tlb)) {
+      this.state.setVa('faultAddress', va);
+      return this.state.raise(PF, 0);
+    }
+    const lo = this.u32[this.scratch >>> 2]!;
+    const hi = bytes === 8 ? this.u32[(this.scratch >>> 2) + 1]! : 0;
+    const low = bytes >= 4 ? lo : lo & ((1 << (8 * bytes)) - 1);
+    if (this.filter!(va, bytes, low, hi)) return 0;
+    this.state.setVa('faultAddress', va);
+    return this.state.raise(PF, 0);
   }
 
   /** Implicit supervisor accesses obey SMAP whatever AC says. SDM 3A 4.6.1. */

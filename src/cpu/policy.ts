@@ -8,6 +8,7 @@ export const POLICY_CPUID = 1 << 1;
 export const POLICY_RDMSR = 1 << 2;
 export const POLICY_WRMSR = 1 << 3;
 export const POLICY_IO = 1 << 4;
+/** INT n, INT3, INTO and ICEBP alike. */
 export const POLICY_INT = 1 << 5;
 export const POLICY_SYSCALL = 1 << 6;
 export const POLICY_SYSENTER = 1 << 7;

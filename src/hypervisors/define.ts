@@ -1,6 +1,6 @@
 // What a hypervisor interface is: its versions, what a guest needs to notice it, and what it puts around a vCPU.
 
-import type { Border } from '../cpu/border.ts';
+import type { Border, PolicyExit } from '../cpu/border.ts';
 import type { Cpu } from '../cpu/core.ts';
 import type { ExitPolicy } from '../cpu/policy.ts';
 import type { KernelImage } from '../image/index.ts';
@@ -53,6 +53,13 @@ export interface Guest {
 export interface Attached {
   /** These answer instead of the devices. */
   readonly border: Pick<Border, 'cpuid' | 'rdmsr' | 'wrmsr' | 'hypercall'> & Partial<Border>;
+  /**
+   * Answers an exit that the policy asks for, and puts the vCPU where the guest goes on. Once the guest has been ended by
+   * the machine's power, nothing runs on.
+   */
+  exit?(exit: PolicyExit): void;
+  /** Called before the guest runs on, whatever it has left for: the place to inject events. */
+  enter?(): void;
   /** Loads the guest and puts the vCPU at its entry; an `InputError` if the guest cannot start here. */
   start(guest: Guest): void;
   /** Whether the guest has used anything that only this interface has. */

@@ -1,12 +1,13 @@
 // Builds what a run consists of: microvm, vCPU, RAM, firmware tables and interface, wired together.
 
-import type { Border, Exit } from '../cpu/border.ts';
+import type { Border, MachineExit, PolicyExit } from '../cpu/border.ts';
 import { EFLAGS_IF } from '../cpu/control-bits.ts';
 import { type Cpu, createCpu, type EngineName } from '../cpu/core.ts';
 import { FRAME_DIRTY } from '../cpu/frames.ts';
 import { setPolicy } from '../cpu/policy.ts';
 import { processorFacts } from '../hypervisors/hw/border.ts';
 import type { Attached, InterfaceChoice } from '../hypervisors/index.ts';
+import { runGuest } from '../hypervisors/run-guest.ts';
 import type { MachineCpu } from '../machine/cpu-link.ts';
 import { Machine } from '../machine/machine.ts';
 import { GuestRam, memoryMap } from '../machine/memory.ts';
@@ -43,6 +44,9 @@ export interface ExitCounts {
   hypercall: number;
   interrupt: number;
   halt: number;
+  /** By exit policy. */
+  exception: number;
+  instruction: number;
 }
 
 export function assemble(parts: Assembly): Assembled {
@@ -55,6 +59,8 @@ export function assemble(parts: Assembly): Assembled {
     hypercall: 0,
     interrupt: 0,
     halt: 0,
+    exception: 0,
+    instruction: 0,
   };
   const tsc = new TimeStamp(parts.seed);
   const microvm = createMicrovm({
@@ -91,14 +97,17 @@ export function assemble(parts: Assembly): Assembled {
     choice.version,
   );
   front.use({ ...microvm.border, ...attached.border });
-  const machine = new Machine(microvm, machineCpu(cpu, exits), {
+  const machine = new Machine(microvm, machineCpu(cpu, attached, exits), {
     time: parts.time,
     attend: parts.attend,
   });
   return { cpu, machine, microvm, attached, exits };
 }
 
-function machineCpu(cpu: Cpu, exits: ExitCounts): MachineCpu {
+function machineCpu(cpu: Cpu, attached: Attached, exits: ExitCounts): MachineCpu {
+  const count = ({ kind }: PolicyExit) => {
+    exits[kind]++;
+  };
   return {
     retired: () => cpu.retired(),
     setInterruptLine: (level) => cpu.setInterruptLine(level),
@@ -106,8 +115,8 @@ function machineCpu(cpu: Cpu, exits: ExitCounts): MachineCpu {
     raiseNmi: () => cpu.raiseNmi(),
     nmiPending: () => cpu.nmiPending(),
     interruptsEnabled: () => (cpu.state.get('eflags') & EFLAGS_IF) !== 0,
-    run(budget): Exit {
-      const exit = cpu.run(budget);
+    run(budget): MachineExit {
+      const exit = runGuest(cpu, attached, budget, count);
       if (exit.kind === 'halt') exits.halt++;
       return exit;
     },

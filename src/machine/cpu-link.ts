@@ -1,11 +1,11 @@
 // The machine's end of the wire to its CPU, which is built after the devices that drive it.
 
-import type { CpuControl, Exit } from '../cpu/border.ts';
+import type { CpuControl, MachineExit } from '../cpu/border.ts';
 
 /** The CPU as the main loop needs it. */
 export interface MachineCpu extends CpuControl {
   /** Runs at most `budget` instructions. */
-  run(budget: number): Exit;
+  run(budget: number): MachineExit;
   /** RFLAGS.IF; asked only after a `halt` exit. */
   interruptsEnabled(): boolean;
   /** Pends a non-maskable interrupt, taken at the next instruction boundary. */

@@ -1,6 +1,6 @@
 // The machine's main loop: runs the CPU to the next event, runs what is due, and knows how to wait in a halt.
 
-import type { Exit } from '../cpu/border.ts';
+import type { MachineExit } from '../cpu/border.ts';
 import type { Clock } from './clock.ts';
 import { NEVER } from './clock.ts';
 import type { CpuLink, MachineCpu } from './cpu-link.ts';
@@ -159,7 +159,7 @@ export class Machine {
     return this.answer(exit);
   }
 
-  private answer(exit: Exit): Stop | null {
+  private answer(exit: MachineExit): Stop | null {
     switch (exit.kind) {
       case 'budget':
         return null;

@@ -5,6 +5,7 @@ import { createCpu } from '../../cpu/core.ts';
 import { GuestRam, memoryMap } from '../../machine/memory.ts';
 import { createMicrovm } from '../../machine/models/microvm.ts';
 import type { Platform } from '../define.ts';
+import { runGuest } from '../run-guest.ts';
 
 export const TEST_RAM = 16 << 20;
 const TEST_EPOCH = 1_700_000_000;
@@ -26,7 +27,7 @@ export function testPlatform(): Platform {
     retired: () => cpu.retired(),
     requestExit: () => cpu.requestExit(),
     setInterruptLine: (level) => cpu.setInterruptLine(level),
-    run: (budget) => cpu.run(budget),
+    run: (budget) => runGuest(cpu, {}, budget),
     interruptsEnabled: () => false,
   });
   const ram = new GuestRam(cpu.memory, cpu.layout.ramBase, TEST_RAM, (gpa, bytes) =>

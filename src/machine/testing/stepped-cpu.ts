@@ -1,10 +1,10 @@
 // A small processor for machine tests: it counts, takes interrupts, halts, and runs a script instead of instructions.
 
-import type { Exit } from '../../cpu/border.ts';
+import type { MachineExit } from '../../cpu/border.ts';
 import type { MachineCpu } from '../cpu-link.ts';
 
 /** What one instruction does: nothing, or it leaves the CPU. */
-export type Step = (cpu: SteppedCpu) => Exit | null;
+export type Step = (cpu: SteppedCpu) => MachineExit | null;
 
 export class SteppedCpu implements MachineCpu {
   count = 0;
@@ -42,7 +42,7 @@ export class SteppedCpu implements MachineCpu {
     return this.nmis > 0;
   }
 
-  run(budget: number): Exit {
+  run(budget: number): MachineExit {
     for (let i = 0; i < budget; i++) {
       if (this.leave) {
         this.leave = false;

@@ -1,0 +1,31 @@
+// The loop between a vCPU and its interface: what the exit policy lets out is answered before the machine hears of it.
+
+import { bug } from '../base/errors.ts';
+import type { MachineExit, PolicyExit } from '../cpu/border.ts';
+import type { Cpu } from '../cpu/core.ts';
+import type { Attached } from './define.ts';
+
+/** Runs at most `budget` instructions; `seen` hears of each exit that the interface answers. */
+export function runGuest(
+  cpu: Cpu,
+  attached: Pick<Attached, 'enter' | 'exit'>,
+  budget: number,
+  seen: (exit: PolicyExit) => void = () => {},
+): MachineExit {
+  const limit = cpu.retired() + budget;
+  for (;;) {
+    attached.enter?.();
+    const exit = cpu.run(limit - cpu.retired());
+    switch (exit.kind) {
+      case 'exception':
+      case 'instruction':
+      case 'interrupt':
+        seen(exit);
+        if (!attached.exit) return bug(`an interface leaves its own ${exit.kind} exit unanswered`);
+        attached.exit(exit);
+        continue;
+      default:
+        return exit;
+    }
+  }
+}
