@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { BugError, InputError } from '../base/errors.ts';
 import { addDoctor } from './doctor.ts';
+import { addOps } from './ops.ts';
 import { addPull } from './pull.ts';
 import { addRun } from './run.ts';
 import { addStart } from './start.ts';
@@ -18,7 +19,7 @@ const program = new Command('pvops')
   .helpCommand(false)
   .exitOverride()
   .configureHelp({ showGlobalOptions: false });
-for (const add of [addRun, addPull, addStart, addDoctor]) add(program);
+for (const add of [addRun, addOps, addPull, addStart, addDoctor]) add(program);
 for (const command of program.commands) command.exitOverride();
 
 process.stdout.on('error', pipeClosed);

@@ -20,7 +20,18 @@ export {
   readHeader,
 } from '../image/index.ts';
 export { type ByteStore, type Disk, type DiskMode, openDisk } from '../machine/index.ts';
+export {
+  GROUPS,
+  LINUX_VERSIONS,
+  type LinuxVersion,
+  linuxName,
+  type Operation,
+  referencesOf,
+  signatureOf,
+  slotName,
+} from '../ops/index.ts';
 export type { LabConsole, LabHost, Progress } from './host.ts';
+export { chosenOperations, type OperationFacts, operationFacts } from './operations.ts';
 export { type RunResult, type RunWatcher, runKernel } from './run.ts';
 export {
   type ConsoleInput,
