@@ -222,6 +222,8 @@ export interface Views {
   readonly i64: BigInt64Array;
   readonly u64: BigUint64Array;
   readonly f64: Float64Array;
+  /** For what is not aligned. */
+  readonly data: DataView;
 }
 
 export function viewsOf(memory: WebAssembly.Memory): Views {
@@ -234,6 +236,7 @@ export function viewsOf(memory: WebAssembly.Memory): Views {
     i64: new BigInt64Array(b),
     u64: new BigUint64Array(b),
     f64: new Float64Array(b),
+    data: new DataView(b),
   };
 }
 

@@ -1,9 +1,8 @@
-// The machine's power state: running, or why it will not run on; everything but running makes the CPU leave.
+// The machine's power state: running, switched off, or asking for a reset; the last two make the CPU leave.
 
-/** `ended`: the interface refuses to go on with this guest. `crashed`: the guest says so of itself. */
-export type PowerState = 'running' | 'off' | 'reset' | 'ended' | 'crashed';
+export type PowerState = 'running' | 'off' | 'reset';
 
-/** Plain state; `why` names the register that asked, or is the interface's sentence. */
+/** Plain state; `why` names the register that asked. */
 export interface Power {
   state: PowerState;
   why: string;
@@ -15,23 +14,12 @@ export interface PowerSwitch {
   reset(why: string): void;
 }
 
-/** What interfaces may do beside that. */
-export interface InterfacePower extends PowerSwitch {
-  end(why: string): void;
-  crash(why: string): void;
-}
-
-export function powerSwitch(power: Power, requestExit: () => void): InterfacePower {
+export function powerSwitch(power: Power, requestExit: () => void): PowerSwitch {
   const change = (state: PowerState, why: string) => {
     if (power.state !== 'running') return;
     power.state = state;
     power.why = why;
     requestExit();
   };
-  return {
-    off: (why) => change('off', why),
-    reset: (why) => change('reset', why),
-    end: (why) => change('ended', why),
-    crash: (why) => change('crashed', why),
-  };
+  return { off: (why) => change('off', why), reset: (why) => change('reset', why) };
 }

@@ -34,6 +34,11 @@ export function parseAnswers(text: string): Answers {
   return { lines, stopped: last, finished };
 }
 
+/** The events of one program as memory holds them. */
+export function answerOf(events: readonly BigUint64Array[]): string {
+  return events.map((slots) => describe(new Map(slots.entries()))).join(' | ');
+}
+
 function slotsOf(line: string): Map<number, bigint> {
   const slots = new Map<number, bigint>();
   for (const part of line.split(',').filter((text) => text.includes('='))) {

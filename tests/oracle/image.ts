@@ -99,11 +99,20 @@ export function programChain(list: readonly { index: number; built: Built }[]): 
   const bytes = [...dwords(common.length), ...common];
   for (const { index, built } of list) {
     const patches = encodeRuns(built.runs);
-    bytes.push(...dwords(HEADER_BYTES + patches.length, index, ...built.fields), ...patches);
+    bytes.push(...header(HEADER_BYTES + patches.length, index, built.fields), ...patches);
   }
-  bytes.push(...dwords(0, 0, 0, 0, 0, 0, 0, 0));
+  bytes.push(...END_OF_CHAIN);
   return Uint8Array.from(bytes);
 }
+
+/** A chain of one program, without patches: memory is prepared by the host. */
+export function singleChain(fields: readonly number[]): Uint8Array {
+  return Uint8Array.from([...dwords(0), ...header(HEADER_BYTES, 0, fields), ...END_OF_CHAIN]);
+}
+
+const header = (bytes: number, index: number, fields: readonly number[]): number[] =>
+  dwords(bytes, index, ...fields);
+const END_OF_CHAIN = new Array<number>(HEADER_BYTES).fill(0);
 
 const dwords = (...values: readonly number[]): number[] =>
   values.flatMap((v) => little(BigInt(v), 4));

@@ -5,6 +5,10 @@ import * as at from './layout.ts';
 
 export interface KernelCode {
   readonly bytes: Uint8Array;
+  /** Where a program is entered. */
+  readonly enter: number;
+  /** Where it comes back from there, in 32-bit code: all that is left of it is its events. */
+  readonly home: number;
   readonly stubs16: readonly number[];
   readonly stubs32: readonly number[];
   readonly stubs64: readonly number[];
@@ -79,7 +83,8 @@ function assembleKernel(): KernelCode {
   tables(a);
   const bytes = a.finish();
   if (bytes.length > at.KERNEL_BYTES) throw new Error('the probe kernel is too long');
-  return { bytes, stubs16, stubs32, stubs64 };
+  const place = (name: string) => Number(a.label(name).address);
+  return { bytes, enter: place('enter'), home: place('home'), stubs16, stubs32, stubs64 };
 }
 
 /** Loads the kernel and the programs with INT 13h, function 42h, and starts them. */

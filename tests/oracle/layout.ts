@@ -16,7 +16,7 @@ export const RETURNS = VARIABLES + 8;
 export const RESUME = VARIABLES + 16;
 /** Address of the running program's header. */
 export const CURRENT = VARIABLES + 24;
-/** 1: memory is prepared by the host and there is one program only. */
+/** 1: memory is prepared by the host, which reads the events of one program, the only one, from it. */
 export const SINGLE = VARIABLES + 32;
 /** Programs: scratch that no restoring touches. */
 export const SCRATCH = VARIABLES + 64;

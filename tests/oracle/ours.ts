@@ -1,11 +1,13 @@
 // Our machine on the probe image: one CPU with a serial line, put back to its start for each program.
 
-import type { Border } from '../../src/cpu/border.ts';
+import type { Border, Exit } from '../../src/cpu/border.ts';
 import { type Cpu, createCpu, type EngineName } from '../../src/cpu/core.ts';
 import { cpuidLeaf, DEFAULT_MODEL } from '../../src/cpu/cpuid.ts';
+import { FRAME_DIRTY } from '../../src/cpu/frames.ts';
 import { reset } from '../../src/cpu/reset.ts';
-import { parseAnswers, SHUTDOWN } from './answers.ts';
-import { type Built, diskImage, programChain, templateRuns } from './image.ts';
+import { STATE_BYTES } from '../../src/cpu/state.ts';
+import { answerOf, SHUTDOWN } from './answers.ts';
+import { type Built, diskImage, singleChain, templateRuns } from './image.ts';
 import { kernel } from './kernel.ts';
 import * as at from './layout.ts';
 
@@ -15,9 +17,13 @@ const DIVISOR_LATCH = 0x80;
 const LINE_STATUS = COM1 + 5;
 /** Transmitter empty. PC16550D datasheet 8.4. */
 const TRANSMITTER_EMPTY = 0x60;
-/** Of one program with its report: most take a few thousand. */
-const INSTRUCTIONS = 200_000;
+/** Of one program: most take a few hundred. And with the printing of its report. */
+const INSTRUCTIONS = 20_000;
+const PRINTED_INSTRUCTIONS = 200_000;
+const PAGE = 4096;
 const SEGMENTS = 6;
+/** `out EXIT_PORT, al`. */
+const EXIT = Uint8Array.of(0xe6, at.EXIT_PORT);
 
 export interface OurMachine {
   /** The answer of one program, on memory prepared by the host. */
@@ -48,49 +54,96 @@ export function ourMachine(engine: EngineName): OurMachine {
     acknowledgeInterrupt: () => -1,
   };
   const cpu = createCpu({ ramBytes: at.RAM_BYTES, border, engine });
-  const common = templateRuns();
-  const write = (gpa: number, bytes: Uint8Array) =>
-    cpu.views.u8.set(bytes, cpu.layout.ramBase + gpa);
-
-  const start = () => {
+  const { views, layout, state } = cpu;
+  const ram = views.u8.subarray(layout.ramBase, layout.ramBase + at.RAM_BYTES);
+  const write = (gpa: number, bytes: Uint8Array) => {
+    ram.set(bytes, gpa);
+    cpu.ramWritten(gpa, bytes.length);
+    for (let frame = gpa >>> 12; frame * PAGE < gpa + bytes.length; frame++)
+      cpu.mmu.setFrame(frame, FRAME_DIRTY);
+  };
+  const go = (instructions: number): Exit => {
     output.length = 0;
     exited = false;
-    const { ramBase } = cpu.layout;
-    cpu.views.u8.fill(0, ramBase, ramBase + at.RAM_BYTES);
+    return cpu.run(instructions);
+  };
+  const boot = () => {
+    ram.fill(0);
+    write(0, ram);
     write(at.KERNEL, kernel().bytes);
-    reset(cpu.state);
+    reset(state);
     cpu.mmu.flushAll();
+    cpu.mmu.breakpointsChanged();
     enterKernel(cpu);
   };
-  const finish = (instructions: number): string => {
-    for (let gpa = 0; gpa < at.RAM_BYTES; gpa += 4096) cpu.ramWritten(gpa, 4096);
-    const exit = cpu.run(instructions);
-    const text = output.map((byte) => String.fromCharCode(byte)).join('');
-    if (exited) return text;
-    return exit.kind === 'shutdown'
-      ? `${text}\n`
-      : `${text}\n!${exit.kind} ${'why' in exit ? exit.why : ''}`;
+
+  let atEntry: Picture | null = null;
+  /** Runs the kernel up to where it enters a program, once, and keeps the picture. */
+  const pictureAtEntry = (): Picture => {
+    const { bytes, enter, home } = kernel();
+    boot();
+    for (const { at: gpa, bytes: data } of templateRuns()) write(gpa, data);
+    write(at.PROGRAMS, singleChain([0, 0, 0, 0, 0, 0]));
+    write(at.SINGLE, Uint8Array.of(1));
+    write(enter, EXIT);
+    if (go(INSTRUCTIONS).kind !== 'requested') throw new Error('the probe kernel does not start');
+    write(at.KERNEL, bytes);
+    // A program that comes home is over: the host reads the events from memory.
+    write(home, EXIT);
+    state.setVa('rip', enter);
+    return { state: views.u8.slice(state.base, state.base + STATE_BYTES), ram: ram.slice() };
+  };
+  /** Puts back what has been written since. */
+  const restore = (picture: Picture) => {
+    for (let frame = 0; frame < at.RAM_BYTES / PAGE; frame++) {
+      if (((views.u8[layout.frameAttrs + frame] ?? 0) & FRAME_DIRTY) === 0) continue;
+      write(frame * PAGE, picture.ram.subarray(frame * PAGE, (frame + 1) * PAGE));
+      cpu.mmu.clearFrame(frame, FRAME_DIRTY);
+    }
+    views.u8.set(picture.state, state.base);
+    state.set('budget', 0);
+    state.set('slack', 0);
+    cpu.mmu.flushAll();
+    cpu.mmu.breakpointsChanged();
+    cpu.stateChanged();
+  };
+  const events = (): BigUint64Array[] => {
+    const end = views.u32[(layout.ramBase + at.EVENT_POINTER) >> 2] as number;
+    const found: BigUint64Array[] = [];
+    for (let gpa = at.EVENTS; gpa < end; gpa += at.EVENT_BYTES)
+      found.push(new BigUint64Array(ram.buffer, layout.ramBase + gpa, at.EVENT_BYTES / 8));
+    return found;
   };
 
   return {
     run(built) {
-      start();
-      for (const { at: gpa, bytes } of [...common, ...built.runs]) write(gpa, bytes);
-      write(at.PROGRAMS, programChain([{ index: 0, built: { ...built, runs: [] } }]));
-      write(at.SINGLE, Uint8Array.of(1));
-      const text = finish(INSTRUCTIONS);
-      const odd = /^!(.*)/m.exec(text);
-      if (odd) return `${odd[1]}`;
-      return parseAnswers(text).lines.get(0) ?? SHUTDOWN;
+      atEntry ??= pictureAtEntry();
+      restore(atEntry);
+      for (const { at: gpa, bytes } of built.runs) write(gpa, bytes);
+      write(at.PROGRAMS, singleChain(built.fields));
+      const exit = go(INSTRUCTIONS);
+      if (exited) return answerOf(events());
+      return exit.kind === 'shutdown' ? SHUTDOWN : odd(exit);
     },
     runImage(list) {
-      start();
+      atEntry = null;
+      boot();
       const disk = diskImage(list);
       write(at.PROGRAMS, disk.subarray(512 + at.KERNEL_BYTES));
-      return finish(list.length * INSTRUCTIONS);
+      const exit = go(list.length * PRINTED_INSTRUCTIONS);
+      const text = output.map((byte) => String.fromCharCode(byte)).join('');
+      return exited ? text : `${text}\n!${odd(exit)}`;
     },
   };
 }
+
+/** All that a program can change. */
+interface Picture {
+  readonly state: Uint8Array;
+  readonly ram: Uint8Array;
+}
+
+const odd = (exit: Exit): string => `${exit.kind} ${'why' in exit ? exit.why : ''}`;
 
 /** Where the boot sector jumps: real mode at 0:KERNEL. */
 function enterKernel(cpu: Cpu): void {

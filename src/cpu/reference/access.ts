@@ -108,11 +108,17 @@ export function tlbHit(state: State, va: bigint, bytes: number, writes: boolean)
 }
 
 export function readBytes(state: State, at: number, bytes: number): bigint {
+  const { u8, data } = state.views;
+  if (bytes === 8) return data.getBigUint64(at, true);
+  if (bytes === 4) return BigInt(data.getUint32(at, true));
   let value = 0n;
-  for (let n = bytes - 1; n >= 0; n--) value = (value << 8n) | BigInt(state.views.u8[at + n] ?? 0);
+  for (let n = bytes - 1; n >= 0; n--) value = (value << 8n) | BigInt(u8[at + n] ?? 0);
   return value;
 }
 
 export function writeBytes(state: State, at: number, bytes: number, value: bigint): void {
-  for (let n = 0; n < bytes; n++) state.views.u8[at + n] = Number((value >> BigInt(8 * n)) & 0xffn);
+  const { u8, data } = state.views;
+  if (bytes === 8) data.setBigUint64(at, value, true);
+  else if (bytes === 4) data.setUint32(at, Number(value & 0xffffffffn), true);
+  else for (let n = 0; n < bytes; n++) u8[at + n] = Number((value >> BigInt(8 * n)) & 0xffn);
 }

@@ -3,14 +3,13 @@
 import { NO_EXITS } from '../../cpu/policy.ts';
 import { startOfDay } from '../boot/start.ts';
 import { defineInterface } from '../define.ts';
-import { HARDWARE_MACHINES, hardwareBorder } from '../hw/border.ts';
+import { hardwareBorder } from '../hw/border.ts';
 
 export const native = defineInterface({
   id: 'native',
   title: 'bare hardware',
   versions: [],
   guestNeeds: [],
-  machines: HARDWARE_MACHINES,
   policy: NO_EXITS,
   attach(platform) {
     return {
