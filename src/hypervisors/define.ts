@@ -9,6 +9,7 @@ import type { LapicFace } from '../machine/devices/lapic.ts';
 import type { GuestRam, MemoryMapEntry } from '../machine/memory.ts';
 import type { DeviceBorder } from '../machine/models/microvm.ts';
 import type { SnapshotSlots } from '../machine/snapshot.ts';
+import type { Manifest } from './manifest.ts';
 
 /** The machine under an interface: built, and not yet started. */
 export interface Platform {
@@ -76,6 +77,8 @@ export interface HypervisorInterface {
   readonly guestNeeds: readonly string[];
   /** Which instructions and exceptions leave the CPU. */
   readonly policy: ExitPolicy;
+  /** By which entry points each operation is done. */
+  readonly ops?: Manifest;
   /** `version` is one of `versions`, or empty if there are none. */
   attach(platform: Platform, version: string): Attached;
 }

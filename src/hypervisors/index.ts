@@ -15,6 +15,13 @@ export {
   type HypervisorInterface,
   type Platform,
 } from './define.ts';
+export {
+  type EntryPoint,
+  entryPointsOf,
+  type Manifest,
+  otherEntryPoints,
+  type Visibility,
+} from './manifest.ts';
 export { nearest } from './nearest.ts';
 
 export const INTERFACES: readonly HypervisorInterface[] = [

@@ -25,13 +25,30 @@ export {
   LINUX_VERSIONS,
   type LinuxVersion,
   linuxName,
+  OPERATIONS,
   type Operation,
   referencesOf,
   signatureOf,
   slotName,
 } from '../ops/index.ts';
+export {
+  abilities,
+  abilityText,
+  type Change,
+  type Coverage,
+  type CoverageRow,
+  changesBetween,
+  commonGround,
+  coverageOf,
+  servedCounts,
+} from './coverage.ts';
 export type { LabConsole, LabHost, Progress } from './host.ts';
-export { chosenOperations, type OperationFacts, operationFacts } from './operations.ts';
+export {
+  chosenOperations,
+  type OperationFacts,
+  operationFacts,
+  operationNamed,
+} from './operations.ts';
 export { type RunResult, type RunWatcher, runKernel } from './run.ts';
 export {
   type ConsoleInput,

@@ -8,6 +8,7 @@ import { type FeatureChanges, type HardwareBorder, hardwareBorder } from '../hw/
 import { KVM_CPUID_FEATURES, KVM_CPUID_SIGNATURE, KVM_SIGNATURE } from './abi.ts';
 import { hypercall } from './hypercall.ts';
 import { readKvmMsr, writeKvmMsr } from './msrs.ts';
+import { KVM_MANIFEST } from './operations.ts';
 import { freshKvmState, type KvmVcpu } from './vcpu.ts';
 import { KVM_VERSIONS } from './versions.ts';
 
@@ -23,6 +24,7 @@ export const kvm = defineInterface({
   versions: KVM_VERSIONS.map(({ name }) => name),
   guestNeeds: ['CONFIG_PARAVIRT', 'CONFIG_KVM_GUEST'],
   policy: NO_EXITS,
+  ops: KVM_MANIFEST,
   attach(platform, versionName) {
     const version = KVM_VERSIONS.find(({ name }) => name === versionName);
     if (!version) return bug(`kvm has no version ${versionName}`);

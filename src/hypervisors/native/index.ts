@@ -4,6 +4,7 @@ import { NO_EXITS } from '../../cpu/policy.ts';
 import { startOfDay } from '../boot/start.ts';
 import { defineInterface } from '../define.ts';
 import { hardwareBorder } from '../hw/border.ts';
+import { HARDWARE_MANIFEST } from '../hw/operations.ts';
 
 export const native = defineInterface({
   id: 'native',
@@ -11,6 +12,7 @@ export const native = defineInterface({
   versions: [],
   guestNeeds: [],
   policy: NO_EXITS,
+  ops: HARDWARE_MANIFEST,
   attach(platform) {
     return {
       border: hardwareBorder(platform),

@@ -1,0 +1,34 @@
+// Operations as hardware does them, for every interface whose guests have the machine itself beneath them.
+
+import type { Operation } from '../../ops/index.ts';
+import type { EntryPoint, Manifest, Visibility } from '../manifest.ts';
+
+/** How each mechanism shows at the border of the CPU, whoever answers there. */
+const SEEN = {
+  port: 'exit',
+  device: 'exit',
+  msr: 'exit',
+  cpuid: 'exit',
+  hypercall: 'exit',
+  instruction: 'unseen',
+  memory: 'unseen',
+  code: 'unseen',
+  nothing: 'unseen',
+  rom: 'unseen',
+  shared: 'unseen',
+  event: 'unseen',
+} as const satisfies Record<Operation['native']['by'], Visibility>;
+
+export function hardwareEntryPoint({ native }: Operation): EntryPoint {
+  const halts = native.by === 'instruction' && /\bHLT\b/.test(native.what);
+  const entry = {
+    name: native.what,
+    by: native.by,
+    seen: halts ? 'exit' : SEEN[native.by],
+  } as const;
+  // Nobody can press the machine's buttons yet.
+  return native.by === 'event' ? { ...entry, status: 'not modelled' } : entry;
+}
+
+/** Nothing but hardware. */
+export const HARDWARE_MANIFEST: Manifest = { operations: {}, others: [], rest: hardwareEntryPoint };

@@ -1,0 +1,127 @@
+// Writes what docs have between `<!-- gen:name -->` and `<!-- /gen:name -->` from the code (`npm run docs`).
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import {
+  abilityText,
+  type Coverage,
+  coverageOf,
+  findInterface,
+  GROUPS,
+  INTERFACES,
+  LINUX_VERSIONS,
+  linuxName,
+  OPERATIONS,
+  operationFacts,
+} from '../src/lab/index.ts';
+
+/** Each document with its generated parts. */
+type Parts = Readonly<Record<string, () => string>>;
+
+export function generatedDocs(): ReadonlyMap<string, Parts> {
+  const pages = INTERFACES.filter(({ ops }) => ops !== undefined).map(
+    ({ id }) => [`docs/hypervisors/${id}.md`, { operations: () => entryPoints(id) }] as const,
+  );
+  return new Map<string, Parts>([
+    ['docs/operations.md', { catalogue, coverage: coverageTable }],
+    ...pages,
+  ]);
+}
+
+/** Throws if the document lacks one of its marks. */
+export function fill(text: string, parts: Parts, path: string): string {
+  let filled = text;
+  for (const [name, make] of Object.entries(parts)) {
+    const [start, end] = [`<!-- gen:${name} -->\n`, `<!-- /gen:${name} -->`];
+    const from = filled.indexOf(start);
+    const to = filled.indexOf(end);
+    if (from < 0 || to < from)
+      throw new Error(`${path} lacks the marks ${start.trim()} and ${end}`);
+    filled = `${filled.slice(0, from)}${start}${make()}\n${filled.slice(to)}`;
+  }
+  return filled;
+}
+
+/** Documents that are not what the code would write. */
+export function staleDocs(root: string): { path: string; text: string }[] {
+  return [...generatedDocs()].flatMap(([path, parts]) => {
+    const now = readFileSync(join(root, path), 'utf8');
+    const text = fill(now, parts, path);
+    return text === now ? [] : [{ path, text }];
+  });
+}
+
+function catalogue(): string {
+  return GROUPS.map((group) => {
+    const rows = OPERATIONS.filter(({ id }) => id.startsWith(`${group}.`)).map((op) => {
+      const facts = operationFacts(op);
+      const names = LINUX_VERSIONS.map((version) => shortName(linuxName(op, version)));
+      return [`\`${op.id}\` ${facts.signature}`, op.does, facts.native, ...names];
+    });
+    const linux = group === 'request' ? [] : LINUX_VERSIONS;
+    const header = ['operation', 'does', 'native', ...linux];
+    return `### ${group}\n${markdown(
+      header,
+      rows.map((row) => row.slice(0, header.length)),
+    )}`;
+  }).join('\n\n');
+}
+
+/** Members of the structure without it; hooks whole. */
+const shortName = (name: string | null): string =>
+  name === null ? '-' : name.replace(/^(paravirt_ops|pv_\w+_ops|pv_ops\.\w+)\./, '');
+
+function coverageTable(): string {
+  const all = INTERFACES.filter(({ ops }) => ops !== undefined).flatMap(({ id, versions }) =>
+    (versions.length > 0 ? versions.map((version) => `${id}@${version}`) : [id]).map((name) =>
+      coverageOf(findInterface(name)),
+    ),
+  );
+  const rows = OPERATIONS.map(({ id }, n) => [
+    `\`${id}\``,
+    ...all.map(({ rows: found }) => found[n]!.served.replace('nothing', '-')),
+  ]);
+  return markdown(['operation', ...all.map((coverage) => coverage.interface)], rows);
+}
+
+/** The entry points of its own that an interface has, version by version. */
+function entryPoints(id: string): string {
+  const { versions } = findInterface(id).interface;
+  const names = versions.length > 0 ? versions.map((version) => `${id}@${version}`) : [id];
+  const parts = names.map((name) => ownTable(coverageOf(findInterface(name))));
+  return parts.join('\n\n');
+}
+
+function ownTable({ interface: name, rows, others }: Coverage): string {
+  const own = rows.filter(({ served }) => served === 'own');
+  if (own.length + others.length === 0)
+    return `None of its own: everything is hardware's ([list](../operations.md)).`;
+  const table = markdown(
+    ['operation', `\`${name}\``],
+    [
+      ...own.map((row) => [`\`${row.id}\``, abilityText(row).replace(/^yes: /, '')]),
+      ...others.map((entry) => [
+        '(none)',
+        `${entry.name}${entry.status ? ` (${entry.status})` : ''}`,
+      ]),
+    ],
+  );
+  return table;
+}
+
+function markdown(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  return [line(header), `|${'---|'.repeat(header.length)}`, ...rows.map(line)].join('\n');
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  const root = fileURLToPath(new URL('..', import.meta.url));
+  const stale = staleDocs(root);
+  for (const { path, text } of stale) {
+    writeFileSync(join(root, path), text);
+    process.stdout.write(`wrote ${path}\n`);
+  }
+  if (stale.length === 0) process.stdout.write('every document is fresh\n');
+}
