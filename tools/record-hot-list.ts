@@ -6,6 +6,7 @@ import { R_HANDLER } from '../src/cpu/interp/records.ts';
 import { findKernel } from '../src/host/node/index.ts';
 import { assemble } from '../src/lab/assemble.ts';
 import { buildInitramfs, DEFAULT_COMMAND_LINE, findInterface, INIT_UP } from '../src/lab/index.ts';
+import { machineOf } from '../src/lab/spec.ts';
 
 const KERNELS = process.argv.length > 2 ? process.argv.slice(2) : ['debian:12/cloud-amd64'];
 const INTERFACES = ['native', 'kvm'];
@@ -27,8 +28,10 @@ async function sample(name: string, on: string): Promise<void> {
   if (!busybox) throw new Error(`no busybox for ${name}`);
   let line = '';
   let up = false;
+  const choice = findInterface(on);
   const { cpu, machine, attached } = assemble({
-    choice: findInterface(on),
+    choice,
+    ...machineOf({ on: choice }),
     memoryBytes: MEMORY_BYTES,
     engine: 'interpreter',
     time: 'virtual',

@@ -60,6 +60,7 @@ describe('pvops', () => {
     [['run', 'text'], 'is not a kernel'],
     [['run', 'up'], 'there is no initrd'],
     [['run', 'up', '--on', 'kmv'], "there is no interface 'kmv'"],
+    [['run', 'up', '--machine', 'q35'], '--machine cannot be "q35"'],
     [['run', 'up', '--memory', '4G'], 'cannot have 4096 MiB'],
     [['run', 'debian:12'], 'has not been pulled'],
   ])('%j is refused in a sentence with a hint, status 2', (args, sentence) => {

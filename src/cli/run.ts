@@ -24,6 +24,8 @@ import {
   findInterface,
   type GuestModule,
   type KernelImage,
+  type MachineModelId,
+  machineOf,
   type RunResult,
   type RunSpec,
   runKernel,
@@ -34,6 +36,7 @@ import { parseChoice, parseSeconds, parseSize, parseText, parseWhole } from './v
 
 interface RunOptions {
   readonly on: string;
+  readonly machine?: string;
   readonly boot: string;
   readonly module?: readonly string[];
   readonly initrd?: string;
@@ -52,6 +55,8 @@ interface RunOptions {
 /** CPU seconds of the host that a guest second may cost before a run is given up, and what every run may cost. */
 const HOST_PER_GUEST = 3;
 const HOST_SECONDS_MIN = 300;
+/** Those with devices: a machine without any is not a choice but what an interface asks for. */
+const MODEL_IDS: readonly MachineModelId[] = ['microvm', 'pc'];
 
 export function addRun(program: Command): void {
   program
@@ -59,6 +64,10 @@ export function addRun(program: Command): void {
     .description('boot a kernel; its console is on stdio, Ctrl-A x leaves')
     .argument('<kernel>', 'bzImage, vmlinux, linux-image .deb, or a pulled name such as debian:12')
     .option('--on <interface>', 'native, kvm, or a version of it: kvm@2.6.32', 'native')
+    .option(
+      '--machine <model>',
+      `${MODEL_IDS.join(' or ')}; the least that the interface and the rest allow`,
+    )
     .option(
       '--boot <way>',
       `one of ${BOOT_WAYS.join(', ')}; setup is the kernel's 16-bit code`,
@@ -85,6 +94,8 @@ async function run(kernel: string, options: RunOptions): Promise<number> {
   const numbers = readNumbers(options);
   checkNumbers(numbers); // Before any file is read.
   const on = findInterface(options.on);
+  const machine = machineOption(options);
+  machineOf({ on, ...machine });
   const boot = parseChoice(options.boot, '--boot', BOOT_WAYS);
   const engine = parseChoice(options.engine, '--engine', [
     'auto',
@@ -99,6 +110,7 @@ async function run(kernel: string, options: RunOptions): Promise<number> {
   const spec = {
     ...numbers,
     on,
+    ...machine,
     boot,
     engine: engine === 'auto' ? ('interpreter' as const) : engine,
     expectText,
@@ -116,6 +128,10 @@ async function run(kernel: string, options: RunOptions): Promise<number> {
     { ...spec, ...files, kernel: found.kernel, kernelDigest: found.digest, input },
     options,
   );
+}
+
+function machineOption({ machine }: RunOptions): { machine?: MachineModelId } {
+  return machine === undefined ? {} : { machine: parseChoice(machine, '--machine', MODEL_IDS) };
 }
 
 async function initrdOf(

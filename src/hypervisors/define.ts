@@ -5,9 +5,13 @@ import type { Cpu } from '../cpu/core.ts';
 import type { ExitPolicy } from '../cpu/policy.ts';
 import type { KernelImage } from '../image/index.ts';
 import type { Clock } from '../machine/clock.ts';
+import type { ConsoleEnd } from '../machine/console-ends.ts';
+import type { Line } from '../machine/device.ts';
 import type { LapicFace } from '../machine/devices/lapic.ts';
 import type { GuestRam, MemoryMapEntry } from '../machine/memory.ts';
-import type { DeviceBorder } from '../machine/models/microvm.ts';
+import type { DeviceBorder } from '../machine/models/define.ts';
+import type { MachineModelId } from '../machine/models/registry.ts';
+import type { InterfacePower } from '../machine/power.ts';
 import type { SnapshotSlots } from '../machine/snapshot.ts';
 import type { Manifest } from './manifest.ts';
 
@@ -16,14 +20,28 @@ export interface Platform {
   readonly cpu: Cpu;
   readonly ram: GuestRam;
   readonly clock: Clock;
+  /** What the machine's devices answer; a machine without devices floats. */
   readonly devices: DeviceBorder;
-  readonly lapic: LapicFace;
+  /** Null where the machine has none. */
+  readonly lapic: LapicFace | null;
+  /** The interface's own interrupt request to the vCPU, beside that of the machine's controllers. */
+  readonly interrupt: Line;
+  /** How the guest's run ends: as it asked, or because the interface refuses to go on. */
+  readonly power: InterfacePower;
+  readonly console: InterfaceConsole;
   readonly snapshots: SnapshotSlots;
   /** Wall time at instruction 0, in seconds since 1970. */
   readonly epochSeconds: number;
   readonly memoryMap: readonly MemoryMapEntry[];
-  /** Guest-physical address of the ACPI root pointer. */
+  /** Guest-physical address of the ACPI root pointer; 0 if there is none. */
   readonly rsdp: number;
+}
+
+/** For an interface with a console of its own: it then is the run's console. */
+export interface InterfaceConsole {
+  transmit(byte: number): void;
+  /** From now on what is typed goes here. */
+  connect(end: ConsoleEnd): void;
 }
 
 /**
@@ -75,6 +93,8 @@ export interface HypervisorInterface {
   readonly versions: readonly string[];
   /** What a kernel must be built with, printed when one boots without noticing us. */
   readonly guestNeeds: readonly string[];
+  /** The machine models that its guests may find beneath them; the first that has room for everything is taken. */
+  readonly machines: readonly MachineModelId[];
   /** Which instructions and exceptions leave the CPU. */
   readonly policy: ExitPolicy;
   /** By which entry points each operation is done. */

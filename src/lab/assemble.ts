@@ -1,4 +1,4 @@
-// Builds what a run consists of: microvm, vCPU, RAM, firmware tables and interface, wired together.
+// Builds what a run consists of: machine, vCPU, RAM, firmware and interface, wired together.
 
 import type { Border, MachineExit, PolicyExit } from '../cpu/border.ts';
 import { EFLAGS_IF } from '../cpu/control-bits.ts';
@@ -8,14 +8,16 @@ import { setPolicy } from '../cpu/policy.ts';
 import { processorFacts } from '../hypervisors/hw/border.ts';
 import type { Attached, InterfaceChoice } from '../hypervisors/index.ts';
 import { runGuest } from '../hypervisors/run-guest.ts';
+import type { ConsoleEnd } from '../machine/console-ends.ts';
 import type { MachineCpu } from '../machine/cpu-link.ts';
 import { Machine } from '../machine/machine.ts';
 import { GuestRam, memoryMap } from '../machine/memory.ts';
-import { createMicrovm, type Microvm } from '../machine/models/microvm.ts';
-import { writeMicrovmFirmware } from '../machine/models/microvm-firmware.ts';
+import type { BuiltMachine, Fittings, ModelDefinition } from '../machine/models/define.ts';
 
 export interface Assembly {
   readonly choice: InterfaceChoice;
+  readonly model: ModelDefinition;
+  readonly fittings: Fittings;
   readonly memoryBytes: number;
   readonly engine: EngineName;
   readonly time: 'virtual' | 'wall';
@@ -29,8 +31,9 @@ export interface Assembly {
 
 export interface Assembled {
   readonly cpu: Cpu;
+  /** The main loop over `devices`. */
   readonly machine: Machine;
-  readonly microvm: Microvm;
+  readonly devices: BuiltMachine;
   readonly attached: Attached;
   readonly exits: ExitCounts;
 }
@@ -63,45 +66,60 @@ export function assemble(parts: Assembly): Assembled {
     instruction: 0,
   };
   const tsc = new TimeStamp(parts.seed);
-  const microvm = createMicrovm({
-    ramBytes: memoryBytes,
-    epochSeconds: parts.epochSeconds,
-    transmit: parts.transmit,
-    onSkip: (skipped) => tsc.skip(skipped),
-    tscOffset: () => tsc.ahead(),
-  });
-  const front = new CountingBorder(microvm.border, exits);
+  const { machine: devices, powerOn } = parts.model.build(
+    {
+      ramBytes: memoryBytes,
+      epochSeconds: parts.epochSeconds,
+      seed: parts.seed,
+      transmit: parts.transmit,
+      onSkip: (skipped) => tsc.skip(skipped),
+      tscOffset: () => tsc.ahead(),
+    },
+    parts.fittings,
+  );
+  const front = new CountingBorder(devices.border, exits);
   const cpu = createCpu({ ramBytes: memoryBytes, border: front, engine: parts.engine });
-  tsc.connect(cpu);
-  cpu.state.set64('random', BigInt.asUintN(64, BigInt(parts.seed) * RANDOM_SPREAD));
   const ram = new GuestRam(cpu.memory, cpu.layout.ramBase, memoryBytes, (gpa, bytes) => {
     cpu.ramWritten(gpa, bytes);
     for (let frame = gpa >>> 12; frame * 4096 < gpa + bytes; frame++) {
       cpu.mmu.setFrame(frame, FRAME_DIRTY);
     }
   });
-  const rsdp = writeMicrovmFirmware(ram, processorFacts());
+  const rsdp = powerOn({ cpu, ram, processor: processorFacts() });
+  tsc.connect(cpu);
+  cpu.state.set64('random', BigInt.asUintN(64, BigInt(parts.seed) * RANDOM_SPREAD));
   setPolicy(cpu.state, choice.interface.policy);
   const attached = choice.interface.attach(
     {
+      ...platformOf(devices),
       cpu,
       ram,
-      clock: microvm.clock,
-      devices: microvm.border,
-      lapic: microvm.lapic,
-      snapshots: microvm.snapshots,
       epochSeconds: parts.epochSeconds,
       memoryMap: memoryMap(memoryBytes),
       rsdp,
     },
     choice.version,
   );
-  front.use({ ...microvm.border, ...attached.border });
-  const machine = new Machine(microvm, machineCpu(cpu, attached, exits), {
+  front.use({ ...devices.border, ...attached.border });
+  const machine = new Machine(devices, machineCpu(cpu, attached, exits), {
     time: parts.time,
     attend: parts.attend,
   });
-  return { cpu, machine, microvm, attached, exits };
+  return { cpu, machine, devices, attached, exits };
+}
+
+/** The machine's part of what an interface gets. */
+function platformOf(devices: BuiltMachine) {
+  const { clock, border, lapic, snapshots, link, powerSwitch, consoles, transmit } = devices;
+  return {
+    clock,
+    devices: border,
+    lapic,
+    snapshots,
+    interrupt: { set: (level: boolean) => link.setInterfaceLine(level) },
+    power: powerSwitch,
+    console: { transmit, connect: (end: ConsoleEnd) => consoles.connect('interface', end) },
+  };
 }
 
 function machineCpu(cpu: Cpu, attached: Attached, exits: ExitCounts): MachineCpu {

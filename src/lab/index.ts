@@ -19,7 +19,16 @@ export {
   parseConfig,
   readHeader,
 } from '../image/index.ts';
-export { type ByteStore, type Disk, type DiskMode, openDisk } from '../machine/index.ts';
+export {
+  type ByteStore,
+  type Disk,
+  type DiskMode,
+  type Fittings,
+  MACHINE_MODELS,
+  type MachineModelId,
+  NO_FITTINGS,
+  openDisk,
+} from '../machine/index.ts';
 export {
   GROUPS,
   LINUX_VERSIONS,
@@ -57,6 +66,7 @@ export {
   DEFAULT_EPOCH_SECONDS,
   DEFAULT_MEMORY_BYTES,
   DEFAULT_TIMEOUT_SECONDS,
+  machineOf,
   type RunSpec,
 } from './spec.ts';
 export { exitStatus, type VerdictWord } from './verdict.ts';

@@ -208,6 +208,21 @@ describe('start of day', () => {
   });
 });
 
+describe('the machine model', () => {
+  it('is a microvm unless something asks for more, and results name it', async () => {
+    const code = [...printing('INIT-UP\n'), ...CLI_LOOP];
+    expect((await run(code)).machine).toBe('microvm');
+    const onPc = await run(code, { machine: 'pc' });
+    expect(onPc).toMatchObject({ machine: 'pc', verdict: 'up' });
+  });
+
+  it('that the interface does not allow is refused', async () => {
+    await expect(run(UD2, { machine: 'bare' })).rejects.toMatchObject({
+      code: 'machine/not-there',
+    });
+  });
+});
+
 describe('numbers beyond reason', () => {
   it.each([
     ['memoryBytes', 0],

@@ -7,7 +7,7 @@ import { type Assembled, assemble, type ExitCounts } from './assemble.ts';
 import { ConsoleLog } from './console-log.ts';
 import type { LabConsole, LabHost, Progress } from './host.ts';
 import { ScriptedInput } from './scripted-input.ts';
-import { checkNumbers, commandLine, QUIET_NANOS, type RunSpec } from './spec.ts';
+import { checkNumbers, commandLine, machineOf, QUIET_NANOS, type RunSpec } from './spec.ts';
 import { stateHash } from './state-hash.ts';
 import { vcpuDump } from './vcpu-dump.ts';
 import {
@@ -29,6 +29,7 @@ export interface RunResult {
   readonly reason: string;
   readonly timedOut: boolean;
   readonly interface: string;
+  readonly machine: string;
   readonly kernel: { readonly name: string; readonly version: string; readonly sha256: string };
   readonly engine: string;
   readonly seed: number;
@@ -116,6 +117,7 @@ class Run {
     for (const text of [MARKER, PANIC_TEXT, expectText, failText]) if (text) this.log.watch(text);
     this.made = assemble({
       choice: spec.on,
+      ...machineOf(spec),
       memoryBytes: spec.memoryBytes,
       engine: spec.engine,
       time: spec.time,
@@ -141,7 +143,7 @@ class Run {
   }
 
   result(verdict: Verdict, hostCpuSeconds: number): RunResult {
-    const { cpu, exits, microvm } = this.made;
+    const { cpu, exits, devices } = this.made;
     const { spec } = this;
     const bad = verdict.word !== 'up' && verdict.word !== 'absent';
     return {
@@ -149,6 +151,7 @@ class Run {
       reason: verdict.reason,
       timedOut: verdict.timedOut ?? false,
       interface: spec.on.name,
+      machine: machineOf(spec).model.id,
       kernel: {
         name: spec.kernel.name,
         version: spec.kernel.version(),
@@ -157,11 +160,11 @@ class Run {
       engine: cpu.engine.name,
       seed: spec.seed,
       instructions: cpu.retired(),
-      guestSeconds: microvm.clock.now() / SECOND,
+      guestSeconds: devices.clock.now() / SECOND,
       hostCpuSeconds,
       startCpuSeconds: this.startCpuSeconds,
       exits: { ...exits },
-      stateHash: stateHash(cpu, microvm.snapshots),
+      stateHash: stateHash(cpu, devices.snapshots),
       consoleBytes: this.log.bytes,
       consoleDigest: this.log.digest(),
       lastLines: this.log.lastLines(LAST_LINES),
@@ -337,7 +340,7 @@ class Run {
   }
 
   private now(): number {
-    return this.made.microvm.clock.now();
+    return this.made.devices.clock.now();
   }
 
   private timeoutAt(): number {

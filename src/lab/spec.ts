@@ -4,6 +4,13 @@ import { InputError } from '../base/errors.ts';
 import type { EngineName } from '../cpu/core.ts';
 import type { BootWay, GuestModule, InterfaceChoice } from '../hypervisors/index.ts';
 import type { KernelImage } from '../image/index.ts';
+import {
+  chooseModel,
+  type Fittings,
+  type MachineModelId,
+  type ModelDefinition,
+  NO_FITTINGS,
+} from '../machine/index.ts';
 
 /** What the guest reads from its console. */
 export type ConsoleInput =
@@ -21,6 +28,10 @@ export interface RunSpec {
   /** SHA-256 of the file or package that the kernel came in. */
   readonly kernelDigest: string;
   readonly on: InterfaceChoice;
+  /** The machine model; if not given, the interface's first that has room for the fittings. */
+  readonly machine?: MachineModelId;
+  /** What is plugged into the machine; nothing if not given. */
+  readonly fittings?: Fittings;
   /** How the kernel is started; `direct` if not given. */
   readonly boot?: BootWay;
   /** For a multiboot kernel, behind the initrd. */
@@ -109,4 +120,17 @@ function checkWhole(what: string, value: number): void {
 
 export function commandLine({ append }: Pick<RunSpec, 'append'>): string {
   return append === '' ? DEFAULT_COMMAND_LINE : `${DEFAULT_COMMAND_LINE} ${append}`;
+}
+
+/** The machine's shape: its model, and what is plugged into it. */
+export function machineOf({
+  on,
+  machine,
+  fittings = NO_FITTINGS,
+}: Pick<RunSpec, 'on' | 'machine' | 'fittings'>): {
+  readonly model: ModelDefinition;
+  readonly fittings: Fittings;
+} {
+  const model = chooseModel(machine ?? null, on.interface.machines, fittings, on.interface.id);
+  return { model, fittings };
 }

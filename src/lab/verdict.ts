@@ -54,6 +54,10 @@ export function judgeStop(stop: Stop, seen: Seen, aim: Aim): Verdict | null {
       return guestEnded('the guest switched itself off', 'ended', seen, aim);
     case 'reset':
       return guestEnded('the guest reset itself', 'panic', seen, aim);
+    case 'ended':
+      return { word: 'ended', reason: stop.why };
+    case 'crashed':
+      return { word: 'panic', reason: stop.why };
     case 'dead':
       return guestEnded(`the guest is ${stop.why}: nothing can wake it`, 'hung', seen, aim);
     case 'shutdown':

@@ -19,11 +19,11 @@ export class CpuLink implements CpuControl {
   /** Non-maskable interrupts that the CPU could not take because it has no such input. */
   lostNmis = 0;
   private cpu: MachineCpu | null = null;
-  private level = false;
+  private readonly lines = { devices: false, interface: false };
 
   connect(cpu: MachineCpu): void {
     this.cpu = cpu;
-    cpu.setInterruptLine(this.level);
+    cpu.setInterruptLine(this.interruptLine());
   }
 
   retired(): number {
@@ -31,13 +31,17 @@ export class CpuLink implements CpuControl {
   }
 
   interruptLine(): boolean {
-    return this.level;
+    return this.lines.devices || this.lines.interface;
   }
 
+  /** INTR of the interrupt controllers. */
   setInterruptLine(level: boolean): void {
-    if (level === this.level) return;
-    this.level = level;
-    this.cpu?.setInterruptLine(level);
+    this.drive('devices', level);
+  }
+
+  /** Beside it, for an interface that has events of its own. */
+  setInterfaceLine(level: boolean): void {
+    this.drive('interface', level);
   }
 
   requestExit(): void {
@@ -56,12 +60,19 @@ export class CpuLink implements CpuControl {
     return this.cpu?.nmiPending?.() ?? false;
   }
 
-  save(): { level: boolean } {
-    return { level: this.level };
+  save(): { devices: boolean; interface: boolean } {
+    return { ...this.lines };
   }
 
-  restore(state: { level: boolean }): void {
-    this.level = state.level;
-    this.cpu?.setInterruptLine(state.level);
+  restore(state: { devices: boolean; interface: boolean }): void {
+    Object.assign(this.lines, state);
+    this.cpu?.setInterruptLine(this.interruptLine());
+  }
+
+  private drive(line: 'devices' | 'interface', level: boolean): void {
+    const before = this.interruptLine();
+    this.lines[line] = level;
+    const after = this.interruptLine();
+    if (after !== before) this.cpu?.setInterruptLine(after);
   }
 }

@@ -1,14 +1,15 @@
-// The machine layer's door: the main loop, the microvm, guest RAM, and what an interface may touch.
+// The machine layer's door: the main loop, the models, guest RAM, and what an interface may touch.
 
 export { MP_ADDRESS } from './acpi/mp-table.ts';
 export { RSDP_ADDRESS } from './acpi/tables.ts';
 export type { UnclaimedAccess } from './bus.ts';
 export { Clock, NEVER, type Timer } from './clock.ts';
+export type { ConsoleEnd } from './console-ends.ts';
 export type { MachineCpu } from './cpu-link.ts';
 export type { LapicFace } from './devices/lapic.ts';
 export { LAPIC_BUS_HZ } from './devices/lapic-timer.ts';
 export { type ByteStore, type Disk, type DiskMode, memoryStore, openDisk } from './disk.ts';
-export { type InputBody, type InputEvent, Inputs } from './inputs.ts';
+export { type InputBody, type InputEvent, Inputs, type InputTarget } from './inputs.ts';
 export { Machine, type MachineOptions, type RunBounds, type Stop } from './machine.ts';
 export {
   GuestRam,
@@ -18,23 +19,24 @@ export {
   memoryMap,
   type WriteListener,
 } from './memory.ts';
-export type { BuiltMachine } from './models/chipset.ts';
 export {
-  createMicrovm,
+  type BuiltMachine,
   type DeviceBorder,
-  MICROVM,
-  type Microvm,
-  type MicrovmConfig,
-} from './models/microvm.ts';
+  type DiskBus,
+  type ExtraDevice,
+  type Fittings,
+  type ModelDefinition,
+  type NetWire,
+  NO_FITTINGS,
+} from './models/define.ts';
+export type { ProcessorFacts } from './models/firmware.ts';
 export {
-  microvmFacts,
-  type ProcessorFacts,
-  writeMicrovmFirmware,
-} from './models/microvm-firmware.ts';
-export { createPc, PC, type Pc, type PcConfig } from './models/pc.ts';
-export { loadRom, pcFacts, writePcFirmware } from './models/pc-firmware.ts';
-export { closeGraphicsHole, enterRom } from './models/pc-start.ts';
-export type { Power, PowerState } from './power.ts';
+  chooseModel,
+  DISK_BUSES,
+  MACHINE_MODELS,
+  type MachineModelId,
+} from './models/registry.ts';
+export type { InterfacePower, Power, PowerState } from './power.ts';
 export {
   copyState,
   type Plain,

@@ -2,8 +2,11 @@
 
 import { bug, InputError } from '../base/errors.ts';
 
+/** Who reads what is typed: a serial port, the keyboard (scan codes), the virtio console, the interface's own console. */
+export type InputTarget = 'serial' | 'keyboard' | 'virtio' | 'interface';
+
 export type InputBody =
-  | { readonly kind: 'console'; readonly bytes: readonly number[] }
+  | { readonly kind: 'typed'; readonly to: InputTarget; readonly bytes: readonly number[] }
   | { readonly kind: 'break' }
   | { readonly kind: 'power-button' }
   /** A sleeping machine on wall time goes on at `now`. */

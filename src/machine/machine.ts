@@ -4,7 +4,7 @@ import type { MachineExit } from '../cpu/border.ts';
 import type { Clock } from './clock.ts';
 import { NEVER } from './clock.ts';
 import type { CpuLink, MachineCpu } from './cpu-link.ts';
-import type { InputBody, Inputs } from './inputs.ts';
+import type { InputBody, Inputs, InputTarget } from './inputs.ts';
 import type { Power } from './power.ts';
 import type { SnapshotSlots } from './snapshot.ts';
 
@@ -17,10 +17,12 @@ export interface MachineParts {
   readonly snapshots: SnapshotSlots;
   /** Whether an NMI can ever come: a halt with interrupts off is then not the end. */
   mayRaiseNmi(): boolean;
-  /** Hands an outside event to its device; for console bytes, says how many it took. */
-  apply(input: InputBody): number;
-  /** How many console bytes the machine takes now. */
-  consoleRoom(): number;
+  /** Hands an outside event to its device. */
+  apply(input: InputBody): void;
+  /** What the run's console types on. */
+  consoleTarget(): InputTarget;
+  /** How many typed bytes this target takes now. */
+  room(to: InputTarget): number;
 }
 
 export interface MachineOptions {
@@ -44,6 +46,8 @@ export type Stop =
   | { readonly kind: 'requested' }
   | { readonly kind: 'off'; readonly why: string }
   | { readonly kind: 'reset'; readonly why: string }
+  | { readonly kind: 'ended'; readonly why: string }
+  | { readonly kind: 'crashed'; readonly why: string }
   /** Halted with interrupts off, and nothing can wake it. */
   | { readonly kind: 'dead'; readonly why: string }
   | { readonly kind: 'shutdown'; readonly why: string }
@@ -103,8 +107,12 @@ export class Machine {
 
   /** Console input from the host; answers how many bytes were taken. The rest is the host's to offer again. */
   consoleInput(bytes: ArrayLike<number>): number {
-    const count = Math.min(bytes.length, this.parts.consoleRoom());
-    if (count > 0) this.input({ kind: 'console', bytes: Array.from(bytes).slice(0, count) });
+    return this.type(this.parts.consoleTarget(), bytes);
+  }
+
+  type(to: InputTarget, bytes: ArrayLike<number>): number {
+    const count = Math.min(bytes.length, this.parts.room(to));
+    if (count > 0) this.input({ kind: 'typed', to, bytes: Array.from(bytes).slice(0, count) });
     return count;
   }
 

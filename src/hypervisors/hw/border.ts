@@ -3,8 +3,11 @@
 import type { Border } from '../../cpu/border.ts';
 import { type CpuModel, cpuidLeaf, cpuModel } from '../../cpu/cpuid.ts';
 import type { FeatureName } from '../../cpu/cpuid-features.ts';
+import type { MachineModelId } from '../../machine/models/registry.ts';
 import type { Platform } from '../define.ts';
 
+/** Machines with devices, the least first. */
+export const HARDWARE_MACHINES: readonly MachineModelId[] = ['microvm', 'pc'];
 /** What the machine's local APIC adds to the CPU's features. */
 const MACHINE_FEATURES: readonly FeatureName[] = ['apic', 'x2apic', 'tsc_deadline_timer', 'arat'];
 /** IA32_APIC_BASE, and its global enable bit: CPUID's APIC bit follows it (SDM 3A 11.4.3). */

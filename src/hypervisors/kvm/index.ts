@@ -4,7 +4,12 @@ import { bug } from '../../base/errors.ts';
 import { NO_EXITS } from '../../cpu/policy.ts';
 import { startOfDay } from '../boot/start.ts';
 import { defineInterface } from '../define.ts';
-import { type FeatureChanges, type HardwareBorder, hardwareBorder } from '../hw/border.ts';
+import {
+  type FeatureChanges,
+  HARDWARE_MACHINES,
+  type HardwareBorder,
+  hardwareBorder,
+} from '../hw/border.ts';
 import { KVM_CPUID_FEATURES, KVM_CPUID_SIGNATURE, KVM_SIGNATURE } from './abi.ts';
 import { hypercall } from './hypercall.ts';
 import { readKvmMsr, writeKvmMsr } from './msrs.ts';
@@ -23,6 +28,7 @@ export const kvm = defineInterface({
   title: 'KVM, as a Linux host offers it',
   versions: KVM_VERSIONS.map(({ name }) => name),
   guestNeeds: ['CONFIG_PARAVIRT', 'CONFIG_KVM_GUEST'],
+  machines: HARDWARE_MACHINES,
   policy: NO_EXITS,
   ops: KVM_MANIFEST,
   attach(platform, versionName) {

@@ -3,7 +3,7 @@
 import { NO_EXITS } from '../../cpu/policy.ts';
 import { startOfDay } from '../boot/start.ts';
 import { defineInterface } from '../define.ts';
-import { hardwareBorder } from '../hw/border.ts';
+import { HARDWARE_MACHINES, hardwareBorder } from '../hw/border.ts';
 import { HARDWARE_MANIFEST } from '../hw/operations.ts';
 
 export const native = defineInterface({
@@ -11,6 +11,7 @@ export const native = defineInterface({
   title: 'bare hardware',
   versions: [],
   guestNeeds: [],
+  machines: HARDWARE_MACHINES,
   policy: NO_EXITS,
   ops: HARDWARE_MANIFEST,
   attach(platform) {

@@ -6,6 +6,7 @@ import {
   type KeyboardState,
   command as keyboardCommand,
   keyboardState,
+  keyRoom,
   nextByte,
   pressKeys,
 } from './keyboard.ts';
@@ -36,6 +37,8 @@ export interface I8042State {
 export interface I8042Face {
   /** Keys, in scan set 2. */
   press(codes: ArrayLike<number>): void;
+  /** How many codes it takes now. */
+  room(): number;
 }
 
 export const i8042 = defineDevice({
@@ -149,6 +152,7 @@ export const i8042 = defineDevice({
         pressKeys(state.keyboard, codes);
         pull();
       },
+      room: () => keyRoom(state.keyboard),
     };
     return {
       pio: [

@@ -41,6 +41,11 @@ export function nextByte(state: KeyboardState): number {
   return byte;
 }
 
+/** How many codes there is room for before an overrun. */
+export function keyRoom(state: KeyboardState): number {
+  return Math.max(BUFFER - 1 - state.count, 0);
+}
+
 /** Keys pressed and released, in scan set 2; none while the host has switched scanning off. */
 export function pressKeys(state: KeyboardState, codes: ArrayLike<number>): void {
   if (!state.scanning) return;

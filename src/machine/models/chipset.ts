@@ -1,10 +1,10 @@
 // What every PC of ours has, whatever its model: clock, interrupt controllers, timers, first serial port, power management.
 
-import type { Border } from '../../cpu/border.ts';
 import { Board } from '../board.ts';
-import { MmioBus, type UnclaimedAccess } from '../bus.ts';
-import { Clock } from '../clock.ts';
-import { CpuLink, type MachineCpu } from '../cpu-link.ts';
+import { MmioBus } from '../bus.ts';
+import type { Clock } from '../clock.ts';
+import type { ConsoleEnds } from '../console-ends.ts';
+import type { CpuLink } from '../cpu-link.ts';
 import type { Claims, Line } from '../device.ts';
 import { type AcpiPmFace, type AcpiPmNeeds, acpiPm } from '../devices/acpi-pm.ts';
 import { ApicBus } from '../devices/apic-bus.ts';
@@ -16,10 +16,11 @@ import { port92 } from '../devices/port92.ts';
 import { postPort } from '../devices/post-port.ts';
 import { type RtcFace, rtcCmos } from '../devices/rtc-cmos.ts';
 import { type UartFace, uart16550 } from '../devices/uart16550.ts';
-import { type InputBody, type InputEvent, Inputs } from '../inputs.ts';
-import type { MachineParts } from '../machine.ts';
-import { type Power, type PowerSwitch, powerSwitch } from '../power.ts';
-import { type Plain, SnapshotSlots } from '../snapshot.ts';
+import type { InputBody } from '../inputs.ts';
+import type { PowerSwitch } from '../power.ts';
+import type { SnapshotSlots } from '../snapshot.ts';
+import { buildCore } from './core.ts';
+import type { BuiltMachine, DeviceBorder, MachineConfig } from './define.ts';
 
 /** A machine model: which devices it has, and where. */
 export type MachineModel<Name extends string> = Readonly<Record<Name, Claims>>;
@@ -48,44 +49,6 @@ export const CHIPSET: MachineModel<ChipsetDevice> = {
   post: postPort.claims,
 };
 
-export interface MachineConfig {
-  readonly ramBytes: number;
-  /** Date and time of the RTC at instruction 0, in seconds since 1970. Part of the run. */
-  readonly epochSeconds: number;
-  /** Console output, a byte at a time. */
-  transmit(byte: number): void;
-  /** Each outside event, stamped, as it enters. */
-  readonly record?: (event: InputEvent) => void;
-  /** The total time skipped in halts, whenever it grows: the time stamp counter includes it. */
-  readonly onSkip?: (skipped: number) => void;
-  /** What the guest's TSC is ahead of the clock, after a write to it. */
-  readonly tscOffset?: () => number;
-  /** What CPUID offers of the local APIC. Both are on unless switched off. */
-  readonly x2apic?: boolean;
-  readonly tscDeadline?: boolean;
-}
-
-/** The parts of `Border` that devices answer; an interface puts CPUID, other MSRs and hypercalls around them. */
-export type DeviceBorder = Pick<
-  Border,
-  'ioRead' | 'ioWrite' | 'mmioRead' | 'mmioWrite' | 'rdmsr' | 'wrmsr' | 'acknowledgeInterrupt'
-> & {
-  /** Whether an MSR belongs to the machine: 0x1b, 0x6e0, 0x800..0x8ff. */
-  ownsMsr(index: number): boolean;
-  readCr8(): number;
-  writeCr8(value: number): void;
-};
-
-/** A machine as the rest of the world sees it. */
-export interface BuiltMachine extends MachineParts {
-  readonly border: DeviceBorder;
-  readonly lapic: LapicFace;
-  readonly snapshots: SnapshotSlots;
-  connect(cpu: MachineCpu): void;
-  /** Accesses that no device claimed, once each. */
-  unclaimed(): readonly UnclaimedAccess[];
-}
-
 /** What a model may build on. */
 export interface Chipset {
   readonly board: Board;
@@ -94,7 +57,8 @@ export interface Chipset {
   readonly slots: SnapshotSlots;
   readonly rtc: RtcFace;
   readonly interrupts: Interrupts;
-  readonly machine: BuiltMachine;
+  readonly consoles: ConsoleEnds;
+  readonly machine: BuiltMachine & { readonly lapic: LapicFace };
 }
 
 /** How a model differs where the chipset's own wires run. */
@@ -110,12 +74,8 @@ export function buildChipset(
   model: MachineModel<ChipsetDevice>,
   variant: ChipsetVariant = {},
 ): Chipset {
-  const link = new CpuLink();
-  const slots = new SnapshotSlots();
-  const clock = new Clock(link, config.onSkip);
-  const inputs = new Inputs(config.record);
-  const power: Power = { state: 'running', why: '' };
-  const powerLines = powerSwitch(power, () => link.requestExit());
+  const core = buildCore(config);
+  const { link, snapshots: slots, clock, powerSwitch: powerLines, consoles } = core;
   const board = new Board(new MmioBus(), slots);
   const interrupts = wireInterrupts(board, model, config, link, clock, powerLines);
   const isa = variant.isa?.(interrupts) ?? isaLine(interrupts);
@@ -132,62 +92,34 @@ export function buildChipset(
   board.add('port92', port92, model.port92, { power: powerLines });
   board.add('post', postPort, model.post, {});
   rtc.start(config.epochSeconds, config.ramBytes);
-  addSlots(slots, { power, clock, inputs, link });
+  consoles.connect('serial', uart);
 
-  const machine: BuiltMachine = {
-    clock,
-    inputs,
-    power,
-    link,
-    snapshots: slots,
+  const machine = {
+    ...core,
     lapic: interrupts.lapic,
     // Nothing drives LINT1 here, so it wakes nobody, although firmware and kernels leave it open for NMIs.
     mayRaiseNmi: () => interrupts.ioapic.mayRaiseNmi() || interrupts.lapic.deliversNmi(0),
-    apply: (input) => applyInput(input, uart, pm),
-    consoleRoom: () => uart.room(),
+    apply: (input: InputBody) => applyInput(input, consoles, uart, pm),
+    consoleTarget: () => consoles.target(),
+    room: consoles.room.bind(consoles),
     border: border(board, interrupts),
-    connect: (cpu) => link.connect(cpu),
+    connect: link.connect.bind(link),
     unclaimed: () => [...board.ports.unclaimed, ...board.mmio.unclaimed],
   };
-  return { board, clock, power: powerLines, slots, rtc, interrupts, machine };
+  return { board, clock, power: powerLines, slots, rtc, interrupts, consoles, machine };
 }
 
-function applyInput(input: InputBody, uart: UartFace, pm: AcpiPmFace): number {
+function applyInput(input: InputBody, consoles: ConsoleEnds, uart: UartFace, pm: AcpiPmFace): void {
   switch (input.kind) {
-    case 'console':
-      return uart.receive(input.bytes);
+    case 'typed':
+      return consoles.receive(input.to, input.bytes);
     case 'break':
-      uart.receiveBreak();
-      return 0;
+      return uart.receiveBreak();
     case 'power-button':
-      pm.powerButton();
-      return 0;
+      return pm.powerButton();
     case 'wake':
-      return 0;
+      return;
   }
-}
-
-interface SlotParts {
-  readonly power: Power;
-  readonly clock: Clock;
-  readonly inputs: Inputs;
-  readonly link: CpuLink;
-}
-
-function addSlots(slots: SnapshotSlots, { power, clock, inputs, link }: SlotParts): void {
-  slots.addState('power', power);
-  slots.add('clock', {
-    save: () => clock.save() as unknown as Plain,
-    restore: (saved) => clock.restore(saved as unknown as ReturnType<Clock['save']>),
-  });
-  slots.add('inputs', {
-    save: () => inputs.save(),
-    restore: (saved) => inputs.restore(saved as { position: number }),
-  });
-  slots.add('interrupt-line', {
-    save: () => link.save(),
-    restore: (saved) => link.restore(saved as ReturnType<CpuLink['save']>),
-  });
 }
 
 export interface Interrupts {

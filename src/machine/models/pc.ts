@@ -17,14 +17,13 @@ import { IrqRouter } from '../pci/irq-router.ts';
 import { hostBridge440fx, idePiix3, isaBridgePiix3, powerPiix4 } from '../pci/piix.ts';
 import { RamLink } from '../ram-link.ts';
 import {
-  type BuiltMachine,
   buildChipset,
   CHIPSET,
   type Chipset,
   type ChipsetDevice,
-  type MachineConfig,
   type MachineModel,
 } from './chipset.ts';
+import type { BuiltMachine, MachineConfig } from './define.ts';
 
 export type PcDevice =
   | ChipsetDevice
@@ -51,7 +50,8 @@ export const PC: MachineModel<PcDevice> = {
 export const PCI_WINDOW = { first: 0xc0000000, last: 0xfebfffff } as const;
 /** Slots of the board's own chips; what the user plugs in follows. */
 export const PC_SLOTS = { host: 0, piix: 1, firstFree: 2 } as const;
-const IDE_DISKS = 4;
+/** Two channels, two drives each. */
+export const IDE_DISKS = 4;
 
 export interface PcConfig extends MachineConfig {
   /** Primary master and slave, secondary master and slave. */
@@ -108,7 +108,7 @@ export function createPc(config: PcConfig): Pc {
 }
 
 function addBoardDevices(chipset: Chipset, router: IrqRouter, config: PcConfig) {
-  const { board, clock, power, interrupts, rtc, slots } = chipset;
+  const { board, clock, power, interrupts, rtc, slots, consoles } = chipset;
   slots.addState('irq-router', router.state);
   board.add('com2', uart16550, PC.com2, {
     irq: router.isa(PC.com2.irq!),
@@ -126,6 +126,7 @@ function addBoardDevices(chipset: Chipset, router: IrqRouter, config: PcConfig) 
     irq: router.isa(PC.keyboard.irq!),
     power,
   }).face;
+  consoles.connect('keyboard', { receive: keyboard.press, room: keyboard.room });
   const exit = board.add('debug-exit', debugExit, PC.debugExit, { power }).face;
   board.add('debug-console', debugConsole, PC.debugConsole, {
     transmit: config.debug ?? (() => {}),

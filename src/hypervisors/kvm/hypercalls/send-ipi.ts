@@ -26,6 +26,6 @@ export const sendIpi = defineHypercall({
     // APIC ids count from the lowest in the bitmap; the only vCPU has id 0.
     if (a2 !== 0n || (bitmap & 1n) === 0n) return 0;
     const delivery = mode === DELIVERY.lowest ? DELIVERY.fixed : mode;
-    return platform.lapic.accept(delivery, vector, false) ? 1 : 0;
+    return platform.lapic?.accept(delivery, vector, false) ? 1 : 0;
   },
 });

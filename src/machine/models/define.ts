@@ -1,0 +1,91 @@
+// What a machine model is: what can be plugged into it, how it is built, and how it shows itself to its guest.
+
+import type { Border } from '../../cpu/border.ts';
+import type { Cpu } from '../../cpu/core.ts';
+import type { UnclaimedAccess } from '../bus.ts';
+import type { MachineCpu } from '../cpu-link.ts';
+import type { LapicFace } from '../devices/lapic.ts';
+import type { Disk } from '../disk.ts';
+import type { MachineParts } from '../machine.ts';
+import type { GuestRam } from '../memory.ts';
+import type { CoreConfig, MachineCore } from './core.ts';
+import type { ProcessorFacts } from './firmware.ts';
+
+export interface MachineConfig extends CoreConfig {
+  /** Date and time of the RTC at instruction 0, in seconds since 1970. Part of the run. */
+  readonly epochSeconds: number;
+  /** What the guest's TSC is ahead of the clock, after a write to it. */
+  readonly tscOffset?: () => number;
+  /** What CPUID offers of the local APIC. Both are on unless switched off. */
+  readonly x2apic?: boolean;
+  readonly tscDeadline?: boolean;
+}
+
+/** The parts of `Border` that devices answer; an interface puts CPUID, other MSRs and hypercalls around them. */
+export type DeviceBorder = Pick<
+  Border,
+  'ioRead' | 'ioWrite' | 'mmioRead' | 'mmioWrite' | 'rdmsr' | 'wrmsr' | 'acknowledgeInterrupt'
+> & {
+  /** Whether an MSR belongs to the machine: 0x1b, 0x6e0, 0x800..0x8ff. */
+  ownsMsr(index: number): boolean;
+  readCr8(): number;
+  writeCr8(value: number): void;
+};
+
+/** A machine as the rest of the world sees it. */
+export interface BuiltMachine extends MachineParts, MachineCore {
+  readonly border: DeviceBorder;
+  /** Null where the model has no local APIC. */
+  readonly lapic: LapicFace | null;
+  connect(cpu: MachineCpu): void;
+  /** Accesses that no device claimed, once each. */
+  unclaimed(): readonly UnclaimedAccess[];
+}
+
+export type DiskBus = 'ide' | 'virtio';
+/** A network card's other end: nowhere, or a second card of the same guest. */
+export type NetWire = 'null' | 'link';
+export type ExtraDevice = 'virtio-rng' | 'virtio-console';
+
+/** What is plugged into a machine. */
+export interface Fittings {
+  readonly disks: readonly FittedDisk[];
+  readonly nets: readonly NetWire[];
+  readonly extras: readonly ExtraDevice[];
+  /** A BIOS that starts the machine, instead of a kernel that is put into memory. */
+  readonly rom: Uint8Array | null;
+}
+
+export interface FittedDisk {
+  readonly disk: Disk;
+  readonly bus: DiskBus;
+}
+
+export const NO_FITTINGS: Fittings = { disks: [], nets: [], extras: [], rom: null };
+
+/** What a model has room for. */
+export interface ModelOffers {
+  /** How many disks on each bus. */
+  readonly disks: Readonly<Record<DiskBus, number>>;
+  /** Network cards; a link takes two. */
+  readonly nics: number;
+  readonly extras: readonly ExtraDevice[];
+  readonly rom: boolean;
+}
+
+export interface ReadyMachine {
+  readonly machine: BuiltMachine;
+  /**
+   * CPU and RAM are there and nothing runs yet: firmware tables go into memory, or the ROM. Answers the guest-physical
+   * address of the ACPI root pointer, 0 if there is none.
+   */
+  powerOn(parts: { cpu: Cpu; ram: GuestRam; processor: ProcessorFacts }): number;
+}
+
+export interface ModelDefinition {
+  readonly id: string;
+  /** One line, for lists. */
+  readonly title: string;
+  readonly offers: ModelOffers;
+  build(config: MachineConfig & { readonly seed: number }, fittings: Fittings): ReadyMachine;
+}
