@@ -47,6 +47,7 @@ export interface Struct<F extends Fields> {
   readonly align: number;
   readonly fields: F;
   offsetOf(field: keyof F & string): number;
+  bytesOf(field: keyof F & string): number;
   /** `null` when the structure leaves the view, or a `u64` or `s64` in it is not a safe integer. */
   read(view: DataView, at: number): StructValue<F> | null;
   /**
@@ -197,15 +198,15 @@ export function struct<const F extends Fields>(
   }
   const fitsView = (view: DataView, at: number): boolean =>
     Number.isInteger(at) && at >= 0 && at + size <= view.byteLength;
+  const slotOf = (field: string): Slot =>
+    slots.find((s) => s.name === field) ?? bug(`struct ${name} has no field ${field}`);
   return {
     name,
     size,
     align,
     fields,
-    offsetOf(field) {
-      const slot = slots.find((s) => s.name === field);
-      return slot ? slot.at : bug(`struct ${name} has no field ${field}`);
-    },
+    offsetOf: (field) => slotOf(field).at,
+    bytesOf: (field) => slotOf(field).codec.bytes,
     read(view, at) {
       return fitsView(view, at) ? (readSlots(slots, view, at) as StructValue<F> | null) : null;
     },

@@ -1,0 +1,104 @@
+// What a hypercall is: number, name, source, who may call it, typed arguments, sub-operations, and what it does.
+
+import type { Pair } from '../../base/struct.ts';
+import type { XenDomain, XenVcpu } from './domain.ts';
+import type { GuestView } from './guest-view.ts';
+
+/** Who calls: a PV guest of 64 or 32 bits, or one in a hardware container (PVH), whatever its mode. */
+export type Caller = 'pv64' | 'pv32' | 'hvm';
+
+/**
+ * Arguments as C declares them. `gva` is a guest pointer: a signed number, as the MMU takes it. `u64` takes two registers of
+ * a 32-bit guest. `ulong` beyond 2^53 is not exact, and no such value is valid anywhere.
+ */
+export interface ArgumentTypes {
+  readonly u32: number;
+  readonly s32: number;
+  readonly gva: number;
+  readonly ulong: number;
+  readonly u64: Pair;
+}
+export type ArgumentKind = keyof ArgumentTypes;
+export type ArgumentKinds = { readonly [name: string]: ArgumentKind };
+export type ArgumentValues<A extends ArgumentKinds> = {
+  readonly [K in keyof A]: ArgumentTypes[A[K]];
+};
+
+/** The call is to be made again: RIP is put back to it, with arguments that say how far it has come. */
+export const CONTINUE = Symbol('continue');
+/** What goes into the result register, or an error below zero. */
+export type CallResult = number | typeof CONTINUE;
+
+/** What a handler may reach. */
+export interface Call {
+  readonly domain: XenDomain;
+  readonly vcpu: XenVcpu;
+  /** The caller's memory, by its virtual addresses, in its word size. */
+  readonly guest: GuestView;
+  readonly caller: Caller;
+  /** The caller runs 64-bit code. */
+  readonly wide: boolean;
+  /** The raw call, for calls that make others. */
+  readonly frame: Frame;
+  /**
+   * No call does unbounded work: it ends here and goes on with the arguments named, the others as they were. Events are
+   * delivered in between, as with Xen's own continuations.
+   */
+  continueLater(changed: Readonly<Record<string, number>>): typeof CONTINUE;
+}
+
+/** One sub-operation, in exactly one of three states, which the interface's page lists. */
+export interface SubOperation {
+  readonly name: string;
+  /** Done. `argument` is the call's pointer, or whatever its second argument is. */
+  readonly handle?: (
+    call: Call,
+    argument: number,
+    args: Readonly<Record<string, number>>,
+  ) => CallResult;
+  /** Refused to guests like ours, or altogether: the error, below zero, and why. */
+  readonly refuse?: readonly [error: number, why: string];
+  /** Not modelled: -ENOSYS, and a line in the log. */
+  readonly notModelled?: string;
+  readonly callers?: readonly Caller[];
+}
+export type SubOperations = { readonly [number: number]: SubOperation };
+
+export interface XenHypercall<A extends ArgumentKinds = ArgumentKinds> {
+  readonly number: number;
+  readonly name: string;
+  /** Header and name below xen/include/public. */
+  readonly ref: string;
+  readonly callers: readonly Caller[];
+  readonly args: A;
+  readonly handle?: (call: Call, args: ArgumentValues<A>) => CallResult;
+  /** Without `handle`: the first argument chooses one of these; it must be a `u32` or `s32`. */
+  readonly subOperations?: SubOperations;
+  /** The answer to a sub-operation that is not in the table. -ENOSYS if not given. */
+  readonly unknown?: number;
+  /** Sub-operations are chosen by these bits of the first argument only. All of them if not given. */
+  readonly subMask?: number;
+  /** The whole call is refused. */
+  readonly refuse?: readonly [error: number, why: string];
+  readonly notModelled?: string;
+}
+
+export function defineHypercall<const A extends ArgumentKinds>(
+  call: XenHypercall<A>,
+): XenHypercall<A> {
+  return call;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: calls of any arguments; `perform` gives each its own.
+export type AnyHypercall = XenHypercall<any>;
+export type HypercallTable = ReadonlyMap<number, AnyHypercall>;
+
+/** Raw arguments of a call under way; a call that continues changes them. */
+export interface Frame {
+  readonly domain: XenDomain;
+  readonly vcpu: XenVcpu;
+  readonly table: HypercallTable;
+  readonly caller: Caller;
+  readonly wide: boolean;
+  readonly words: Pair[];
+}

@@ -1,0 +1,28 @@
+// What PV and PVH do differently beneath the same calls: memory, frames, upcalls, and how a vCPU waits.
+
+import type { XenVcpu } from './domain.ts';
+
+/** Memory of a domain. An address or a frame from a guest is never trusted: `null`, `false` or -1 answers a bad one. */
+export interface XenMemory {
+  /** Guest-virtual memory of the running vCPU, as its kernel may read it. */
+  readVirtual(gva: number, bytes: number): Uint8Array | null;
+  writeVirtual(gva: number, bytes: Uint8Array): boolean;
+  /**
+   * Where the frame begins in the machine's RAM: a gfn of a PVH guest, an mfn of a PV guest. -1 unless the guest may read
+   * and write all of it (no hole; in PV no page table, no descriptor table, nobody else's).
+   */
+  frameAddress(frame: number): number;
+}
+
+/** What an interface of the family supplies. */
+export interface XenGuest extends XenMemory {
+  /** `upcall pending` of the vCPU has become 1: it is to be told, waking it if it waits. */
+  upcall(vcpu: XenVcpu): void;
+  /** Puts RIP of the running call back to it. */
+  rewind(): void;
+  /** The vCPU waits until `wake` is called for it; nothing happens if it is told so twice. */
+  block(vcpu: XenVcpu): void;
+  wake(vcpu: XenVcpu): void;
+  /** The bytes of a new frame of the hypervisor's own, cleared: its address in the machine's RAM, or -1 if there are no more. */
+  hostFrame(): number;
+}
