@@ -20,7 +20,7 @@ export function shutDown(domain: XenDomain, reason: number): number {
       power.reset('SCHEDOP_shutdown: reboot');
       return 0;
     case abi.SHUTDOWN_crash:
-      power.off('SCHEDOP_shutdown: crash, by the word of the guest');
+      power.crash('SCHEDOP_shutdown: crash');
       return 0;
     default:
       power.off('SCHEDOP_shutdown: poweroff');

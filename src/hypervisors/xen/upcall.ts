@@ -1,7 +1,7 @@
 // How a vCPU learns of events: the one bit in its vcpu_info, and the end of its waiting in a call.
 
-import { vcpuInfo } from './abi/xen.ts';
 import { RUNSTATE_blocked, RUNSTATE_running } from './abi/vcpu.ts';
+import { vcpuInfo } from './abi/xen.ts';
 import type { XenDomain, XenVcpu } from './domain.ts';
 import { enterRunstate } from './runstate.ts';
 

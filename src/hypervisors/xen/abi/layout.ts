@@ -41,16 +41,18 @@ export interface XenStructOptions {
   readonly size: readonly [wide: number, narrow: number];
   readonly members?: Readonly<Record<string, string>>;
   readonly partial?: boolean;
+  /** Members of the 32-bit form where they are not those of the 64-bit one; of another length at most. */
+  readonly narrow?: XenFields;
 }
 
 export function xenStruct<const F extends XenFields>(
   cName: string,
   fields: F,
-  { header, size, members = {}, partial = false }: XenStructOptions,
+  { header, size, members = {}, partial = false, narrow = fields }: XenStructOptions,
 ): XenStruct<F> {
   const name = cName.replace(/^(struct|union) /, '');
   const make = (wide: boolean) =>
-    struct(name, expand(fields, wide), {
+    struct(name, expand(wide ? fields : narrow, wide), {
       size: size[wide ? 0 : 1],
       abi: wide ? 'x86-64' : 'i386',
     }) as unknown as Struct<Narrow<F>>;

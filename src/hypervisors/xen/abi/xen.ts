@@ -47,7 +47,7 @@ export const vcpuTimeInfo = xenStruct(
 export const archVcpuInfo = xenStruct(
   'struct arch_vcpu_info',
   { cr2: 'ulong', pad: 'ulong' },
-  { header: 'xen.h', size: [16, 8] },
+  { header: 'xen.h', size: [16, 24], narrow: { cr2: 'ulong', pad: 'ulong[5]' } },
 );
 
 /** `evtchn_upcall_mask` is the byte beside `evtchn_upcall_pending`, and stays there: kernels compare both as one word. */
@@ -63,18 +63,19 @@ export const vcpuInfo = xenStruct(
   { header: 'xen.h', size: [64, 64] },
 );
 
+const clocks = { wc_version: 'u32', wc_sec: 'u32', wc_nsec: 'u32' } as const;
+const vcpuInfos = { vcpu_info: 'u8[2048]' } as const;
+
 /** Up to the clocks; what follows them is for PV guests (`arch`). */
 export const sharedInfo = xenStruct(
   'struct shared_info',
+  { ...vcpuInfos, evtchn_pending: 'ulong[64]', evtchn_mask: 'ulong[64]', ...clocks },
   {
-    vcpu_info: 'u8[2048]',
-    evtchn_pending: 'ulong[64]',
-    evtchn_mask: 'ulong[64]',
-    wc_version: 'u32',
-    wc_sec: 'u32',
-    wc_nsec: 'u32',
+    header: 'xen.h',
+    size: [3088, 2316],
+    narrow: { ...vcpuInfos, evtchn_pending: 'ulong[32]', evtchn_mask: 'ulong[32]', ...clocks },
+    partial: true,
   },
-  { header: 'xen.h', size: [3088, 2316], partial: true },
 );
 
 export const multicallEntry = xenStruct(

@@ -4,8 +4,8 @@ import { EFAULT, EINVAL, EPERM, ESRCH } from '../abi/errno.ts';
 import * as abi from '../abi/sched.ts';
 import { type Call, defineHypercall } from '../define.ts';
 import { channelAt, isPending } from '../events.ts';
-import { shutDown } from '../shutdown.ts';
 import { systemTime } from '../runstate.ts';
+import { shutDown } from '../shutdown.ts';
 import { fallAsleep, upcallPending } from '../upcall.ts';
 
 /** Xen polls for at most 128 ports. */

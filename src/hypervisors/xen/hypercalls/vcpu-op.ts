@@ -5,8 +5,8 @@ import * as abi from '../abi/vcpu.ts';
 import { vcpuInfo } from '../abi/xen.ts';
 import { type Call, defineHypercall } from '../define.ts';
 import { vcpuOf, type XenDomain, type XenVcpu } from '../domain.ts';
-import { PERIOD_MIN_NANOS, setPeriod, setSingleshot, writeTime } from '../time.ts';
 import { systemTime, writeRunstate } from '../runstate.ts';
+import { PERIOD_MIN_NANOS, setPeriod, setSingleshot, writeTime } from '../time.ts';
 import { markPending } from '../upcall.ts';
 
 const PAGE_BYTES = 4096;
@@ -20,8 +20,8 @@ type Args = Readonly<Record<string, number>>;
 const on =
   (handle: (call: Call, vcpu: XenVcpu, at: number) => number) =>
   (call: Call, _id: number, args: Args): number => {
-    const vcpu = vcpuOf(call.domain, args['vcpuid']!);
-    return vcpu ? handle(call, vcpu, args['extra_args']!) : -ENOENT;
+    const vcpu = vcpuOf(call.domain, args.vcpuid!);
+    return vcpu ? handle(call, vcpu, args.extra_args!) : -ENOENT;
   };
 
 export const vcpuOp = defineHypercall({
