@@ -33,7 +33,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
 };
 
 /** Folders of `src/hypervisors` that are shared code and not interfaces. */
-export const FAMILY_FOLDERS: readonly string[] = ['boot', 'hw', 'xen'];
+export const FAMILY_FOLDERS: readonly string[] = ['boot', 'hw', 'testing', 'xen'];
 
 /** Layers that load files named by the user (`--on ./mine.mjs`), and so may import a computed path. */
 const COMPUTED_IMPORTS: readonly string[] = ['host'];
