@@ -20,6 +20,7 @@ beforeAll(() => {
   writeFileSync(join(folder, 'up'), tinyElf([...printing('INIT-UP\n'), ...CLI_LOOP]));
   writeFileSync(join(folder, 'initrd'), 'x');
   writeFileSync(join(folder, 'text'), 'not a kernel');
+  writeFileSync(join(folder, 'disk'), new Uint8Array(0x10000));
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -60,7 +61,10 @@ describe('pvops', () => {
     [['run', 'text'], 'is not a kernel'],
     [['run', 'up'], 'there is no initrd'],
     [['run', 'up', '--on', 'kmv'], "there is no interface 'kmv'"],
-    [['run', 'up', '--machine', 'q35'], '--machine cannot be "q35"'],
+    [['run', 'up', '--disk', 'disk,cow,ide', '--machine', 'microvm'], 'no room for an ide disk'],
+    [['run', 'up', '--bios', 'disk'], 'both by the kernel up and by the BIOS disk'],
+    [['run', '--bios', 'disk', '--append', 'x'], '--append says something about a kernel'],
+    [['run', 'up', '--drivers', 'ext4'], 'did not come in a package'],
     [['run', 'up', '--memory', '4G'], 'cannot have 4096 MiB'],
     [['run', 'debian:12'], 'has not been pulled'],
   ])('%j is refused in a sentence with a hint, status 2', (args, sentence) => {
@@ -81,7 +85,7 @@ describe('pvops', () => {
 
   it('shows help with status 0', () => {
     const { status, stdout } = pvops('--help');
-    expect(stdout).toContain('run [options] <kernel>');
+    expect(stdout).toContain('run [options] [kernel]');
     expect(status).toBe(0);
   });
 });

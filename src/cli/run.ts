@@ -14,29 +14,39 @@ import {
 } from '../host/node/index.ts';
 import {
   BOOT_WAYS,
+  type BootWay,
   buildInitramfs,
   type ConsoleInput,
   checkNumbers,
+  checkStart,
   DEFAULT_COMMAND_LINE,
   DEFAULT_EPOCH_SECONDS,
   DEFAULT_TIMEOUT_SECONDS,
+  driversOf,
   exitStatus,
+  type Fittings,
   findInterface,
   type GuestModule,
   type KernelImage,
-  type MachineModelId,
   machineOf,
+  NO_MODULES,
   type RunResult,
   type RunSpec,
   runKernel,
 } from '../lab/index.ts';
+import {
+  addMachineOptions,
+  chooseMachine,
+  collect,
+  type MachineOptions,
+} from './machine-options.ts';
 import { ProgressLine } from './progress-line.ts';
 import { evidence, statistics, summaryLine } from './report.ts';
 import { parseChoice, parseSeconds, parseSize, parseText, parseWhole } from './values.ts';
 
-interface RunOptions {
+interface RunOptions extends MachineOptions {
   readonly on: string;
-  readonly machine?: string;
+  readonly drivers?: string;
   readonly boot: string;
   readonly module?: readonly string[];
   readonly initrd?: string;
@@ -55,25 +65,26 @@ interface RunOptions {
 /** CPU seconds of the host that a guest second may cost before a run is given up, and what every run may cost. */
 const HOST_PER_GUEST = 3;
 const HOST_SECONDS_MIN = 300;
-/** Those with devices: a machine without any is not a choice but what an interface asks for. */
-const MODEL_IDS: readonly MachineModelId[] = ['microvm', 'pc'];
+/** What says something about a kernel that a BIOS is to find by itself. */
+const KERNEL_OPTIONS = ['initrd', 'module', 'append', 'drivers'] as const;
 
 export function addRun(program: Command): void {
-  program
+  const command = program
     .command('run')
     .description('boot a kernel; its console is on stdio, Ctrl-A x leaves')
-    .argument('<kernel>', 'bzImage, vmlinux, linux-image .deb, or a pulled name such as debian:12')
+    .argument('[kernel]', 'bzImage, vmlinux, linux-image .deb, or a pulled name such as debian:12')
     .option('--on <interface>', 'native, kvm, or a version of it: kvm@2.6.32', 'native')
-    .option(
-      '--machine <model>',
-      `${MODEL_IDS.join(' or ')}; the least that the interface and the rest allow`,
-    )
     .option(
       '--boot <way>',
       `one of ${BOOT_WAYS.join(', ')}; setup is the kernel's 16-bit code`,
       'direct',
-    )
+    );
+  addMachineOptions(command)
     .option('--initrd <file>', 'an initramfs of your own instead of busybox')
+    .option(
+      '--drivers <names>',
+      "modules of the kernel's package to load: those of the machine's devices",
+    )
     .option('--module <words>', "a file for a multiboot kernel: 'FILE [ITS COMMAND LINE]'", collect)
     .option('--append <text>', `added to the kernel command line, '${DEFAULT_COMMAND_LINE}'`)
     .option('--memory <size>', 'from 16M to 3G', '512M')
@@ -85,17 +96,18 @@ export function addRun(program: Command): void {
     .option('--seed <number>', 'what differs between two machines: the first value of the TSC', '0')
     .option('--json', 'print the result as JSON instead of the console')
     .option('--stats', 'print exits by kind, speed and digests at the end')
-    .action(async (kernel: string, options: RunOptions) => {
+    .action(async (kernel: string | undefined, options: RunOptions) => {
+      if (kernel === undefined && options.bios === undefined) {
+        command.error("error: missing required argument 'kernel', or --bios");
+      }
       process.exitCode = await run(kernel, options);
     });
 }
 
-async function run(kernel: string, options: RunOptions): Promise<number> {
+async function run(kernel: string | undefined, options: RunOptions): Promise<number> {
   const numbers = readNumbers(options);
   checkNumbers(numbers); // Before any file is read.
   const on = findInterface(options.on);
-  const machine = machineOption(options);
-  machineOf({ on, ...machine });
   const boot = parseChoice(options.boot, '--boot', BOOT_WAYS);
   const engine = parseChoice(options.engine, '--engine', [
     'auto',
@@ -110,7 +122,6 @@ async function run(kernel: string, options: RunOptions): Promise<number> {
   const spec = {
     ...numbers,
     on,
-    ...machine,
     boot,
     engine: engine === 'auto' ? ('interpreter' as const) : engine,
     expectText,
@@ -118,30 +129,71 @@ async function run(kernel: string, options: RunOptions): Promise<number> {
     append: options.append ?? '',
     time: parseChoice(time, '--time', ['virtual', 'wall']),
   };
-  const found = await findKernel(kernel, boot !== 'direct' && boot !== 'pvh');
-  const files = {
-    initrd: await initrdOf(kernel, found, options),
-    modules: await modulesOf(options),
-  };
-  const input = live ? ({ kind: 'live' } as const) : await pipedInput();
-  return execute(
-    { ...spec, ...files, kernel: found.kernel, kernelDigest: found.digest, input },
-    options,
+  const { biosDigest, close, ...machine } = await chooseMachine(options);
+  try {
+    machineOf({ on, ...machine });
+    const start =
+      kernel === undefined
+        ? startOfBios(biosDigest, options)
+        : await startOfKernel(kernel, boot, machine.fittings, options);
+    const input = live ? ({ kind: 'live' } as const) : await pipedInput();
+    return await execute({ ...spec, ...machine, ...start, input }, options);
+  } finally {
+    close();
+  }
+}
+
+type Start = Pick<RunSpec, 'kernel' | 'kernelDigest' | 'initrd' | 'modules'>;
+
+function startOfBios(biosDigest: string, options: RunOptions): Start {
+  const given = KERNEL_OPTIONS.find((name) => options[name] !== undefined);
+  if (given === undefined) return { kernel: null, kernelDigest: biosDigest, initrd: null };
+  throw new InputError(
+    'cli/no-kernel',
+    `--${given} says something about a kernel, and none is given`,
+    'name the kernel instead of a BIOS, or leave that to the boot loader on the disk.',
   );
 }
 
-function machineOption({ machine }: RunOptions): { machine?: MachineModelId } {
-  return machine === undefined ? {} : { machine: parseChoice(machine, '--machine', MODEL_IDS) };
+async function startOfKernel(
+  name: string,
+  boot: BootWay,
+  fittings: Fittings,
+  options: RunOptions,
+): Promise<Start> {
+  const found = await findKernel(name, boot !== 'direct' && boot !== 'pvh');
+  checkStart({ kernel: found.kernel, fittings });
+  return {
+    kernel: found.kernel,
+    kernelDigest: found.digest,
+    initrd: await initrdOf(name, found, fittings, options),
+    modules: await modulesOf(options),
+  };
 }
 
 async function initrdOf(
   name: string,
-  { kernel, busybox }: FoundKernel,
-  { initrd }: RunOptions,
+  { kernel, busybox, modules }: FoundKernel,
+  fittings: Fittings,
+  { initrd, drivers }: RunOptions,
 ): Promise<Uint8Array | null> {
   if (initrd) return readUserFile(initrd, 'initrd');
   if (!isLinux(kernel)) return null;
-  return buildInitramfs({ busybox: await neededBusybox(name, busybox) });
+  const asked = drivers?.split(',').filter((each) => each !== '');
+  const set = await modules(asked ?? driversOf(fittings));
+  if (!set && asked) throw noPackage(name);
+  return buildInitramfs({
+    busybox: await neededBusybox(name, busybox),
+    modules: set ?? NO_MODULES,
+  });
+}
+
+function noPackage(name: string): InputError {
+  return new InputError(
+    'cli/no-package',
+    `${name} did not come in a package, so there are no drivers to take from it`,
+    'give the linux-image .deb or a pulled name, or --initrd FILE.',
+  );
 }
 
 /** Multiboot kernels, and programs that only use Linux's boot protocol, such as memtest86+, have no use for busybox. */
@@ -156,11 +208,6 @@ function modulesOf({ module = [] }: RunOptions): Promise<GuestModule[]> {
     }),
   );
 }
-
-const collect = (value: string, before: readonly string[] = []): readonly string[] => [
-  ...before,
-  value,
-];
 
 async function execute(spec: RunSpec, options: RunOptions): Promise<number> {
   const console = openConsole(spec, options);

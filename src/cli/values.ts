@@ -45,7 +45,8 @@ export function parseText(text: string, option: string): string {
   throw badValue(option, text.slice(0, 20), 'between 1 and 4096 characters');
 }
 
-function badValue(option: string, text: string, wanted: string): InputError {
+/** `wanted` completes the hint 'give ...'. */
+export function badValue(option: string, text: string, wanted: string): InputError {
   return new InputError(
     'cli/value',
     `${option} cannot be ${JSON.stringify(text.slice(0, 60))}`,

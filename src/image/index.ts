@@ -31,6 +31,7 @@ export {
 } from './elf.ts';
 export { buildInitramfs, INIT_UP, type InitramfsFile, type InitramfsOptions } from './initramfs.ts';
 export { type KernelImage, openKernel, parseConfig } from './kernel.ts';
+export { collectModules, type ModuleSet, NO_MODULES } from './modules.ts';
 export {
   type MultibootHeader,
   type MultibootLoad,

@@ -1,6 +1,7 @@
 // The initramfs of pvops: busybox, device nodes and an init that reports its uptime and then offers a shell.
 import { type CpioEntry, writeCpio } from './archive/cpio.ts';
 import { utf8Bytes } from './bytes.ts';
+import type { ModuleSet } from './modules.ts';
 
 export interface InitramfsFile {
   /** Absolute path in the guest, e.g. `/bench/loop`. */
@@ -14,6 +15,8 @@ export interface InitramfsOptions {
   /** A statically linked busybox with the applets sh, mount, init, setsid, cttyhack and poweroff. */
   readonly busybox: Uint8Array;
   readonly files?: readonly InitramfsFile[];
+  /** Kernel modules, loaded after INIT-UP and before `script`. */
+  readonly modules?: ModuleSet;
   /** Shell commands that run after INIT-UP, before the shell is offered. */
   readonly script?: string;
   /** Power off after INIT-UP (and after `script`) instead of offering a shell, as `pvops.exit` does on the command line. */
@@ -40,6 +43,7 @@ mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev 2>/dev/null
 mkdir -p /dev/pts
 mount -t devpts devpts /dev/pts 2>/dev/null
+if [ -e /etc/pvops-modules ]; then modprobe -a $(cat /etc/pvops-modules); fi
 if [ -e /etc/pvops-script ]; then sh /etc/pvops-script; fi
 if [ -n "$pvops_exit" ]; then exec poweroff -f; fi
 exec init
@@ -117,7 +121,9 @@ export function buildInitramfs(options: InitramfsOptions): Uint8Array {
   file('etc/console', 0o755, utf8Bytes(CONSOLE));
   file('etc/shrc', 0o644, utf8Bytes(SHRC));
   if (options.script !== undefined) file('etc/pvops-script', 0o755, utf8Bytes(options.script));
-  for (const { path, bytes, mode } of options.files ?? []) {
+  const { names = [], files: moduleFiles = [] } = options.modules ?? {};
+  if (names.length > 0) file('etc/pvops-modules', 0o644, utf8Bytes(`${names.join('\n')}\n`));
+  for (const { path, bytes, mode } of [...(options.files ?? []), ...moduleFiles]) {
     file(path.replace(/^\/+/, ''), mode ?? 0o755, bytes);
   }
   return writeCpio([...entries.values()]);

@@ -12,22 +12,33 @@ export {
 } from '../hypervisors/index.ts';
 export {
   buildInitramfs,
+  collectModules,
   INIT_UP,
   type KernelImage,
+  type ModuleSet,
+  NO_MODULES,
   openDeb,
   openKernel,
   parseConfig,
+  readCpio,
   readHeader,
+  writeCpio,
 } from '../image/index.ts';
 export {
   type ByteStore,
   type Disk,
+  type DiskBus,
   type DiskMode,
+  EXTRA_DEVICES,
+  type ExtraDevice,
   type Fittings,
   MACHINE_MODELS,
   type MachineModelId,
+  NET_WIRES,
+  type NetWire,
   NO_FITTINGS,
   openDisk,
+  type RomImage,
 } from '../machine/index.ts';
 export {
   GROUPS,
@@ -51,6 +62,7 @@ export {
   coverageOf,
   servedCounts,
 } from './coverage.ts';
+export { driversOf } from './drivers.ts';
 export type { LabConsole, LabHost, Progress } from './host.ts';
 export {
   chosenOperations,
@@ -62,6 +74,7 @@ export { type RunResult, type RunWatcher, runKernel } from './run.ts';
 export {
   type ConsoleInput,
   checkNumbers,
+  checkStart,
   DEFAULT_COMMAND_LINE,
   DEFAULT_EPOCH_SECONDS,
   DEFAULT_MEMORY_BYTES,

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { sha256Hex } from '../base/sha256.ts';
 import { findInterface } from '../hypervisors/index.ts';
 import { openKernel } from '../image/index.ts';
+import { NO_FITTINGS } from '../machine/index.ts';
 import { runKernel } from './run.ts';
 import type { RunSpec } from './spec.ts';
 import {
@@ -166,7 +167,7 @@ describe('a guest that goes wrong', () => {
 
   it('gets a verdict whatever bytes it runs', async () => {
     let x = 1;
-    for (let round = 0; round < 40; round++) {
+    for (let round = 0; round < 15; round++) {
       const code = Array.from({ length: 256 }, () => {
         x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
         return x >>> 24;
@@ -220,6 +221,28 @@ describe('the machine model', () => {
     await expect(run(UD2, { machine: 'bare' })).rejects.toMatchObject({
       code: 'machine/not-there',
     });
+  });
+});
+
+describe('a BIOS', () => {
+  /** 64 KiB that end at f000:ffff; the reset vector jumps to their start, which prints. */
+  function rom(text: string) {
+    const bytes = new Uint8Array(0x10000).fill(0xf4);
+    const out = Array.from(text, (c) => [0xb0, c.charCodeAt(0), 0xee]).flat();
+    bytes.set([0xba, 0xf8, 0x03, ...out, ...CLI_LOOP]);
+    bytes.set([0xe9, 0x0d, 0x00], 0xfff0);
+    return { ...NO_FITTINGS, rom: { name: 'bios.bin', bytes } };
+  }
+
+  it('starts the machine at the reset vector, without a kernel', async () => {
+    const result = await run([], { kernel: null, fittings: rom('INIT-UP\n') });
+    expect(result).toMatchObject({ verdict: 'up', machine: 'pc', instructions: 2 + 2 * 8 });
+    expect(result.kernel.name).toBe('bios.bin');
+  });
+
+  it('and a kernel are one too many, and neither is one too few', async () => {
+    await expect(run(UD2, { fittings: rom('') })).rejects.toMatchObject({ code: 'run/two-starts' });
+    await expect(run([], { kernel: null })).rejects.toMatchObject({ code: 'run/no-start' });
   });
 });
 

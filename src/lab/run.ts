@@ -7,7 +7,14 @@ import { type Assembled, assemble, type ExitCounts } from './assemble.ts';
 import { ConsoleLog } from './console-log.ts';
 import type { LabConsole, LabHost, Progress } from './host.ts';
 import { ScriptedInput } from './scripted-input.ts';
-import { checkNumbers, commandLine, machineOf, QUIET_NANOS, type RunSpec } from './spec.ts';
+import {
+  checkNumbers,
+  checkStart,
+  commandLine,
+  machineOf,
+  QUIET_NANOS,
+  type RunSpec,
+} from './spec.ts';
 import { stateHash } from './state-hash.ts';
 import { vcpuDump } from './vcpu-dump.ts';
 import {
@@ -73,10 +80,11 @@ export async function runKernel(
   watcher: RunWatcher = {},
 ): Promise<RunResult> {
   checkNumbers(spec);
+  checkStart(spec);
   const { interface: on } = spec.on;
   const cpuAtStart = host.cpuSeconds();
   const run = new Run(host, console, spec);
-  const lacking = absent(on.id, on.guestNeeds, () => spec.kernel.config());
+  const lacking = absent(on.id, on.guestNeeds, () => spec.kernel?.config() ?? null);
   const verdict = lacking ?? (await run.toTheEnd(watcher));
   return run.result(verdict, host.cpuSeconds() - cpuAtStart);
 }
@@ -127,7 +135,9 @@ class Run {
       attend: () => this.attention,
     });
     const { kernel, initrd, boot = 'direct', modules = [] } = spec;
-    this.made.attached.start({ kernel, initrd, commandLine: commandLine(spec), boot, modules });
+    // Without a kernel the vCPU stands at the reset vector already.
+    if (kernel)
+      this.made.attached.start({ kernel, initrd, commandLine: commandLine(spec), boot, modules });
   }
 
   async toTheEnd(watcher: RunWatcher): Promise<Verdict> {
@@ -153,8 +163,8 @@ class Run {
       interface: spec.on.name,
       machine: machineOf(spec).model.id,
       kernel: {
-        name: spec.kernel.name,
-        version: spec.kernel.version(),
+        name: spec.kernel?.name ?? spec.fittings?.rom?.name ?? '',
+        version: spec.kernel?.version() ?? '',
         sha256: spec.kernelDigest,
       },
       engine: cpu.engine.name,

@@ -24,8 +24,9 @@ export type ConsoleInput =
   | { readonly kind: 'live' };
 
 export interface RunSpec {
-  readonly kernel: KernelImage;
-  /** SHA-256 of the file or package that the kernel came in. */
+  /** Null: the BIOS among the fittings starts the machine. */
+  readonly kernel: KernelImage | null;
+  /** SHA-256 of the file or package that the kernel came in, or of the BIOS. */
   readonly kernelDigest: string;
   readonly on: InterfaceChoice;
   /** The machine model; if not given, the interface's first that has room for the fittings. */
@@ -120,6 +121,24 @@ function checkWhole(what: string, value: number): void {
 
 export function commandLine({ append }: Pick<RunSpec, 'append'>): string {
   return append === '' ? DEFAULT_COMMAND_LINE : `${DEFAULT_COMMAND_LINE} ${append}`;
+}
+
+/** A machine starts by a kernel that is put into its memory, or by its BIOS, which finds one on a disk. */
+export function checkStart({ kernel, fittings }: Pick<RunSpec, 'kernel' | 'fittings'>): void {
+  const rom = fittings?.rom ?? null;
+  if (kernel && rom) {
+    throw new InputError(
+      'run/two-starts',
+      `the machine cannot start both by the kernel ${kernel.name} and by the BIOS ${rom.name}`,
+      'leave the kernel away: a BIOS boots what it finds on --disk.',
+    );
+  }
+  if (kernel || rom) return;
+  throw new InputError(
+    'run/no-start',
+    'there is nothing to start',
+    'give a kernel, or --bios FILE.',
+  );
 }
 
 /** The machine's shape: its model, and what is plugged into it. */

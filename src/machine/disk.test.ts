@@ -62,3 +62,8 @@ test('a store without a sector is no disk', () => {
     expect.objectContaining({ code: 'disk/too-small' }),
   );
 });
+
+test('disks of one machine have serial numbers of their own', () => {
+  const serials = [1, 2].map((n) => openDisk(memoryStore(512), 'read-write', 'd', n).serial);
+  expect(serials).toEqual(['PVOPS-0001', 'PVOPS-0002']);
+});

@@ -43,7 +43,8 @@ export function diskNanos(bytes: number): number {
   return LATENCY_NANOS + bytes * NANOS_PER_BYTE;
 }
 
-export function openDisk(store: ByteStore, mode: DiskMode, name: string): Disk {
+/** `number` tells the disks of one machine apart: guests find it in the serial number. */
+export function openDisk(store: ByteStore, mode: DiskMode, name: string, number = 1): Disk {
   if (store.bytes < SECTOR_BYTES || !Number.isSafeInteger(store.bytes)) {
     throw new InputError(
       'disk/too-small',
@@ -51,7 +52,10 @@ export function openDisk(store: ByteStore, mode: DiskMode, name: string): Disk {
       'make an image with truncate -s 64M disk.img',
     );
   }
-  return mode === 'copy-on-write' ? new OverlayDisk(store) : new StoreDisk(store, mode);
+  const serial = `PVOPS-${String(number).padStart(4, '0')}`;
+  return mode === 'copy-on-write'
+    ? new OverlayDisk(store, serial)
+    : new StoreDisk(store, mode, serial);
 }
 
 /** Zeros in memory, for tests and for disks that nobody keeps. */
@@ -75,11 +79,12 @@ function within(disk: Disk, lba: number, bytes: Uint8Array): boolean {
 class StoreDisk implements Disk {
   readonly sectors: number;
   readonly readOnly: boolean;
-  readonly serial = 'PVOPS-0001';
+  readonly serial: string;
   private readonly store: ByteStore;
 
-  constructor(store: ByteStore, mode: DiskMode) {
+  constructor(store: ByteStore, mode: DiskMode, serial: string) {
     this.store = store;
+    this.serial = serial;
     this.sectors = Math.floor(store.bytes / SECTOR_BYTES);
     this.readOnly = mode === 'read-only';
   }
@@ -117,12 +122,13 @@ const BLOCK_BYTES = BLOCK_SECTORS * SECTOR_BYTES;
 class OverlayDisk implements Disk {
   readonly sectors: number;
   readonly readOnly = false;
-  readonly serial = 'PVOPS-0001';
+  readonly serial: string;
   private readonly store: ByteStore;
   private readonly blocks = new Map<number, Uint8Array>();
 
-  constructor(store: ByteStore) {
+  constructor(store: ByteStore, serial: string) {
     this.store = store;
+    this.serial = serial;
     this.sectors = Math.floor(store.bytes / SECTOR_BYTES);
   }
 

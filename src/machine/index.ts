@@ -23,16 +23,18 @@ export {
   type BuiltMachine,
   type DeviceBorder,
   type DiskBus,
+  EXTRA_DEVICES,
   type ExtraDevice,
   type Fittings,
   type ModelDefinition,
+  NET_WIRES,
   type NetWire,
   NO_FITTINGS,
+  type RomImage,
 } from './models/define.ts';
 export type { ProcessorFacts } from './models/firmware.ts';
 export {
   chooseModel,
-  DISK_BUSES,
   MACHINE_MODELS,
   type MachineModelId,
 } from './models/registry.ts';

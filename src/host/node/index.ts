@@ -1,7 +1,8 @@
 // The door of the Node host: files, kernels, consoles and what drives a run.
 
 export { cacheDirectory } from './cache.ts';
-export { readUserFile } from './files.ts';
+export { type DiskFile, openDiskFile } from './disk-file.ts';
+export { readUserFile, sha256OfBytes } from './files.ts';
 export { nodeHost } from './host.ts';
 export { type FoundKernel, findKernel, kernelOfPackage } from './kernels.ts';
 export {

@@ -2,9 +2,17 @@
 
 import { readFile } from 'node:fs/promises';
 import { InputError } from '../../base/errors.ts';
-import { type KernelImage, openDeb, openKernel, parseConfig, readHeader } from '../../lab/index.ts';
+import {
+  type KernelImage,
+  type ModuleSet,
+  openDeb,
+  openKernel,
+  parseConfig,
+  readHeader,
+} from '../../lab/index.ts';
 import { cacheDirectory, readUnpacked, writeUnpacked } from './cache.ts';
 import { readUserFile, sha256OfBytes } from './files.ts';
+import { modulesInCache, modulesOf } from './modules.ts';
 import { cached, looksLikeKernelName, type PulledKernel } from './packages.ts';
 
 /** Room for a bzImage's setup header, wherever its version ends. */
@@ -16,6 +24,8 @@ export interface FoundKernel {
   readonly digest: string;
   /** A busybox that this kernel can run; null if none has been pulled. */
   busybox(): Promise<Uint8Array | null>;
+  /** Modules of its package by name, with what they need; null if it did not come in a package. */
+  modules(names: readonly string[]): Promise<ModuleSet | null>;
 }
 
 /** Pulled kernels whose busybox serves kernels that the user brings. */
@@ -44,7 +54,12 @@ export async function findKernel(text: string, whole = true): Promise<FoundKerne
 async function kernelOfFile(path: string): Promise<FoundKernel> {
   const bytes = await readUserFile(path, 'kernel');
   const kernel = openKernel(bytes, path);
-  return { kernel, digest: sha256OfBytes(bytes), busybox: () => anyBusybox(kernel.bits) };
+  return {
+    kernel,
+    digest: sha256OfBytes(bytes),
+    busybox: () => anyBusybox(kernel.bits),
+    modules: async (names) => modulesOf(kernel, names),
+  };
 }
 
 /** From the unpacked copies if they are there: unpacking takes seconds, and reading what is not needed tenths. */
@@ -55,7 +70,11 @@ export async function kernelOfPackage(pulled: PulledKernel, whole = true): Promi
   const [image, vmlinux, config] = await Promise.all(
     labels.map((label) => readUnpacked(cache, kernelSha256, label)),
   );
-  const found = { digest: kernelSha256, busybox: () => busyboxOf(pulled) };
+  const found = {
+    digest: kernelSha256,
+    busybox: () => busyboxOf(pulled),
+    modules: (names: readonly string[]) => modulesInCache(pulled, names),
+  };
   if (image && vmlinux && config) {
     const known = parseConfig(new TextDecoder().decode(config));
     const { elf, ...unpacked } = openKernel(vmlinux, name);

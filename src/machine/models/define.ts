@@ -44,8 +44,10 @@ export interface BuiltMachine extends MachineParts, MachineCore {
 
 export type DiskBus = 'ide' | 'virtio';
 /** A network card's other end: nowhere, or a second card of the same guest. */
-export type NetWire = 'null' | 'link';
-export type ExtraDevice = 'virtio-rng' | 'virtio-console';
+export const NET_WIRES = ['null', 'link'] as const;
+export type NetWire = (typeof NET_WIRES)[number];
+export const EXTRA_DEVICES = ['virtio-rng', 'virtio-console'] as const;
+export type ExtraDevice = (typeof EXTRA_DEVICES)[number];
 
 /** What is plugged into a machine. */
 export interface Fittings {
@@ -53,7 +55,12 @@ export interface Fittings {
   readonly nets: readonly NetWire[];
   readonly extras: readonly ExtraDevice[];
   /** A BIOS that starts the machine, instead of a kernel that is put into memory. */
-  readonly rom: Uint8Array | null;
+  readonly rom: RomImage | null;
+}
+
+export interface RomImage {
+  readonly name: string;
+  readonly bytes: Uint8Array;
 }
 
 export interface FittedDisk {

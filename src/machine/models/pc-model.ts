@@ -40,7 +40,7 @@ function buildPc(
     powerOn({ cpu, ram, processor }) {
       closeGraphicsHole(cpu);
       if (!rom) return writePcFirmware(pc, ram, processor);
-      loadRom(pc, ram, processor, rom);
+      loadRom(pc, ram, processor, rom.bytes);
       enterRom(cpu);
       return 0;
     },

@@ -5,6 +5,7 @@ import { memoryStore, openDisk } from '../disk.ts';
 import { type DiskBus, type Fittings, NO_FITTINGS } from './define.ts';
 import { chooseModel, type MachineModelId } from './registry.ts';
 
+const ROM = { name: 'bios.bin', bytes: new Uint8Array(65536) };
 const HARDWARE = ['microvm', 'pc'] as const;
 const disks = (bus: DiskBus, count: number): Fittings => ({
   ...NO_FITTINGS,
@@ -18,7 +19,7 @@ describe('the machine model of a run', () => {
   it.each([
     [NO_FITTINGS, 'microvm'],
     [disks('ide', 1), 'pc'],
-    [{ ...NO_FITTINGS, rom: new Uint8Array(65536) }, 'pc'],
+    [{ ...NO_FITTINGS, rom: ROM }, 'pc'],
     [{ ...NO_FITTINGS, nets: ['link'] as const }, 'pc'],
   ])('is the first with room for everything', (fittings, id) => {
     expect(chooseModel(null, HARDWARE, fittings, 'native').id).toBe(id);
@@ -33,7 +34,7 @@ describe('the machine model of a run', () => {
     ['microvm', HARDWARE, disks('ide', 1), 'the machine microvm has no room for an ide disk'],
     [null, ['bare'], disks('virtio', 2), 'the machine bare has no room for 2 virtio disks'],
     [null, HARDWARE, disks('ide', 5), 'no room for 5 ide disks: it takes 4 at most'],
-    ['microvm', HARDWARE, { ...NO_FITTINGS, rom: new Uint8Array(1) }, 'no room for a BIOS'],
+    ['microvm', HARDWARE, { ...NO_FITTINGS, rom: ROM }, 'no room for a BIOS'],
     [
       null,
       HARDWARE,

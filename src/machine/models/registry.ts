@@ -2,7 +2,7 @@
 
 import { InputError } from '../../base/errors.ts';
 import { bareModel } from './bare.ts';
-import type { DiskBus, Fittings, ModelDefinition, NetWire } from './define.ts';
+import type { Fittings, ModelDefinition, NetWire } from './define.ts';
 import { microvmModel } from './microvm-model.ts';
 import { pcModel } from './pc-model.ts';
 
@@ -56,7 +56,6 @@ function lacking({ offers }: ModelDefinition, fittings: Fittings): string | null
 }
 
 export const NIC_COUNT: Readonly<Record<NetWire, number>> = { null: 1, link: 2 };
-export const DISK_BUSES: readonly DiskBus[] = ['virtio', 'ide'];
 
 function counted(wanted: number, what: string, most: number): string {
   const things =
