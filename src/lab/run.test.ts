@@ -160,20 +160,8 @@ describe('a guest that goes wrong', () => {
   it('gets a verdict when it jumps to a device or beyond memory', async () => {
     for (const gpa of [0xfee00000, 0xa0000, 0xfffffff0, 0x40000000]) {
       const result = await run(jumpTo(gpa));
-      expect(['error', 'panic']).toContain(result.verdict);
+      expect(result.verdict).toBe('panic');
       expect(result.vcpu).not.toBeNull();
-    }
-  });
-
-  it('gets a verdict whatever bytes it runs', async () => {
-    let x = 1;
-    for (let round = 0; round < 15; round++) {
-      const code = Array.from({ length: 256 }, () => {
-        x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
-        return x >>> 24;
-      });
-      const { verdict } = await run(code, { timeoutSeconds: 0.001 });
-      expect(['panic', 'hung', 'error', 'ended']).toContain(verdict);
     }
   });
 });

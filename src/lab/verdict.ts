@@ -62,8 +62,8 @@ export function judgeStop(stop: Stop, seen: Seen, aim: Aim): Verdict | null {
       return guestEnded(`the guest is ${stop.why}: nothing can wake it`, 'hung', seen, aim);
     case 'shutdown':
       return { word: 'panic', reason: stop.why };
-    case 'unsupported':
-      return { word: 'error', reason: stop.why };
+    case 'unsupported': // A guest that jumps to where there is no RAM has lost its way: that is no fault of ours.
+      return { word: 'panic', reason: stop.why };
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { bug } from '../base/errors.ts';
 import { type MmioBus, type MmioWindow, type PioWindow, PortBus } from './bus.ts';
-import type { Claims, DeviceDefinition } from './device.ts';
+import type { Claims, DeviceDefinition, MmioHandler, PioHandler, Plugged } from './device.ts';
 import type { SnapshotSlots } from './snapshot.ts';
 
 /** What a device leaves behind once it is on the board. */
@@ -11,8 +11,23 @@ export interface Placed<Face> {
   readonly windows: readonly MmioWindow[];
 }
 
+/** A range that a device answers at. `first` is where the model puts it; null: the guest moves it. */
+export type Range = { readonly first: number | null; readonly length: number } & (
+  | { readonly space: 'port'; readonly handler: PioHandler }
+  | { readonly space: 'memory'; readonly handler: MmioHandler }
+);
+
+/** One device on the board, by the names of its instance and of its definition. */
+export interface Seat {
+  readonly id: string;
+  readonly device: string;
+  readonly ranges: readonly Range[];
+}
+
 export class Board {
   readonly ports = new PortBus();
+  /** Every device with registers, in the order of plugging. */
+  readonly seats: Seat[] = [];
   readonly mmio: MmioBus;
   readonly slots: SnapshotSlots;
 
@@ -33,6 +48,7 @@ export class Board {
       this.ports.window(device.claims.pio![i]![1], handler),
     );
     this.slots.addState(`device.${id}`, state, () => plugged.restored?.());
+    this.seat(id, device.name, device.claims, plugged, true);
     return { face: plugged.face, ports };
   }
 
@@ -58,6 +74,27 @@ export class Board {
       this.mmio.claim(mmio[i]![0], mmio[i]![1], handler),
     );
     this.slots.addState(`device.${id}`, state, () => plugged.restored?.());
+    this.seat(id, device.name, at, plugged);
     return { face: plugged.face, windows };
+  }
+
+  private seat(
+    id: string,
+    device: string,
+    at: Claims,
+    plugged: Plugged<unknown>,
+    moves = false,
+  ): void {
+    const place = ([first, length]: readonly [number, number]) => ({
+      first: moves ? null : first,
+      length,
+    });
+    const ports = (plugged.pio ?? []).map(
+      (handler, i): Range => ({ space: 'port', ...place(at.pio![i]!), handler }),
+    );
+    const memory = (plugged.mmio ?? []).map(
+      (handler, i): Range => ({ space: 'memory', ...place(at.mmio![i]!), handler }),
+    );
+    this.seats.push({ id, device, ranges: [...ports, ...memory] });
   }
 }

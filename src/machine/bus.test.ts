@@ -103,3 +103,18 @@ test('a moved window answers at its new place only; unclaimed memory reads ones 
   window.place(0xfed00000, false);
   expect(bus.claims(0xfed00000)).toBe(false);
 });
+
+test('where windows overlap, the first claim answers, whatever was accessed before', () => {
+  const bus = new MmioBus();
+  bus.claim(0x1000, 0x1000, { read: () => 1, write: () => {} });
+  const moved = bus.claim(0x8000, 0x2000, { read: () => 2, write: () => {} });
+  moved.place(0x1000, true);
+  const out = new Uint32Array(2);
+  const read = (gpa: number) => {
+    bus.read(gpa, 4, out);
+    return out[0];
+  };
+  expect([read(0x2000), read(0x1000), read(0x2000)]).toEqual([2, 1, 2]);
+  moved.place(0x8000, true);
+  expect([read(0x1000), read(0x8000)]).toEqual([1, 2]);
+});

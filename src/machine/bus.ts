@@ -131,8 +131,13 @@ interface Region {
   base: number;
   size: number;
   mapped: boolean;
+  /** An earlier claim answers for a part of it. */
+  covered: boolean;
   readonly handler: MmioHandler;
 }
+
+const overlap = (a: Region, b: Region): boolean =>
+  a.base < b.base + b.size && b.base < a.base + a.size;
 
 /** A claimed range of guest-physical memory; some devices (the local APIC) move theirs or take it away. */
 export interface MmioWindow {
@@ -148,13 +153,14 @@ export class MmioBus {
   claim(base: number, size: number, handler: MmioHandler): MmioWindow {
     if (base % 4 !== 0 || size % 4 !== 0 || size <= 0)
       bug(`mmio claim ${base}+${size} is unaligned`);
-    const region: Region = { base, size, mapped: true, handler };
+    const region: Region = { base, size, mapped: true, covered: false, handler };
     this.regions.push(region);
+    this.markCovered();
     return {
       place: (newBase, mapped) => {
         region.base = newBase;
         region.mapped = mapped;
-        this.last = null;
+        this.markCovered();
       },
     };
   }
@@ -211,13 +217,23 @@ export class MmioBus {
     else this.note(gpa, true);
   }
 
+  /** What is found first may be kept for the next access only if no other region could be found before it. */
+  private markCovered(): void {
+    this.last = null;
+    this.regions.forEach((region, n) => {
+      region.covered = this.regions
+        .slice(0, n)
+        .some((other) => other.mapped && overlap(region, other));
+    });
+  }
+
   private find(gpa: number): Region | null {
     const last = this.last;
     if (last?.mapped && gpa >= last.base && gpa < last.base + last.size) return last;
     for (let i = 0; i < this.regions.length; i++) {
       const region = this.regions[i]!;
       if (region.mapped && gpa >= region.base && gpa < region.base + region.size) {
-        this.last = region;
+        this.last = region.covered ? null : region;
         return region;
       }
     }

@@ -33,6 +33,7 @@ export function createBare(config: CoreConfig): BuiltMachine {
     room: (to) => consoles.room(to),
     connect: (cpu) => link.connect(cpu),
     unclaimed: () => [...ports.unclaimed, ...mmio.unclaimed],
+    seats: () => [],
   };
 }
 

@@ -105,6 +105,7 @@ export function buildChipset(
     border: border(board, interrupts),
     connect: link.connect.bind(link),
     unclaimed: () => [...board.ports.unclaimed, ...board.mmio.unclaimed],
+    seats: () => board.seats,
   };
   return { board, clock, power: powerLines, slots, rtc, interrupts, consoles, machine };
 }

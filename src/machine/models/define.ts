@@ -2,6 +2,7 @@
 
 import type { Border } from '../../cpu/border.ts';
 import type { Cpu } from '../../cpu/core.ts';
+import type { Seat } from '../board.ts';
 import type { UnclaimedAccess } from '../bus.ts';
 import type { MachineCpu } from '../cpu-link.ts';
 import type { LapicFace } from '../devices/lapic.ts';
@@ -40,6 +41,8 @@ export interface BuiltMachine extends MachineParts, MachineCore {
   connect(cpu: MachineCpu): void;
   /** Accesses that no device claimed, once each. */
   unclaimed(): readonly UnclaimedAccess[];
+  /** Every device on the board, with the ranges that it answers at. */
+  seats(): readonly Seat[];
 }
 
 export type DiskBus = 'ide' | 'virtio';

@@ -1,13 +1,13 @@
 // PCI bus 0: its functions, configuration mechanism 1, and the way of INTx pins to the four PIRQ wires.
 
 import { bug } from '../../base/errors.ts';
-import type { Board } from '../board.ts';
+import type { Board, Range } from '../board.ts';
 import { defineDevice, type PioHandler } from '../device.ts';
 import { type ResetControlState, resetRegister } from '../devices/reset-control.ts';
 import type { PowerSwitch } from '../power.ts';
 import type { RamLink } from '../ram-link.ts';
 import { allBars, layOutConfig } from './config-space.ts';
-import type { PciDefinition, PciPlace, PciPort } from './define.ts';
+import type { BarHandler, PciDefinition, PciPlace, PciPort } from './define.ts';
 import { PciFunction } from './function.ts';
 import { msixState, type SendMessage } from './msix.ts';
 
@@ -68,6 +68,11 @@ export class PciBus {
     if (handlers.length !== (definition.bars?.length ?? 0))
       bug(`${id} has other BARs than handlers`);
     if (definition.msix) handlers.push({ memory: fn.msix.handler() });
+    board.seats.push({
+      id,
+      device: definition.name,
+      ranges: allBars(definition).map((shape, i) => seatRange(shape.size, handlers[i]!)),
+    });
     const bars = allBars(definition).map((shape, i) => {
       const { io, memory } = handlers[i]!;
       if (io) return { shape, io: board.ports.window(shape.size, io) };
@@ -113,6 +118,12 @@ export class PciBus {
       this.pins.some((p) => p.pirq === pirq && p.fn.asserted()),
     );
   }
+}
+
+function seatRange(length: number, { io, memory }: BarHandler): Range {
+  return io
+    ? { space: 'port', first: null, length, handler: io }
+    : { space: 'memory', first: null, length, handler: memory };
 }
 
 export interface PciHostState {

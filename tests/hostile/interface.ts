@@ -1,0 +1,61 @@
+// Leaves, MSRs and calls of an interface, by themselves: thousands of them with registers of nonsense, and no guest code.
+
+import { findInterface } from '../../src/hypervisors/index.ts';
+import { testPlatform } from '../../src/hypervisors/testing/platform.ts';
+import { stateBytes } from '../../src/machine/snapshot.ts';
+import type { Chance } from './chance.ts';
+
+const REGISTERS = 16;
+/** Ports, MSRs and leaves that some interface has (kvm.md, xen-pv.md), and where chance finds the rest. */
+const MSR_BASES = [0x10, 0x4b564d00, 0x40000000, 0xc0000080, 0x800] as const;
+const LEAF_BASES = [0, 0x40000000, 0x40000100, 0x80000000] as const;
+const STATE_MAX = 1 << 20;
+
+export interface InterfaceDrive {
+  readonly on: string;
+  readonly steps: number;
+  readonly chance: Chance;
+}
+
+/** Null if all went well. */
+export function driveInterface({ on, steps, chance }: InterfaceDrive): string | null {
+  const { interface: found, version } = findInterface(on);
+  const platform = testPlatform();
+  const { border } = found.attach(platform, version);
+  const { state } = platform.cpu;
+  const out = new Uint32Array(4);
+  for (let n = 0; n < steps; n++) {
+    state.set('codeMode', chance.pick([32, 64, 64]));
+    state.set('cpl', chance.oneIn(8) ? chance.below(4) : 0);
+    for (let r = 0; r < REGISTERS; r++) state.setGpr(r, register(chance));
+    state.setGpr(0, chance.oneIn(8) ? register(chance) : BigInt(chance.below(48)));
+    switch (chance.below(4)) {
+      case 0:
+        border.cpuid(near(chance, LEAF_BASES), chance.value(), out);
+        break;
+      case 1:
+        border.rdmsr(near(chance, MSR_BASES), out);
+        break;
+      case 2: {
+        const value = register(chance);
+        border.wrmsr(near(chance, MSR_BASES), Number(value & 0xffffffffn), Number(value >> 32n));
+        break;
+      }
+      default:
+        border.hypercall(chance.pick(['vmcall', 'vmmcall'] as const));
+    }
+    platform.clock.skipTo(platform.clock.now() + chance.below(1000));
+    platform.clock.runDue(100);
+  }
+  const bytes = stateBytes(platform.snapshots.save().slots).length;
+  return bytes > STATE_MAX ? `a state of ${bytes} bytes after ${steps} calls` : null;
+}
+
+function near(chance: Chance, bases: readonly number[]): number {
+  return chance.oneIn(8) ? chance.value() : chance.pick(bases) + chance.below(64);
+}
+
+/** A pointer into RAM with its low bits set or not, an edge, or anything. */
+function register(chance: Chance): bigint {
+  return chance.oneIn(3) ? chance.integer() : BigInt(chance.below(17 << 20) | chance.below(2));
+}

@@ -1,0 +1,67 @@
+// What is driven with nonsense, by name: machines, single devices, interfaces, whole guests. One seed, one answer.
+
+import { build, MODELS } from './board.ts';
+import { Chance } from './chance.ts';
+import { drive } from './drive.ts';
+import { interfaceNames, runNonsense, WAYS } from './guest.ts';
+import { driveInterface } from './interface.ts';
+import type { WorkCounter } from './work.ts';
+
+export interface Subject {
+  readonly name: string;
+  /** Null if the seed did no harm, else what went wrong. Whatever is thrown went wrong, too. */
+  drive(seed: number, counter?: WorkCounter): string | null | Promise<string | null>;
+}
+
+const MACHINE_STEPS = 1000;
+const DEVICE_STEPS = 300;
+const CALLS = 2000;
+
+export function subjects(): readonly Subject[] {
+  return [...machines(), ...interfaces(), ...guests()];
+}
+
+/** Each machine as a whole, and each device of it alone, where it meets more in less time. */
+function machines(): Subject[] {
+  return MODELS.flatMap((model) => {
+    const devices = [...new Set(build(model).seats.map(({ device }) => device))];
+    const whole: Subject = {
+      name: `machine:${model}`,
+      drive: (seed, counter) => drive({ model, seed, steps: MACHINE_STEPS, counter }),
+    };
+    const alone = devices.map((device): Subject => {
+      const name = `device:${model}:${device.replaceAll(' ', '-')}`;
+      return {
+        name,
+        drive: (seed, counter) =>
+          drive({ model, seed, steps: DEVICE_STEPS, only: device, counter }),
+      };
+    });
+    return [whole, ...alone];
+  });
+}
+
+function interfaces(): Subject[] {
+  return interfaceNames().map((on) => ({
+    name: `interface:${on}`,
+    drive: (seed) => driveInterface({ on, steps: CALLS, chance: new Chance(seed) }),
+  }));
+}
+
+function guests(): Subject[] {
+  return interfaceNames().flatMap((on) =>
+    WAYS.map((way) => ({
+      name: `guest:${on}:${way}`,
+      async drive(seed: number) {
+        const engine = seed % 2 === 0 ? 'jit' : 'interpreter';
+        const { verdict, reason } = await runNonsense({
+          way,
+          on,
+          engine,
+          chance: new Chance(seed),
+        });
+        return verdict === 'error' ? `${verdict}: ${reason}` : null;
+      },
+    })),
+  );
+}
