@@ -3,7 +3,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { CR4_PGE } from './control-bits.ts';
 import { FRAME_CODE, FRAME_DIRTY, FRAME_WATCH } from './frames.ts';
-import { DATA_TLB_STRIDE, SCRATCH_AT } from './state.ts';
+import { DATA_TLB_STRIDE, dataTlbIndex, SCRATCH_AT } from './state.ts';
 import { D, enablePaging, entryAt, map, P, PS, W } from './testing/page-tables.ts';
 import { type SmallMachine, smallMachine } from './testing/small-machine.ts';
 
@@ -24,7 +24,7 @@ beforeEach(() => {
 
 /** Tags and addend of the current data TLB's entry for `va`. */
 function entry(va: number) {
-  const at = m.state.get('dataTlb') + ((va >>> 12) & 1023) * DATA_TLB_STRIDE;
+  const at = m.state.get('dataTlb') + dataTlbIndex(va) * DATA_TLB_STRIDE;
   const { i64, u32, i32 } = m.state.views;
   return {
     read: i64[at >> 3],

@@ -80,6 +80,8 @@ export interface Mmu {
   flushAll(): void;
   flushNonGlobal(): void;
   flushPage(va: number): void;
+  /** Addresses of all TLB entries that may hold something, in no particular order. */
+  tlbEntries(): Int32Array;
 
   /** Stores to the page of `va` go to `filter` instead, if the page may be read; null: to memory again. */
   divert(va: number, filter: StoreFilter | null): void;
@@ -271,6 +273,10 @@ class SoftMmu implements Mmu {
   divert(va: number, filter: StoreFilter | null): void {
     this.filter = filter;
     this.filteredPage = Math.floor(va / 4096);
+  }
+
+  tlbEntries(): Int32Array {
+    return this.tlb.entries();
   }
 
   isRam(gpa: number): boolean {

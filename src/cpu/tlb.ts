@@ -3,6 +3,7 @@
 import {
   DATA_TLB_ENTRIES,
   DATA_TLB_STRIDE,
+  dataTlbIndex,
   FETCH_TLB_ENTRIES,
   FETCH_TLB_STRIDE,
   type Layout,
@@ -35,7 +36,7 @@ const F_FLAGS = 3;
 const FILTER_BITS = 256;
 
 /**
- * Direct mapped by bits 12.. of the address. A page larger than 4 KiB is entered in parts as they are touched; two small
+ * Direct mapped: data by `dataTlbIndex`, code by bits 12.. of the address. A page larger than 4 KiB is entered in parts as they are touched; two small
  * filters remember which 2 MiB and 1 GiB regions such parts came from, so that flushing one page seldom searches the list.
  */
 export class Tlb {
@@ -84,7 +85,7 @@ export class Tlb {
 
   /** Word index of the entry of data TLB `tlb` in which the page `lo` belongs. */
   dataEntry(tlb: number, lo: number): number {
-    return (tlb + ((lo >>> 12) & (DATA_TLB_ENTRIES - 1)) * DATA_TLB_STRIDE) >>> 2;
+    return (tlb + dataTlbIndex(lo) * DATA_TLB_STRIDE) >>> 2;
   }
 
   fetchEntry(tlb: number, lo: number): number {
@@ -147,6 +148,11 @@ export class Tlb {
       this.u32[i + D_WRITE] = NO_TAG_LO;
       this.u32[i + D_WRITE + 1] = 0;
     }
+  }
+
+  /** Addresses of the entries that may hold something. */
+  entries(): Int32Array {
+    return this.listed.subarray(0, this.count);
   }
 
   flushAll(): void {

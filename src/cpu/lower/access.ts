@@ -1,14 +1,14 @@
 // Lowers memory accesses: linear address, TLB check inline, slow path on a miss.
 
 import type { Effect, SegRef, Value, Width } from '../isa/ir.ts';
-import { DATA_TLB_ENTRIES, SCRATCH_AT } from '../state.ts';
+import { DATA_TLB_ENTRIES, DATA_TLB_FOLD, SCRATCH_AT } from '../state.ts';
 import type { Lowering } from './lower.ts';
 import { loadOf, storeOf } from './memory-ops.ts';
 
 const READ_TAG = 0;
 const WRITE_TAG = 8;
 const ADDEND = 16;
-/** (va >>> 12 & entries - 1) * 32 is va >>> 7 with this mask. */
+/** `dataTlbIndex` * 32: the shift by 12 is one by 7 with this mask. */
 const INDEX_MASK = (DATA_TLB_ENTRIES - 1) << 5;
 
 type Load = Value & { op: 'load' };
@@ -136,7 +136,8 @@ export class Access {
   private entry(va: number): number {
     const { c, site } = this.l;
     const entry = this.l.temp('i32');
-    c.get(va).i64(7n).op('i64.shr_u').op('i32.wrap_i64').i32(INDEX_MASK).op('i32.and');
+    c.get(va).op('i32.wrap_i64').tee(entry).get(entry).i32(DATA_TLB_FOLD).op('i32.shr_u');
+    c.op('i32.xor').i32(7).op('i32.shr_u').i32(INDEX_MASK).op('i32.and');
     c.get(site.tlb).op('i32.add').set(entry);
     return entry;
   }

@@ -4,7 +4,7 @@ import type { Decoded } from '../decoded.ts';
 import type { SegRef } from '../isa/ir.ts';
 import { checkSegment } from '../segment-check.ts';
 import type { Cx } from '../slow/define.ts';
-import { DATA_TLB_ENTRIES, DATA_TLB_STRIDE, SCRATCH_AT, type State } from '../state.ts';
+import { DATA_TLB_STRIDE, dataTlbIndex, SCRATCH_AT, type State } from '../state.ts';
 import { signed, unsigned } from './integers.ts';
 
 const SEG_SS = 2;
@@ -99,8 +99,7 @@ function stackFlag(d: Decoded, seg: SegRef): 0 | 1 {
 /** Address in linear memory of the bytes at `va`, when the data TLB has the page that holds the first and the last of them. */
 export function tlbHit(state: State, va: bigint, bytes: number, writes: boolean): number | null {
   const page = signed(va + BigInt(bytes) - 1n, 64) & ~0xfffn;
-  const index = Number(unsigned(va >> 12n, 64) % BigInt(DATA_TLB_ENTRIES));
-  const entry = state.get('dataTlb') + index * DATA_TLB_STRIDE;
+  const entry = state.get('dataTlb') + dataTlbIndex(Number(unsigned(va, 32))) * DATA_TLB_STRIDE;
   const tag = state.views.i64[(entry + (writes ? 8 : 0)) >> 3];
   if (tag !== page) return null;
   const addend = BigInt(state.views.u32[(entry + 16) >> 2] as number);

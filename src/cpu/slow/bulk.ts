@@ -1,6 +1,6 @@
 // Repeated string instructions, many iterations at once: RAM to RAM within one page on each side.
 
-import { DATA_TLB_ENTRIES, DATA_TLB_STRIDE, MODE_KEY_FLAT, type State } from '../state.ts';
+import { DATA_TLB_STRIDE, dataTlbIndex, MODE_KEY_FLAT, type State } from '../state.ts';
 import { type Cx, defineSlow } from './define.ts';
 
 const RAX = 0;
@@ -106,8 +106,7 @@ function room(va: number, bytes: number): number {
 /** Address in linear memory, if the tag at `tag` maps the page of `va`; 0: not. */
 function hit(state: State, va: number, tag: number): number {
   const { u32, i32 } = state.views;
-  const page = Math.floor(va / 4096);
-  const entry = state.get('dataTlb') + (page & (DATA_TLB_ENTRIES - 1)) * DATA_TLB_STRIDE;
+  const entry = state.get('dataTlb') + dataTlbIndex(va | 0) * DATA_TLB_STRIDE;
   const low = (entry + tag) >> 2;
   if ((u32[low] as number) !== (va & ~0xfff) >>> 0) return 0;
   if ((i32[low + 1] as number) !== Math.floor(va / 4294967296)) return 0;

@@ -3,7 +3,9 @@
 import { FRAME_CODE } from '../frames.ts';
 import { readStatusFlags } from '../reference/flags.ts';
 import {
+  DATA_TLB_ENTRIES,
   DATA_TLB_STRIDE,
+  FETCH_TLB_ENTRIES,
   FETCH_TLB_STRIDE,
   FIELDS,
   type FieldName,
@@ -16,7 +18,7 @@ import {
   ST_AT,
   XMM_AT,
 } from '../state.ts';
-import { DATA_TLB_BYTES, FETCH_TLB_BYTES, type Machine, type StepResult } from './machine.ts';
+import type { Machine, StepResult } from './machine.ts';
 import { RAM_BYTES } from './world.ts';
 
 /** Fields that engines use as they please, and the flags' representation. */
@@ -119,27 +121,31 @@ function differingWord(a: Uint32Array, i: number, b: Uint32Array, j: number, n: 
 
 /** Only entries with a valid tag count: what a dropped entry still holds means nothing. */
 function tlbDifference(a: Machine, b: Machine): string | null {
-  const all = (3 * DATA_TLB_BYTES + 2 * FETCH_TLB_BYTES) >> 2;
-  const start = a.layout.dataTlbs >> 2;
-  if (differingWord(a.views.u32, start, b.views.u32, start, all) < 0) return null;
-  for (let tlb = 0; tlb < 3; tlb++) {
-    for (let n = 0; n < DATA_TLB_BYTES / DATA_TLB_STRIDE; n++) {
-      const at = a.layout.dataTlbs + tlb * DATA_TLB_BYTES + n * DATA_TLB_STRIDE;
-      const frame = a.views.u32[(at >> 2) + 5] as number;
-      // Stores to decoded code go to the MMU; how much code an engine keeps decoded is its own business.
-      const words = isCode(a, frame) || isCode(b, frame) ? [4, 5] : [2, 3, 4, 5];
-      const found = entryDifference(a, b, at, words);
-      if (found) return `data TLB ${tlb} entry ${n}: ${found}`;
-    }
-  }
-  for (let tlb = 0; tlb < 2; tlb++) {
-    for (let n = 0; n < FETCH_TLB_BYTES / FETCH_TLB_STRIDE; n++) {
-      const at = a.layout.fetchTlbs + tlb * FETCH_TLB_BYTES + n * FETCH_TLB_STRIDE;
-      const found = entryDifference(a, b, at, [2]);
-      if (found) return `fetch TLB ${tlb} entry ${n}: ${found}`;
-    }
+  for (const at of new Set([...a.mmu.tlbEntries(), ...b.mmu.tlbEntries()])) {
+    const found = at < a.layout.fetchTlbs ? dataDifference(a, b, at) : fetchDifference(a, b, at);
+    if (found) return found;
   }
   return null;
+}
+
+function dataDifference(a: Machine, b: Machine, at: number): string | null {
+  const frame = a.views.u32[(at >> 2) + 5] as number;
+  // Stores to decoded code go to the MMU; how much code an engine keeps decoded is its own business.
+  const words = isCode(a, frame) || isCode(b, frame) ? [4, 5] : [2, 3, 4, 5];
+  const found = entryDifference(a, b, at, words);
+  const n = (at - a.layout.dataTlbs) / DATA_TLB_STRIDE;
+  return (
+    found && `data TLB ${Math.floor(n / DATA_TLB_ENTRIES)} entry ${n % DATA_TLB_ENTRIES}: ${found}`
+  );
+}
+
+function fetchDifference(a: Machine, b: Machine, at: number): string | null {
+  const found = entryDifference(a, b, at, [2]);
+  const n = (at - a.layout.fetchTlbs) / FETCH_TLB_STRIDE;
+  return (
+    found &&
+    `fetch TLB ${Math.floor(n / FETCH_TLB_ENTRIES)} entry ${n % FETCH_TLB_ENTRIES}: ${found}`
+  );
 }
 
 function attributesOf(m: Machine, frame: number): number {

@@ -3,19 +3,7 @@
 import type { Engine as CoreEngine, EngineParts } from '../core.ts';
 import { createMmu, type Mmu } from '../mmu.ts';
 import { modeChanged } from '../modes.ts';
-import {
-  ATTR_D,
-  DATA_TLB_ENTRIES,
-  DATA_TLB_STRIDE,
-  FETCH_TLB_ENTRIES,
-  FETCH_TLB_STRIDE,
-  type Layout,
-  layoutFor,
-  SEG_ATTR,
-  State,
-  type Views,
-  viewsOf,
-} from '../state.ts';
+import { ATTR_D, type Layout, layoutFor, SEG_ATTR, State, type Views, viewsOf } from '../state.ts';
 import { type RecordingBorder, recordingBorder } from './border.ts';
 import { enterSetup, pristineRam, RAM_BYTES, type Setup } from './world.ts';
 
@@ -176,6 +164,3 @@ export function readRam(machine: Machine, gpa: number, bytes: number): Uint8Arra
   const at = machine.layout.ramBase + gpa;
   return machine.views.u8.slice(at, at + bytes);
 }
-
-export const DATA_TLB_BYTES = DATA_TLB_ENTRIES * DATA_TLB_STRIDE;
-export const FETCH_TLB_BYTES = FETCH_TLB_ENTRIES * FETCH_TLB_STRIDE;
