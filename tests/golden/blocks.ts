@@ -2,9 +2,9 @@
 
 import { writeStatusFlags } from '../../src/cpu/reference/flags.ts';
 import { SEG_LIMIT } from '../../src/cpu/state.ts';
-import type { Machine } from '../../src/cpu/testing/machine.ts';
+import { type Machine, writeRam } from '../../src/cpu/testing/machine.ts';
 import type { Random } from '../../src/cpu/testing/random.ts';
-import { type Setup, WORLD } from '../../src/cpu/testing/world.ts';
+import { RAM_BYTES, type Setup, WORLD } from '../../src/cpu/testing/world.ts';
 
 export interface GoldenBlock {
   /** Also the name of the file with its text. */
@@ -137,9 +137,10 @@ export const GOLDEN: readonly GoldenBlock[] = [
     pointers: ['rbx', 'rsp'],
     prepare(m, random) {
       m.state.setGpr(RDX, 1n);
-      const at = m.layout.ramBase + Number(BigInt.asUintN(20, m.state.gpr(RBX) + 8n));
+      const at = Number(BigInt.asUintN(20, m.state.gpr(RBX) + 8n));
       const target = random.chance(15) ? 0x8000_0000_0000n : BigInt(SUBROUTINE);
-      for (let n = 0; n < 8; n++) m.views.u8[at + n] = Number((target >> BigInt(8 * n)) & 0xffn);
+      const bytes = Array.from({ length: 8 }, (_, n) => Number((target >> BigInt(8 * n)) & 0xffn));
+      if (at + bytes.length <= RAM_BYTES) writeRam(m, at, bytes);
     },
   },
   {

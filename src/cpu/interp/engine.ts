@@ -7,7 +7,7 @@ import { checkSegment } from '../segment-check.ts';
 import { slowPaths } from '../slow/registry.ts';
 import { FIELDS } from '../state.ts';
 import { CodeCache } from './blocks.ts';
-import { Handlers } from './handlers.ts';
+import { type HandlerList, Handlers } from './handlers.ts';
 import { hotHandlers, warmHandlers } from './hot.ts';
 import { hotModule, type ModuleContext, STOP_ATTENTION, STOP_BUDGET } from './module.ts';
 import { R_ASIZE, R_LEFT, R_LENGTH, R_NEXT, R_OSIZE, RECORD_BYTES } from './records.ts';
@@ -17,6 +17,21 @@ const REGION_SLOTS = 8192;
 
 const paths = [...slowPaths.values()];
 const slowIds = new Map(paths.map((p, id) => [p.name, id]));
+
+/** Compiled once for all vCPUs of a process with the same layout; the last few are kept. */
+const compiled = new Map<string, WebAssembly.Module>();
+const MOST_COMPILED = 4;
+
+function compiledHot({ specs }: HandlerList, context: ModuleContext): WebAssembly.Module {
+  const key = `${context.jumpCache}/${context.threshold}`;
+  let module = compiled.get(key);
+  if (!module) {
+    if (compiled.size >= MOST_COMPILED) compiled.clear();
+    module = new WebAssembly.Module(hotModule(specs, context));
+    compiled.set(key, module);
+  }
+  return module;
+}
 
 export class Interpreter implements Engine {
   readonly name: string;
@@ -62,8 +77,7 @@ export class Interpreter implements Engine {
       heat: (head: number) => this.tier?.heat(head),
     };
     const hot = hotHandlers();
-    const module = new WebAssembly.Module(hotModule(hot.specs, context));
-    const { exports } = new WebAssembly.Instance(module, { e: imports });
+    const { exports } = new WebAssembly.Instance(compiledHot(hot, context), { e: imports });
     this.run_ = exports.run as (state: number, start: number) => number;
     imports.flags = exports.flags;
     this.handlers = new Handlers({ hot, warm: warmHandlers, context, table, imports });

@@ -77,6 +77,25 @@ export interface HandlerList {
 const MISSES_BEFORE_WARM = 16;
 const WARM_AT_MOST = 2048;
 
+/** Cold modules by their handlers' keys, for all vCPUs of the process: nothing else goes into them. */
+const compiled = new Map<string, WebAssembly.Module>();
+const MOST_COMPILED = 4096;
+
+function compiledCold(
+  specs: readonly HandlerSpec[],
+  keys: readonly string[],
+  context: ModuleContext,
+): WebAssembly.Module {
+  const name = keys.join('\n');
+  let module = compiled.get(name);
+  if (!module) {
+    if (compiled.size >= MOST_COMPILED) compiled.clear();
+    module = new WebAssembly.Module(coldModule(specs, context));
+    compiled.set(name, module);
+  }
+  return module;
+}
+
 /** Handler numbers by key; compiles cold handlers into the table. */
 export class Handlers {
   /** For tools: a line of hot-list.ts for each handler number. */
@@ -155,7 +174,7 @@ export class Handlers {
     examples: readonly (string | undefined)[],
   ): void {
     if (specs.length === 0) return;
-    const module = new WebAssembly.Module(coldModule(specs, this.context));
+    const module = compiledCold(specs, keys, this.context);
     const { exports } = new WebAssembly.Instance(module, { e: this.imports });
     keys.forEach((key, i) => {
       this.table.set(this.next, exports[`f${i}`]);

@@ -5,14 +5,19 @@ import { type HandlerList, handlerKey, handlerSpec } from './handlers.ts';
 import { hotList, warmList } from './hot-list.ts';
 import type { HandlerSpec } from './module.ts';
 
+let hot: HandlerList | null = null;
+let warm: HandlerList | null = null;
+
 /** The cases of the hot function. */
 export function hotHandlers(): HandlerList {
-  return parseList(hotList);
+  hot ??= parseList(hotList);
+  return hot;
 }
 
 /** What boots met besides, seldom: compiled together, in one module, once a run begins to need them. */
 export function warmHandlers(): HandlerList {
-  return parseList(warmList);
+  warm ??= parseList(warmList);
+  return warm;
 }
 
 /** Each line of a list is a mode, code bytes, and the known producer of the flags: one example of the handler. */

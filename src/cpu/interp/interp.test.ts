@@ -19,6 +19,7 @@ const MMIO = WORLD.mmio.at;
 /** Page table of the test world's first megabyte, one entry of 8 bytes a page. */
 const PAGE_TABLE = 0x4000;
 const PAGE = 4096;
+const pristine = pristineRam();
 
 describe('every form of the table', () => {
   const differential = new Differential(
@@ -52,7 +53,7 @@ function cpuWith(engine: EngineName, text: string, at: number = CODE): { cpu: Cp
     border.log.push(`after ${cpu.retired()}:`);
     mmioWrite(...args);
   };
-  cpu.views.u8.set(pristineRam(), cpu.layout.ramBase);
+  cpu.views.u8.set(pristine, cpu.layout.ramBase);
   enterSetup(cpu.state, 'long');
   cpu.stateChanged();
   cpu.views.u8.set(new Assembler(64, at).text(text).finish(), cpu.layout.ramBase + at);

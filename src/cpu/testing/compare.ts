@@ -18,7 +18,7 @@ import {
   ST_AT,
   XMM_AT,
 } from '../state.ts';
-import type { Machine, StepResult } from './machine.ts';
+import { type Machine, mayDiffer, type StepResult } from './machine.ts';
 import { RAM_BYTES } from './world.ts';
 
 /** Fields that engines use as they please, and the flags' representation. */
@@ -105,18 +105,23 @@ export function registerDifference(
   return null;
 }
 
-/** The first differing word of RAM at or above `from`. */
+/** The first differing word of RAM at or above `from`, the start of a frame. */
 export function ramDifference(a: Machine, b: Machine, from = 0): string | null {
-  const [x, y] = [(a.layout.ramBase + from) >> 2, (b.layout.ramBase + from) >> 2];
-  const n = differingWord(a.views.u32, x, b.views.u32, y, (RAM_BYTES - from) >> 2);
-  if (n < 0) return null;
-  const [v, w] = [a.views.u32[x + n] ?? 0, b.views.u32[y + n] ?? 0];
-  return `memory ${hex(from + n * 4)}: ${hex(v)} against ${hex(w)}`;
+  for (let frame = from >>> 12; frame < FRAMES; frame++) {
+    if (!mayDiffer(a, frame) && !mayDiffer(b, frame)) continue;
+    const found = frameContents(a, b, frame << 12);
+    if (found) return found;
+  }
+  return null;
 }
 
-function differingWord(a: Uint32Array, i: number, b: Uint32Array, j: number, n: number): number {
-  for (let k = 0; k < n; k++) if (a[i + k] !== b[j + k]) return k;
-  return -1;
+function frameContents(a: Machine, b: Machine, gpa: number): string | null {
+  const [x, y] = [(a.layout.ramBase + gpa) >> 2, (b.layout.ramBase + gpa) >> 2];
+  for (let n = 0; n < 1024; n++) {
+    const [v, w] = [a.views.u32[x + n] as number, b.views.u32[y + n] as number];
+    if (v !== w) return `memory ${hex(gpa + n * 4)}: ${hex(v)} against ${hex(w)}`;
+  }
+  return null;
 }
 
 /** Only entries with a valid tag count: what a dropped entry still holds means nothing. */
@@ -159,8 +164,9 @@ function isCode(m: Machine, frame: number): boolean {
 /** Attributes of frames, but for the mark of decoded code. */
 function frameDifference(a: Machine, b: Machine): string | null {
   for (let frame = 0; frame < FRAMES; frame++) {
-    const [x, y] = [a, b].map((m) => attributesOf(m, frame) & ~FRAME_CODE);
-    if (x !== y) return `attributes of frame ${hex(frame)}: ${hex(x ?? 0)} against ${hex(y ?? 0)}`;
+    const x = attributesOf(a, frame) & ~FRAME_CODE;
+    const y = attributesOf(b, frame) & ~FRAME_CODE;
+    if (x !== y) return `attributes of frame ${hex(frame)}: ${hex(x)} against ${hex(y)}`;
   }
   return null;
 }

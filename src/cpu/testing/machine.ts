@@ -1,6 +1,7 @@
 // One vCPU with a megabyte of RAM in the little world of CPU tests, and what an engine needs to step it.
 
 import type { Engine as CoreEngine, EngineParts } from '../core.ts';
+import { FRAME_DIRTY } from '../frames.ts';
 import { createMmu, type Mmu } from '../mmu.ts';
 import { modeChanged } from '../modes.ts';
 import { ATTR_D, type Layout, layoutFor, SEG_ATTR, State, type Views, viewsOf } from '../state.ts';
@@ -32,6 +33,9 @@ export interface Machine {
   readonly frameAttrs: Uint8Array;
   /** Stores to decoded code that the MMU reported. */
   readonly codeWrites: { gpa: number; bytes: number }[];
+  /** Frames that a test itself has written since the last reset: 1. */
+  readonly touched: Uint8Array;
+  resets: number;
 }
 
 const SEG_SS = 2;
@@ -39,6 +43,9 @@ const GP = 13;
 const UD = 6;
 
 const pristine = pristineRam();
+const FRAMES = RAM_BYTES >>> 12;
+/** Resets and comparisons trust the dirty marks of frames, but for one in so many. */
+const WHOLE_EVERY = 64;
 
 export function createMachine(setup: Setup = 'long'): Machine {
   const layout = layoutFor(RAM_BYTES);
@@ -71,6 +78,8 @@ export function createMachine(setup: Setup = 'long'): Machine {
     engine: null,
     retired: 0,
     codeWrites,
+    touched: new Uint8Array(FRAMES),
+    resets: 0,
     frameAttrs: views.u8.slice(layout.frameAttrs, layout.frameAttrs + (RAM_BYTES >>> 12)),
     cx: {
       state,
@@ -83,6 +92,7 @@ export function createMachine(setup: Setup = 'long'): Machine {
       checkInterrupts: () => {},
     },
   };
+  views.u8.set(pristine, layout.ramBase);
   resetMachine(machine, setup);
   return machine;
 }
@@ -97,10 +107,27 @@ export function resetMachine(machine: Machine, setup: Setup = machine.setup): vo
   machine.retired = 0;
   machine.border.log.length = 0;
   machine.codeWrites.length = 0;
-  views.u8.set(pristine, layout.ramBase);
+  restoreRam(machine);
   views.u8.set(machine.frameAttrs, layout.frameAttrs);
   enterSetup(state, setup);
   setMode(state, layout);
+}
+
+/** RAM of a machine that has been reset differs from the pristine one in these frames only. */
+export function mayDiffer({ views, layout, touched, resets }: Machine, frame: number): boolean {
+  const dirty = (views.u8[layout.frameAttrs + frame] as number) & FRAME_DIRTY;
+  return dirty !== 0 || touched[frame] !== 0 || resets % WHOLE_EVERY === 0;
+}
+
+function restoreRam(machine: Machine): void {
+  const { views, layout, touched } = machine;
+  for (let frame = 0; frame < FRAMES; frame++) {
+    if (!mayDiffer(machine, frame)) continue;
+    const at = frame << 12;
+    views.u8.set(pristine.subarray(at, at + 4096), layout.ramBase + at);
+  }
+  touched.fill(0);
+  machine.resets++;
 }
 
 /** As the core does after a change of mode: also bit 7 of the key, for a stack size that is not the code's. */
@@ -116,7 +143,7 @@ function setMode(state: State, layout: Layout): void {
 export function copyMachine(from: Machine, to: Machine): void {
   resetMachine(to, from.setup);
   const ram = from.views.u8.subarray(from.layout.ramBase, from.layout.ramBase + RAM_BYTES);
-  to.views.u8.set(ram, to.layout.ramBase);
+  writeRam(to, 0, ram);
   const state = from.views.u8.subarray(from.state.base, from.state.base + 0x800);
   to.views.u8.set(state, to.state.base);
   setMode(to.state, to.layout);
@@ -158,6 +185,7 @@ export function writeRam(
   bytes: readonly number[] | Uint8Array,
 ): void {
   machine.views.u8.set(bytes, machine.layout.ramBase + gpa);
+  if (bytes.length > 0) machine.touched.fill(1, gpa >>> 12, ((gpa + bytes.length - 1) >>> 12) + 1);
 }
 
 export function readRam(machine: Machine, gpa: number, bytes: number): Uint8Array {
