@@ -32,6 +32,10 @@ export interface Platform {
   readonly snapshots: SnapshotSlots;
   /** Wall time at instruction 0, in seconds since 1970. */
   readonly epochSeconds: number;
+  /** What nobody promises may depend on it. */
+  readonly seed: number;
+  /** Bytes of RAM that the guest is to have; `ram` has the interface's own beside them. */
+  readonly memoryBytes: number;
   readonly memoryMap: readonly MemoryMapEntry[];
   /** Guest-physical address of the ACPI root pointer; 0 if there is none. */
   readonly rsdp: number;
@@ -95,6 +99,10 @@ export interface HypervisorInterface {
   readonly guestNeeds: readonly string[];
   /** The machine models that its guests may find beneath them; the first that has room for everything is taken. */
   readonly machines: readonly MachineModelId[];
+  /** The device name of the console that it offers, as Linux says it; the serial port if it offers none. */
+  readonly console?: string;
+  /** RAM that the interface keeps for itself, in bytes, beside the guest's; none if not given. */
+  ownBytes?(memoryBytes: number): number;
   /** Which instructions and exceptions leave the CPU. */
   readonly policy: ExitPolicy;
   /** By which entry points each operation is done. */

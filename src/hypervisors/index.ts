@@ -5,6 +5,7 @@ import type { HypervisorInterface } from './define.ts';
 import { kvm } from './kvm/index.ts';
 import { native } from './native/index.ts';
 import { nearest } from './nearest.ts';
+import { xenPv } from './xen-pv/index.ts';
 
 export {
   type Attached,
@@ -27,6 +28,7 @@ export { nearest } from './nearest.ts';
 export const INTERFACES: readonly HypervisorInterface[] = [
   native, //
   kvm,
+  xenPv,
 ];
 
 export interface InterfaceChoice {

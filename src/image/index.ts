@@ -1,7 +1,9 @@
 // The door of the image layer: kernels, packages and archives as files.
+
 export { type ArMember, isAr, readAr } from './archive/ar.ts';
 export { type CpioEntry, readCpio, writeCpio } from './archive/cpio.ts';
 export { readTar, type TarEntry } from './archive/tar.ts';
+export { asciiText } from './bytes.ts';
 export {
   type BzImage,
   isBzImage,

@@ -66,9 +66,10 @@ export function assemble(parts: Assembly): Assembled {
     instruction: 0,
   };
   const tsc = new TimeStamp(parts.seed);
+  const ramBytes = memoryBytes + (choice.interface.ownBytes?.(memoryBytes) ?? 0);
   const { machine: devices, powerOn } = parts.model.build(
     {
-      ramBytes: memoryBytes,
+      ramBytes,
       epochSeconds: parts.epochSeconds,
       seed: parts.seed,
       transmit: parts.transmit,
@@ -78,8 +79,8 @@ export function assemble(parts: Assembly): Assembled {
     parts.fittings,
   );
   const front = new CountingBorder(devices.border, exits);
-  const cpu = createCpu({ ramBytes: memoryBytes, border: front, engine: parts.engine });
-  const ram = new GuestRam(cpu.memory, cpu.layout.ramBase, memoryBytes, (gpa, bytes) => {
+  const cpu = createCpu({ ramBytes, border: front, engine: parts.engine });
+  const ram = new GuestRam(cpu.memory, cpu.layout.ramBase, ramBytes, (gpa, bytes) => {
     cpu.ramWritten(gpa, bytes);
     for (let frame = gpa >>> 12; frame * 4096 < gpa + bytes; frame++) {
       cpu.mmu.setFrame(frame, FRAME_DIRTY);
@@ -95,6 +96,8 @@ export function assemble(parts: Assembly): Assembled {
       cpu,
       ram,
       epochSeconds: parts.epochSeconds,
+      seed: parts.seed,
+      memoryBytes,
       memoryMap: memoryMap(memoryBytes),
       rsdp,
     },

@@ -57,7 +57,7 @@ export interface RunSpec {
   readonly epochSeconds: number;
 }
 
-/** The serial console; and a panic ends in a reset, which ends the run. */
+/** The serial console, unless the interface has its own; and a panic ends in a reset, which ends the run. */
 export const DEFAULT_COMMAND_LINE = 'console=ttyS0 panic=-1';
 export const DEFAULT_MEMORY_BYTES = 512 << 20;
 export const DEFAULT_TIMEOUT_SECONDS = 120;
@@ -119,8 +119,11 @@ function checkWhole(what: string, value: number): void {
   );
 }
 
-export function commandLine({ append }: Pick<RunSpec, 'append'>): string {
-  return append === '' ? DEFAULT_COMMAND_LINE : `${DEFAULT_COMMAND_LINE} ${append}`;
+/** The console is the interface's own, where it has one. */
+export function commandLine({ append, on }: Pick<RunSpec, 'append' | 'on'>): string {
+  const { console } = on.interface;
+  const base = console ? DEFAULT_COMMAND_LINE.replace('ttyS0', console) : DEFAULT_COMMAND_LINE;
+  return append === '' ? base : `${base} ${append}`;
 }
 
 /** A machine starts by a kernel that is put into its memory, or by its BIOS, which finds one on a disk. */

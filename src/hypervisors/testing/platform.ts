@@ -44,6 +44,8 @@ export function testPlatform(): Platform {
     console: { transmit: () => {}, connect: (end) => microvm.consoles.connect('interface', end) },
     snapshots: microvm.snapshots,
     epochSeconds: TEST_EPOCH,
+    seed: 0,
+    memoryBytes: TEST_RAM,
     memoryMap: memoryMap(TEST_RAM),
     rsdp: 0xe0000,
   };

@@ -1,0 +1,131 @@
+// Bounce frames: how Xen lets a 64-bit guest's kernel know of an exception, a system call or an event.
+
+import {
+  EFLAGS_AC,
+  EFLAGS_IF,
+  EFLAGS_IOPL,
+  EFLAGS_IOPL_SHIFT,
+  EFLAGS_NT,
+  EFLAGS_RF,
+  EFLAGS_TF,
+  EFLAGS_VM,
+} from '../../cpu/control-bits.ts';
+import { CS, DPL3, FLAT_CODE64, FLAT_DATA, SS_REG, setSegmentTo } from '../../cpu/descriptors.ts';
+import { readFlags, writeFlags } from '../../cpu/flags.ts';
+import { GPR_AT, SEG_SELECTOR } from '../../cpu/state.ts';
+import { FLAT_RING3_CS64, FLAT_RING3_DS, VMASST_TYPE_architectural_iopl } from './abi.ts';
+import {
+  crashDomain,
+  currentVcpu,
+  isGuestAddress,
+  type PvDomain,
+  toggleMode,
+} from './pv-domain.ts';
+
+const RCX = 1;
+const RSP = 4;
+const R11 = 11;
+const FLAT_LIMIT = 0xffffffff;
+const CLEARED = EFLAGS_AC | EFLAGS_VM | EFLAGS_RF | EFLAGS_NT | EFLAGS_TF;
+const ENTRY_FLAGS = 0x3f7fd5;
+
+/** RCX and R11, [error code], RIP, CS and the old mask, RFLAGS, RSP, SS (arch-x86/xen-x86_64.h; fact sheet 5.3). */
+const WORDS = 7;
+
+/** `evtchn_upcall_mask` of the vCPU that runs. */
+export function eventsMasked(pv: PvDomain): boolean {
+  return pv.platform.ram.u8(pv.xen.vcpus[pv.current]!.state.info + 1) !== 0;
+}
+
+export function maskEvents(pv: PvDomain, masked: boolean): void {
+  pv.platform.ram.setU8(pv.xen.vcpus[pv.current]!.state.info + 1, masked ? 1 : 0);
+}
+
+/**
+ * Goes on at `handler` in the kernel, with a frame that tells where it was. `selectors`: the data segments, which a
+ * failsafe frame has where others have an error code.
+ */
+export function bounce(
+  pv: PvDomain,
+  handler: number,
+  error: number | null,
+  masks: boolean,
+  selectors = false,
+): void {
+  const { cpu } = pv;
+  const { state, mmu } = cpu;
+  if (handler === 0) return crashDomain(pv, 'it has no handler for what happened to it');
+  const vcpu = currentVcpu(pv);
+  const fromKernel = vcpu.kernelMode;
+  let sp = fromKernel ? state.vaAt(GPR_AT + RSP * 8) : vcpu.kernelSp;
+  if (!fromKernel) toggleMode(pv, vcpu);
+  const extra = selectors ? 4 : error === null ? 0 : 1;
+  const bytes = (WORDS + extra) * 8;
+  sp = sp - (sp & 15) - bytes;
+  const masked = eventsMasked(pv);
+  const { buf } = mmu;
+  copyGpr(pv, RCX, 0);
+  copyGpr(pv, R11, 8);
+  let at = 16;
+  if (selectors) {
+    for (const n of [3, 0, 4, 5]) {
+      put(buf, at, state.seg(n, SEG_SELECTOR), 0);
+      at += 8;
+    }
+  } else if (error !== null) {
+    put(buf, at, error, 0);
+    at += 8;
+  }
+  putVa(buf, at, state.getVa('rip'));
+  const cs = state.seg(CS, SEG_SELECTOR);
+  put(buf, at + 8, fromKernel ? cs & ~3 : cs, masked ? 1 : 0);
+  put(buf, at + 16, guestFlags(pv, readFlags(state), masked), 0);
+  copyGpr(pv, RSP, at + 24);
+  put(buf, at + 32, state.seg(SS_REG, SEG_SELECTOR), 0);
+  if (!isGuestAddress(sp) || !isGuestAddress(sp + bytes) || !mmu.write(sp, bytes, 'current'))
+    return crashDomain(pv, `the stack for its handler, 0x${hex(sp)}, cannot be written`);
+  enterHandler(pv, handler, sp);
+  if (masks) maskEvents(pv, true);
+}
+
+function enterHandler({ cpu }: PvDomain, handler: number, sp: number): void {
+  const { state } = cpu;
+  const trapped = state.get('eflags');
+  if (state.seg(CS, SEG_SELECTOR) !== FLAT_RING3_CS64)
+    setSegmentTo(state, CS, FLAT_RING3_CS64, 0, FLAT_LIMIT, FLAT_CODE64 | DPL3);
+  if (state.seg(SS_REG, SEG_SELECTOR) !== FLAT_RING3_DS)
+    setSegmentTo(state, SS_REG, FLAT_RING3_DS, 0, FLAT_LIMIT, FLAT_DATA | DPL3);
+  state.setVa('rip', handler);
+  state.setVaAt(GPR_AT + RSP * 8, sp);
+  writeFlags(state, 0, CLEARED & ENTRY_FLAGS);
+  state.setVa('rfAt', 0);
+  if (state.get('codeMode') !== 64 || trapped & EFLAGS_AC) cpu.stateChanged();
+}
+
+/** IF is the opposite of the event mask, IOPL what the guest was given to believe. */
+function guestFlags(pv: PvDomain, flags: number, masked: boolean): number {
+  let told = flags & ~(EFLAGS_IF | EFLAGS_IOPL);
+  if (!masked) told |= EFLAGS_IF;
+  if (pv.state.assists & (1 << VMASST_TYPE_architectural_iopl))
+    told |= currentVcpu(pv).iopl << EFLAGS_IOPL_SHIFT;
+  return told;
+}
+
+function put(buf: DataView, at: number, lo: number, hi: number): void {
+  buf.setUint32(at, lo, true);
+  buf.setUint32(at + 4, hi, true);
+}
+
+function putVa(buf: DataView, at: number, va: number): void {
+  put(buf, at, va >>> 0, Math.floor(va / 4294967296) >>> 0);
+}
+
+function copyGpr({ cpu }: PvDomain, register: number, at: number): void {
+  const { state } = cpu;
+  const i = (state.base + GPR_AT + register * 8) >> 2;
+  put(cpu.mmu.buf, at, state.views.u32[i]!, state.views.u32[i + 1]!);
+}
+
+export function hex(va: number): string {
+  return BigInt.asUintN(64, BigInt(va)).toString(16);
+}

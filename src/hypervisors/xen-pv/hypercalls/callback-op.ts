@@ -1,0 +1,85 @@
+// callback_op: the entries by which Xen calls a guest's kernel.
+
+import { EFAULT, EINVAL, ENOSYS } from '../../xen/abi/errno.ts';
+import { xenStruct } from '../../xen/abi/layout.ts';
+import { type Call, defineHypercall } from '../../xen/define.ts';
+import * as abi from '../abi.ts';
+import { currentVcpu, isGuestAddress, pvOf } from '../pv-domain.ts';
+import type { CallbackState, PvVcpuState } from '../pv-state.ts';
+
+const CALLBACKOP_register = 0;
+const CALLBACKOP_unregister = 1;
+
+const callbackRegister = xenStruct(
+  'struct callback_register',
+  { type: 'u16', flags: 'u16', address: 'handle' },
+  { header: 'callback.h', size: [16, 8], partial: true },
+);
+const callbackUnregister = xenStruct(
+  'struct callback_unregister',
+  { type: 'u16', _unused: 'u16' },
+  { header: 'callback.h', size: [4, 4] },
+);
+
+export const callbackOp = defineHypercall({
+  number: 30,
+  name: 'callback_op',
+  ref: 'callback.h',
+  callers: ['pv64', 'pv32'],
+  args: { cmd: 's32', arg: 'gva' },
+  subOperations: {
+    [CALLBACKOP_register]: { name: 'CALLBACKOP_register', handle: register },
+    [CALLBACKOP_unregister]: { name: 'CALLBACKOP_unregister', handle: unregister },
+  },
+});
+
+function register(call: Call, at: number): number {
+  const arg = call.guest.read(callbackRegister, at);
+  if (!arg) return -EFAULT;
+  if (!isGuestAddress(arg.address)) return -EINVAL;
+  const vcpu = currentVcpu(pvOf(call));
+  const entry = callbackOf(vcpu, arg.type);
+  if (entry === null) return arg.type === abi.CALLBACKTYPE_sysenter_deprecated ? -EINVAL : -ENOSYS;
+  entry.address = arg.address;
+  // An event always masks; an NMI never does.
+  const chooses = arg.type !== abi.CALLBACKTYPE_event && arg.type !== abi.CALLBACKTYPE_nmi;
+  entry.masksEvents = chooses && (arg.flags & abi.CALLBACKF_mask_events) !== 0;
+  return 0;
+}
+
+function unregister(call: Call, at: number): number {
+  const arg = call.guest.read(callbackUnregister, at);
+  if (!arg) return -EFAULT;
+  switch (arg.type) {
+    case abi.CALLBACKTYPE_event:
+    case abi.CALLBACKTYPE_failsafe:
+    case abi.CALLBACKTYPE_syscall:
+    case abi.CALLBACKTYPE_sysenter_deprecated:
+    case abi.CALLBACKTYPE_sysenter:
+      return -EINVAL;
+    case abi.CALLBACKTYPE_nmi:
+      currentVcpu(pvOf(call)).nmi.address = 0;
+      return 0;
+    default:
+      return -ENOSYS;
+  }
+}
+
+function callbackOf(vcpu: PvVcpuState, type: number): CallbackState | null {
+  switch (type) {
+    case abi.CALLBACKTYPE_event:
+      return vcpu.event;
+    case abi.CALLBACKTYPE_failsafe:
+      return vcpu.failsafe;
+    case abi.CALLBACKTYPE_syscall:
+      return vcpu.syscall;
+    case abi.CALLBACKTYPE_syscall32:
+      return vcpu.syscall32;
+    case abi.CALLBACKTYPE_sysenter:
+      return vcpu.sysenter;
+    case abi.CALLBACKTYPE_nmi:
+      return vcpu.nmi;
+    default:
+      return null;
+  }
+}

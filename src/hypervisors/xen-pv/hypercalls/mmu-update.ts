@@ -1,0 +1,109 @@
+// mmu_update: checked changes of page-table entries, and of the machine-to-physical table.
+
+import { EFAULT, EINVAL, ENOSYS, EPERM, ESRCH } from '../../xen/abi/errno.ts';
+import { DOMID_SELF } from '../../xen/abi/xen.ts';
+import { type Call, defineHypercall } from '../../xen/define.ts';
+import {
+  MMU_MACHPHYS_UPDATE,
+  MMU_NORMAL_PT_UPDATE,
+  MMU_PT_UPDATE_NO_TRANSLATE,
+  MMU_PT_UPDATE_PRESERVE_AD,
+  MMU_UPDATE_BYTES,
+  MMU_UPDATE_PREEMPTED,
+} from '../abi.ts';
+import { TYPE_WRITABLE } from '../frames.ts';
+import { isGuestAddress, type PvDomain, pvOf } from '../pv-domain.ts';
+
+/** Requests done before events are looked at. */
+const REQUESTS_PER_TURN = 512;
+const COMMAND = 7;
+const SELF_ONLY = DOMID_SELF;
+
+export const mmuUpdate = defineHypercall({
+  number: 1,
+  name: 'mmu_update',
+  ref: 'xen.h struct mmu_update',
+  callers: ['pv64', 'pv32'],
+  args: { ureqs: 'gva', count: 'u32', pdone: 'gva', foreigndom: 'u32' },
+  handle(call, { ureqs, count, pdone, foreigndom }) {
+    const pv = pvOf(call);
+    const wanted = (count & ~MMU_UPDATE_PREEMPTED) >>> 0;
+    const before = count & MMU_UPDATE_PREEMPTED && pdone !== 0 ? (call.guest.u32(pdone) ?? 0) : 0;
+    const refused = foreign(call, foreigndom);
+    if (refused !== 0) return refused;
+    let error = 0;
+    let done = 0;
+    for (; done < wanted; done++) {
+      if (done === REQUESTS_PER_TURN) {
+        if (pdone !== 0) call.guest.putU32(pdone, before + done);
+        return call.continueLater({
+          ureqs: ureqs + done * MMU_UPDATE_BYTES,
+          count: ((wanted - done) | MMU_UPDATE_PREEMPTED) >>> 0,
+        });
+      }
+      error = one(pv, ureqs + done * MMU_UPDATE_BYTES);
+      if (error !== 0) break;
+    }
+    if (pdone !== 0) call.guest.putU32(pdone, before + done);
+    return error;
+  },
+});
+
+/** The upper half names whose table it is, plus one; the lower half whose page goes in. Other domains are not ours to touch. */
+function foreign({ domain }: Call, foreigndom: number): number {
+  const tables = foreigndom >>> 16;
+  if (tables !== 0 && tables - 1 !== SELF_ONLY && tables - 1 !== domain.id)
+    return tables - 1 === 0 ? -EPERM : -ESRCH;
+  const pages = foreigndom & 0xffff;
+  if (pages === SELF_ONLY || pages === domain.id) return 0;
+  return pages === 0 || pages > SELF_ONLY ? -EPERM : -ESRCH;
+}
+
+function one(pv: PvDomain, at: number): number {
+  const { mmu } = pv.cpu;
+  if (!isGuestAddress(at) || !mmu.read(at, MMU_UPDATE_BYTES, 'current')) return -EFAULT;
+  const { buf } = mmu;
+  const ptr = buf.getUint32(0, true);
+  const mfn = buf.getUint32(4, true) * 0x100000 + (ptr >>> 12);
+  const lo = buf.getInt32(8, true);
+  const hi = buf.getInt32(12, true);
+  switch (ptr & COMMAND) {
+    case MMU_NORMAL_PT_UPDATE:
+    case MMU_PT_UPDATE_NO_TRANSLATE:
+      return updateEntry(pv, mfn, (ptr & 0xfff) >>> 3, lo, hi, false);
+    case MMU_PT_UPDATE_PRESERVE_AD:
+      return updateEntry(pv, mfn, (ptr & 0xfff) >>> 3, lo, hi, true);
+    case MMU_MACHPHYS_UPDATE: {
+      if (!pv.frames.isGuests(mfn)) return -EINVAL;
+      const pfn = (hi >>> 0) * 4294967296 + (lo >>> 0);
+      pv.space.setPfn(mfn, Number.isSafeInteger(pfn) ? pfn : null);
+      return 0;
+    }
+    default:
+      return -ENOSYS;
+  }
+}
+
+/** What the frame is decides what the entry is; a page that is no table takes a plain store. */
+function updateEntry(
+  pv: PvDomain,
+  mfn: number,
+  slot: number,
+  lo: number,
+  hi: number,
+  preserve: boolean,
+): number {
+  const { frames, tables } = pv;
+  if (!frames.get(mfn)) return -EINVAL;
+  let error = 0;
+  if (tables.isTable(mfn)) error = tables.change(mfn, slot, frames.typeOf(mfn), lo, hi, preserve);
+  else {
+    error = tables.getType(mfn, TYPE_WRITABLE);
+    if (error === 0) {
+      tables.put(mfn, slot, lo, hi);
+      tables.putType(mfn);
+    }
+  }
+  tables.putFrame(mfn);
+  return error;
+}

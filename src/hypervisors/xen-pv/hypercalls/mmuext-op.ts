@@ -1,0 +1,183 @@
+// mmuext_op: pins page tables, switches address spaces, flushes translations, sets the LDT.
+
+import { EACCES, EFAULT, EINVAL, ENOSYS, EOPNOTSUPP, EPERM, ESRCH } from '../../xen/abi/errno.ts';
+import { DOMID_SELF } from '../../xen/abi/xen.ts';
+import { type Call, defineHypercall } from '../../xen/define.ts';
+import * as abi from '../abi.ts';
+import { switchKernelTable, switchUserTable } from '../address-space.ts';
+import { TYPE_L1, TYPE_WRITABLE } from '../frames.ts';
+import {
+  currentVcpu,
+  dropLdt,
+  isGuestAddress,
+  loadLdt,
+  type PvDomain,
+  pvOf,
+} from '../pv-domain.ts';
+
+const OPS_PER_TURN = 128;
+const LDT_ENTRIES_MAX = 8192;
+/** No frame: what is beyond 2^53 cannot be one. */
+const NO_FRAME = Number.MAX_SAFE_INTEGER;
+
+export const mmuextOp = defineHypercall({
+  number: 26,
+  name: 'mmuext_op',
+  ref: 'xen.h struct mmuext_op',
+  callers: ['pv64', 'pv32'],
+  args: { uops: 'gva', count: 'u32', pdone: 'gva', foreigndom: 'u32' },
+  handle(call, { uops, count, pdone, foreigndom }) {
+    const pv = pvOf(call);
+    const wanted = (count & ~abi.MMU_UPDATE_PREEMPTED) >>> 0;
+    const before =
+      count & abi.MMU_UPDATE_PREEMPTED && pdone !== 0 ? (call.guest.u32(pdone) ?? 0) : 0;
+    if (foreigndom !== DOMID_SELF && foreigndom !== call.domain.id)
+      return foreigndom === 0 || foreigndom > DOMID_SELF ? -EPERM : -ESRCH;
+    const bytes = call.wide ? 24 : 12;
+    let error = 0;
+    let done = 0;
+    for (; done < wanted; done++) {
+      if (done === OPS_PER_TURN) {
+        if (pdone !== 0) call.guest.putU32(pdone, before + done);
+        return call.continueLater({
+          uops: uops + done * bytes,
+          count: ((wanted - done) | abi.MMU_UPDATE_PREEMPTED) >>> 0,
+        });
+      }
+      error = one(pv, call, uops + done * bytes, bytes);
+      if (error !== 0) break;
+    }
+    if (pdone !== 0) call.guest.putU32(pdone, before + done);
+    return error;
+  },
+});
+
+function one(pv: PvDomain, call: Call, at: number, bytes: number): number {
+  const { mmu } = pv.cpu;
+  if (!isGuestAddress(at) || !mmu.read(at, bytes, 'current')) return -EFAULT;
+  const { buf } = mmu;
+  const cmd = buf.getUint32(0, true);
+  const lo = buf.getUint32(call.wide ? 8 : 4, true);
+  const hi = call.wide ? buf.getInt32(12, true) : 0;
+  const second = buf.getUint32(call.wide ? 16 : 8, true);
+  const secondHi = call.wide ? buf.getUint32(20, true) : 0;
+  return perform(pv, cmd, { lo, hi, second, secondHi });
+}
+
+interface Words {
+  readonly lo: number;
+  readonly hi: number;
+  readonly second: number;
+  readonly secondHi: number;
+}
+
+function perform(pv: PvDomain, cmd: number, words: Words): number {
+  const { tables } = pv;
+  const mfn = frame(words.lo, words.hi);
+  const va = words.hi * 4294967296 + words.lo;
+  switch (cmd) {
+    case abi.MMUEXT_PIN_L1_TABLE:
+    case abi.MMUEXT_PIN_L2_TABLE:
+    case abi.MMUEXT_PIN_L3_TABLE:
+    case abi.MMUEXT_PIN_L4_TABLE:
+      return pin(pv, mfn, TYPE_L1 + cmd - abi.MMUEXT_PIN_L1_TABLE);
+    case abi.MMUEXT_UNPIN_TABLE:
+      return unpin(pv, mfn);
+    case abi.MMUEXT_NEW_BASEPTR:
+      return switchKernelTable(pv, mfn);
+    case abi.MMUEXT_NEW_USER_BASEPTR:
+      return switchUserTable(pv, mfn);
+    case abi.MMUEXT_TLB_FLUSH_LOCAL:
+    case abi.MMUEXT_TLB_FLUSH_MULTI:
+    case abi.MMUEXT_TLB_FLUSH_ALL:
+      // One vCPU: whoever is named, it is the one that runs.
+      tables.flushAll();
+      return 0;
+    case abi.MMUEXT_INVLPG_LOCAL:
+    case abi.MMUEXT_INVLPG_MULTI:
+    case abi.MMUEXT_INVLPG_ALL:
+      if (isGuestAddress(va)) pv.cpu.mmu.flushPage(va);
+      return 0;
+    case abi.MMUEXT_FLUSH_CACHE:
+    case abi.MMUEXT_FLUSH_CACHE_GLOBAL:
+      // For domains with memory of devices only.
+      return -EACCES;
+    case abi.MMUEXT_SET_LDT:
+      return setLdt(pv, va, words.second);
+    case abi.MMUEXT_CLEAR_PAGE:
+      return clearPage(pv, mfn);
+    case abi.MMUEXT_COPY_PAGE:
+      return copyPage(pv, mfn, frame(words.second, words.secondHi));
+    case abi.MMUEXT_MARK_SUPER:
+    case abi.MMUEXT_UNMARK_SUPER:
+      return -EOPNOTSUPP;
+    default:
+      return -ENOSYS;
+  }
+}
+
+function frame(lo: number, hi: number): number {
+  const mfn = (hi >>> 0) * 4294967296 + lo;
+  return Number.isSafeInteger(mfn) ? mfn : NO_FRAME;
+}
+
+/** A pinned table stays one when nothing else refers to it. */
+function pin({ frames, tables }: PvDomain, mfn: number, type: number): number {
+  if (!frames.get(mfn)) return -EINVAL;
+  const error = tables.getType(mfn, type);
+  if (error !== 0) {
+    tables.putFrame(mfn);
+    return error;
+  }
+  if (frames.isPinned(mfn)) {
+    tables.putFrameAndType(mfn);
+    return -EINVAL;
+  }
+  frames.setPinned(mfn, true);
+  return 0;
+}
+
+function unpin({ frames, tables }: PvDomain, mfn: number): number {
+  if (!frames.get(mfn)) return -EINVAL;
+  const pinned = frames.isPinned(mfn);
+  if (pinned) {
+    frames.setPinned(mfn, false);
+    tables.putFrameAndType(mfn);
+  }
+  tables.putFrame(mfn);
+  return pinned ? 0 : -EINVAL;
+}
+
+function setLdt(pv: PvDomain, base: number, entries: number): number {
+  if (base % 4096 !== 0 || !isGuestAddress(base) || entries > LDT_ENTRIES_MAX) return -EINVAL;
+  const vcpu = currentVcpu(pv);
+  if (vcpu.ldtEntries === entries && vcpu.ldtBase === base) return 0;
+  dropLdt(pv, vcpu);
+  vcpu.ldtBase = base;
+  vcpu.ldtEntries = entries;
+  loadLdt(pv, vcpu);
+  return 0;
+}
+
+function clearPage({ frames, tables, platform }: PvDomain, mfn: number): number {
+  if (!frames.get(mfn)) return -EINVAL;
+  const error = tables.getType(mfn, TYPE_WRITABLE);
+  if (error === 0) {
+    platform.ram.fill(mfn * 4096, 4096, 0);
+    tables.putType(mfn);
+  }
+  tables.putFrame(mfn);
+  return error === 0 ? 0 : -EINVAL;
+}
+
+function copyPage({ frames, tables, platform }: PvDomain, to: number, from: number): number {
+  if (!frames.get(from)) return -EINVAL;
+  let error = tables.getFrameAndType(to, TYPE_WRITABLE);
+  if (error === 0) {
+    const bytes = platform.ram.read(from * 4096, 4096);
+    if (bytes) platform.ram.write(to * 4096, bytes);
+    tables.putFrameAndType(to);
+  } else error = -EINVAL;
+  tables.putFrame(from);
+  return error;
+}

@@ -1,0 +1,209 @@
+// Xen PV: a guest that knows Xen beneath it, in ring 3, on page tables of its own that Xen checks.
+
+import { bug } from '../../base/errors.ts';
+import type { PolicyExit } from '../../cpu/border.ts';
+import { FRAME_MMIO } from '../../cpu/frames.ts';
+import { type ExitPolicy, POLICY_SYSCALL } from '../../cpu/policy.ts';
+import { type Attached, defineInterface, type Guest, type Platform } from '../define.ts';
+import { consoleRing } from '../xen/console-ring.ts';
+import { createDomain } from '../xen/domain.ts';
+import { XEN_VERSION } from '../xen/hypercalls/xen-version.ts';
+import { periodFired, timerFired, writeTime, writeWallClock } from '../xen/time.ts';
+import { wakeUp } from '../xen/upcall.ts';
+import { bounce } from './bounce.ts';
+import { buildDomain } from './builder.ts';
+import { onSyscall } from './calls.ts';
+import { pvCpuid } from './emulate-cpuid.ts';
+import { FrameTable, freshFrames } from './frames.ts';
+import { permuteFrames } from './machine-frames.ts';
+import { PageTables } from './page-tables.ts';
+import { currentVcpu, isGuestAddress, type PvDomain, type PvGuest } from './pv-domain.ts';
+import { freshPvVcpu, type PvState } from './pv-state.ts';
+import { frameFreed } from './reservation.ts';
+import { onException, onInterruptInstruction, PV_INSTRUCTIONS } from './traps.ts';
+import { XenSpace } from './xen-space.ts';
+
+const PAGE = 4096;
+/** Frames of Xen's own beside the machine-to-physical table: shared pages, descriptor tables, grants, event pages. */
+const OWN_BYTES = 4 << 20;
+/** The first place for devices of a PC, which this machine does not have. */
+const HOLE = { first: 0xa0, end: 0xc0 } as const;
+/** Longest piece of guest memory that a call reads at once. */
+const PIECE = 4096;
+const SYSCALL_BYTES = 2;
+
+/** Every exception, SYSCALL and INT n. What needs ring 0 raises #GP in ring 3 by itself. */
+const POLICY: ExitPolicy = { exceptions: -1, instructions: PV_INSTRUCTIONS };
+
+export const xenPv = defineInterface({
+  id: 'xen-pv',
+  title: 'Xen, paravirtualized: no hardware but the processor',
+  versions: [`${XEN_VERSION.major}.${XEN_VERSION.minor}`],
+  guestNeeds: ['CONFIG_PARAVIRT', 'CONFIG_XEN_PV'],
+  machines: ['bare'],
+  console: 'hvc0',
+  ownBytes: (memoryBytes) => OWN_BYTES + Math.ceil(memoryBytes / 512 / PAGE) * PAGE,
+  policy: POLICY,
+  attach: (platform) => attach(platform),
+});
+
+function attach(platform: Platform): Attached {
+  const { pv, p2m } = createPv(platform);
+  return {
+    border: {
+      cpuid: pvCpuid,
+      rdmsr: () => false,
+      wrmsr: () => false,
+      hypercall: () => false,
+    },
+    exit: (exit) => onExit(pv, exit),
+    enter: () => deliverEvents(pv),
+    start: (guest) => start(pv, guest, p2m),
+    noticed: () => pv.xen.state.called,
+  };
+}
+
+function createPv(platform: Platform): { pv: PvDomain; p2m: Uint32Array } {
+  const { cpu, ram } = platform;
+  for (let frame = HOLE.first; frame < HOLE.end; frame++) cpu.mmu.clearFrame(frame, FRAME_MMIO);
+  const total = ram.bytes / PAGE;
+  const pages = platform.memoryBytes / PAGE;
+  const machine = permuteFrames(total, pages, platform.seed);
+  const frames = new FrameTable(freshFrames(total));
+  let nextOwn = 0;
+  const takeFrame = () => {
+    const mfn = machine.xen[nextOwn++];
+    return mfn ?? bug('Xen has no more frames of its own');
+  };
+  const space = new XenSpace(platform, takeFrame, total);
+  const state: PvState = {
+    assists: 0,
+    consoleRing: -1,
+    pages,
+    maxPages: pages,
+    free: new Uint32Array(pages),
+    freeCount: 0,
+    vcpus: [freshPvVcpu()],
+  };
+  platform.snapshots.addState('xen-pv', state);
+  platform.snapshots.addState('xen-pv.frames', frames.state);
+  for (const mfn of machine.guest) frames.give(mfn);
+  const made: Omit<PvDomain, 'xen'> = {
+    platform,
+    cpu,
+    power: platform.power,
+    state,
+    frames,
+    tables: new PageTables(cpu, frames, space),
+    space,
+    current: 0,
+  };
+  const pv = made as PvDomain;
+  pv.tables.onFree = (mfn) => frameFreed(pv, mfn);
+  const guest = guestOf(pv, () => machine.xen[nextOwn++] ?? -1);
+  pv.xen = createDomain({
+    platform,
+    guest,
+    vcpus: 1,
+    singleshot: (vcpu) => timerFired(pv.xen, vcpu),
+    periodic: (vcpu) => periodFired(pv.xen, vcpu),
+    pollEnd: (vcpu) => wakeUp(pv.xen, vcpu),
+  });
+  return { pv, p2m: machine.guest };
+}
+
+/** Xen's access to the guest, as the family's calls need it. */
+function guestOf(pv: PvDomain, takeFrame: () => number): PvGuest {
+  const { cpu, frames, platform } = pv;
+  const { mmu } = cpu;
+  return {
+    pv,
+    readVirtual(gva, bytes) {
+      const out = new Uint8Array(bytes);
+      for (let done = 0; done < bytes; done += PIECE) {
+        const size = Math.min(PIECE, bytes - done);
+        if (!reachable(gva + done, size) || !mmu.read(gva + done, size, 'current')) return null;
+        out.set(new Uint8Array(mmu.buf.buffer, 0, size), done);
+      }
+      return out;
+    },
+    writeVirtual(gva, bytes) {
+      for (let done = 0; done < bytes.length; done += PIECE) {
+        const part = bytes.subarray(done, done + PIECE);
+        if (!reachable(gva + done, part.length)) return false;
+        new Uint8Array(mmu.buf.buffer).set(part);
+        if (!mmu.write(gva + done, part.length, 'current')) return false;
+      }
+      return true;
+    },
+    frameAddress: (mfn) => (frames.mayBeWritten(mfn) ? mfn * PAGE : -1),
+    upcall() {
+      // Told on the way back to the guest, if it does not run already.
+      cpu.requestExit();
+    },
+    rewind() {
+      cpu.state.setVa('rip', cpu.state.getVa('rip') - SYSCALL_BYTES);
+    },
+    block() {
+      cpu.state.set('halted', 1);
+    },
+    wake() {
+      cpu.state.set('halted', 0);
+      platform.interrupt.set(true);
+    },
+    hostFrame() {
+      const mfn = takeFrame();
+      if (mfn < 0) return -1;
+      platform.ram.fill(mfn * PAGE, PAGE, 0);
+      frames.share(mfn);
+      return mfn * PAGE;
+    },
+  };
+}
+
+function reachable(gva: number, bytes: number): boolean {
+  return isGuestAddress(gva) && isGuestAddress(gva + bytes - 1);
+}
+
+function start(pv: PvDomain, guest: Guest, p2m: Uint32Array): void {
+  const { xen } = pv;
+  const vcpu = xen.vcpus[0]!;
+  xen.state.sharedInfo = xen.guest.hostFrame();
+  vcpu.state.info = xen.state.sharedInfo;
+  vcpu.state.up = true;
+  vcpu.state.initialised = true;
+  // Events are masked until the kernel says otherwise (xen.h, start-of-day).
+  pv.platform.ram.setU8(vcpu.state.info + 1, 1);
+  const { console } = pv.platform;
+  const ring = consoleRing(xen, () => pv.state.consoleRing);
+  const built = buildDomain(pv, guest, p2m, { consolePort: ring.port, storePort: 0 });
+  pv.state.consoleRing = built.consoleMfn * PAGE;
+  console.connect(ring.end);
+  writeWallClock(xen);
+  writeTime(xen, vcpu);
+}
+
+function onExit(pv: PvDomain, exit: PolicyExit): void {
+  switch (exit.kind) {
+    case 'exception':
+      return onException(pv, exit);
+    case 'instruction':
+      return exit.policy === POLICY_SYSCALL
+        ? onSyscall(pv, exit)
+        : onInterruptInstruction(pv, exit);
+    case 'interrupt':
+      // It has ended a halt; events are looked at on the way back.
+      pv.platform.interrupt.set(false);
+  }
+}
+
+/** On every way back to the guest: an event that is pending and not masked enters the guest's handler. */
+function deliverEvents(pv: PvDomain): void {
+  const { info } = pv.xen.vcpus[pv.current]!.state;
+  const { ram } = pv.platform;
+  if (ram.u8(info) === 0 || ram.u8(info + 1) !== 0) return;
+  if (pv.cpu.state.get('halted')) return;
+  const { event } = currentVcpu(pv);
+  if (event.address === 0) return;
+  bounce(pv, event.address, null, true);
+}

@@ -1,0 +1,286 @@
+// Page tables under Xen's rules: what an entry may refer to, validation of whole tables, and checked changes of entries.
+
+import type { Cpu } from '../../cpu/core.ts';
+import { FRAME_DIRTY } from '../../cpu/frames.ts';
+import { EBUSY, EINVAL, EPERM } from '../xen/abi/errno.ts';
+import { type FrameTable, TYPE_L1, TYPE_L2, TYPE_L4, TYPE_NONE, TYPE_WRITABLE } from './frames.ts';
+
+/** Flags in the low half of an entry. SDM 3A 4.5. */
+export const PTE_P = 1;
+export const PTE_RW = 2;
+export const PTE_US = 4;
+export const PTE_PWT = 8;
+export const PTE_PCD = 0x10;
+export const PTE_A = 0x20;
+export const PTE_D = 0x40;
+export const PTE_PAT = 0x80;
+export const PTE_G = 0x100;
+const PTE_AVAIL = 0xe00;
+const FLAGS = 0xfff;
+/** In the high half: XD, the bits that software may use, and what Xen uses of them: 62 for grants, 52 for kernel pages. */
+const HI_XD = 0x80000000 | 0;
+const HI_AVAIL = 0x7ff00000;
+const HI_GRANT = 1 << 30;
+const HI_KERNEL = 1 << 20;
+
+/**
+ * What a guest without devices may say in an entry: P, RW, US, A, D, the available bits, XD; G in an L1 entry. Large pages
+ * and cache attributes are refused. (Xen 4.17, base_disallow_mask and l1_disallow_mask of arch/x86/mm.c.)
+ */
+const ALLOWED = PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D | PTE_AVAIL;
+const REFUSED = FLAGS & ~ALLOWED;
+const REFUSED_L1 = REFUSED & ~PTE_G;
+/** A change of these alone keeps what the entry refers to. */
+const HARMLESS = PTE_AVAIL | PTE_G | PTE_D | PTE_A | PTE_US;
+
+const WORDS = 1024;
+const ENTRIES = 512;
+const MFN_HIGH = 0x100000;
+/** Frame numbers of 40 bits, all ones: what a guest says for "no frame". */
+const INVALID_MFN = MFN_HIGH * MFN_HIGH - 1;
+
+/** The slots of a top-level table that are Xen's (arch-x86/xen-x86_64.h, __HYPERVISOR_VIRT_START). */
+export const FIRST_XEN_SLOT = 256;
+export const LAST_XEN_SLOT = 271;
+
+export interface XenSlots {
+  /** Entries that Xen puts into each top-level table: slot, low half, high half. */
+  readonly entries: readonly (readonly [slot: number, lo: number, hi: number])[];
+}
+
+export class PageTables {
+  readonly frames: FrameTable;
+  readonly slots: XenSlots;
+  private readonly cpu: Cpu;
+  private readonly u32: Uint32Array;
+  private readonly u8: Uint8Array;
+  /** Word index of RAM. */
+  private readonly ram: number;
+  /** A frame has lost its last reference. */
+  onFree: (mfn: number) => void = () => {};
+
+  constructor(cpu: Cpu, frames: FrameTable, slots: XenSlots) {
+    this.cpu = cpu;
+    this.frames = frames;
+    this.slots = slots;
+    this.u32 = cpu.views.u32;
+    this.u8 = cpu.views.u8;
+    this.ram = cpu.layout.ramBase >>> 2;
+  }
+
+  /** Low and high half of an entry. */
+  lo(table: number, slot: number): number {
+    return this.u32[this.ram + table * WORDS + slot * 2]! | 0;
+  }
+  hi(table: number, slot: number): number {
+    return this.u32[this.ram + table * WORDS + slot * 2 + 1]! | 0;
+  }
+
+  put(table: number, slot: number, lo: number, hi: number): void {
+    const i = this.ram + table * WORDS + slot * 2;
+    this.u32[i] = lo;
+    this.u32[i + 1] = hi;
+    this.u8[this.cpu.layout.frameAttrs + table]! |= FRAME_DIRTY;
+    this.cpu.ramWritten(table * 4096 + slot * 8, 8);
+  }
+
+  flushAll(): void {
+    this.cpu.mmu.flushAll();
+    this.frames.flushed();
+  }
+
+  /** One more use of a frame as `type`, validating it if it is the first. 0 or an error. */
+  getType(mfn: number, type: number): number {
+    const { frames } = this;
+    if (frames.uses(mfn) !== 0) {
+      // A table that is being validated is not one yet: it cannot refer to itself.
+      if (frames.typeOf(mfn) !== type || !frames.isValidated(mfn)) return -EINVAL;
+      frames.addUse(mfn);
+      return 0;
+    }
+    if (frames.beginType(mfn, type)) this.flushAll();
+    if (frames.isValidated(mfn)) return 0;
+    const error = type <= TYPE_L4 && type >= TYPE_L1 ? this.validate(mfn, type) : 0;
+    if (error !== 0) {
+      frames.forgetType(mfn);
+      return error;
+    }
+    frames.setValidated(mfn, true);
+    return 0;
+  }
+
+  putType(mfn: number): void {
+    const { frames } = this;
+    const type = frames.typeOf(mfn);
+    if (!frames.dropUse(mfn)) return;
+    if (type < TYPE_L1 || type > TYPE_L4) return;
+    frames.setValidated(mfn, false);
+    for (let slot = 0; slot < ENTRIES; slot++) {
+      if (type !== TYPE_L4 || !isXenSlot(slot))
+        this.release(type, this.lo(mfn, slot), this.hi(mfn, slot));
+    }
+  }
+
+  putFrame(mfn: number): void {
+    if (this.frames.put(mfn)) this.onFree(mfn);
+  }
+
+  /** A reference to the frame and one more use of it. 0 or an error. */
+  getFrameAndType(mfn: number, type: number): number {
+    if (!this.frames.get(mfn)) return -EINVAL;
+    const error = this.getType(mfn, type);
+    if (error !== 0) this.putFrame(mfn);
+    return error;
+  }
+
+  putFrameAndType(mfn: number): void {
+    this.putType(mfn);
+    this.putFrame(mfn);
+  }
+
+  /** Checks every entry and takes what they refer to; undoes it all when one fails. */
+  private validate(table: number, type: number): number {
+    for (let slot = 0; slot < ENTRIES; slot++) {
+      if (type === TYPE_L4 && isXenSlot(slot)) continue;
+      const lo = this.lo(table, slot);
+      if ((lo & PTE_P) === 0) continue;
+      const hi = this.hi(table, slot);
+      const error = this.acquire(type, lo, hi);
+      if (error !== 0) {
+        for (let done = 0; done < slot; done++) {
+          if (type !== TYPE_L4 || !isXenSlot(done))
+            this.release(type, this.lo(table, done), this.hi(table, done));
+        }
+        return error;
+      }
+      this.putAdjusted(table, slot, type, lo, hi);
+    }
+    if (type === TYPE_L4) this.putXenSlots(table);
+    return 0;
+  }
+
+  private putXenSlots(table: number): void {
+    for (let slot = FIRST_XEN_SLOT; slot <= LAST_XEN_SLOT; slot++) this.put(table, slot, 0, 0);
+    for (const [slot, lo, hi] of this.slots.entries) this.put(table, slot, lo, hi);
+  }
+
+  /** Takes what a present entry of a table of `type` refers to. */
+  private acquire(type: number, lo: number, hi: number): number {
+    if (type === TYPE_L1) return this.acquireL1(lo, hi);
+    if (lo & REFUSED) return -EINVAL;
+    return this.getFrameAndType(mfnOf(lo, hi), type - 1);
+  }
+
+  private acquireL1(lo: number, hi: number): number {
+    if (lo & REFUSED_L1 || hi & HI_GRANT) return -EINVAL;
+    const mfn = mfnOf(lo, hi);
+    if (mfn >= this.frames.count) return mfn === INVALID_MFN ? -EINVAL : -EPERM;
+    if (!this.frames.get(mfn)) return -EBUSY;
+    if ((lo & PTE_RW) === 0 || this.getType(mfn, TYPE_WRITABLE) === 0) return 0;
+    this.putFrame(mfn);
+    return -EBUSY;
+  }
+
+  /** Gives back what an entry refers to. */
+  private release(type: number, lo: number, hi: number): void {
+    if ((lo & PTE_P) === 0) return;
+    const mfn = mfnOf(lo, hi);
+    if (type === TYPE_L1) {
+      if (lo & PTE_RW) this.putType(mfn);
+      this.putFrame(mfn);
+      return;
+    }
+    this.putFrameAndType(mfn);
+  }
+
+  /**
+   * Kernel and user of a 64-bit guest both run in ring 3, so Xen makes every page a user's; it marks the kernel's by bit 52,
+   * and the user's as global, since those survive the switch between both. (Xen 4.17, adjust_guest_l1e and its kind.)
+   */
+  private putAdjusted(table: number, slot: number, type: number, lo: number, hi: number): void {
+    let newLo = lo | PTE_US;
+    let newHi = hi;
+    if (type === TYPE_L1) {
+      if ((lo & PTE_US) === 0) newHi |= HI_KERNEL;
+      if ((newHi & HI_KERNEL) === 0) newLo |= PTE_G;
+    }
+    if (newLo !== this.lo(table, slot) || newHi !== this.hi(table, slot))
+      this.put(table, slot, newLo, newHi);
+  }
+
+  /**
+   * Changes one entry of a table of `type` (its frame's type, held by the caller) under all checks. `preserve`: A and D
+   * stay as they were (MMU_PT_UPDATE_PRESERVE_AD).
+   */
+  change(
+    table: number,
+    slot: number,
+    type: number,
+    newLo: number,
+    hi: number,
+    preserve: boolean,
+  ): number {
+    if (type === TYPE_L4 && isXenSlot(slot)) return -EINVAL;
+    const oldLo = this.lo(table, slot);
+    const oldHi = this.hi(table, slot);
+    const lo = preserve ? newLo | (oldLo & (PTE_A | PTE_D)) : newLo;
+    if ((lo & PTE_P) === 0) {
+      this.put(table, slot, lo, hi);
+      this.release(type, oldLo, oldHi);
+      return 0;
+    }
+    if (lo & (type === TYPE_L1 ? REFUSED_L1 : REFUSED)) return -EINVAL;
+    if (type === TYPE_L1 && hi & HI_GRANT) return -EINVAL;
+    if (sameReference(lo, hi, oldLo, oldHi)) {
+      this.putAdjusted(table, slot, type, lo, hi);
+      return 0;
+    }
+    const error = this.acquire(type, lo, hi);
+    if (error !== 0) return error;
+    this.putAdjusted(table, slot, type, lo, hi);
+    this.release(type, oldLo, oldHi);
+    return 0;
+  }
+
+  /** Frame of the L1 table that maps `va` in the address space of `root`, or -1. */
+  l1Of(root: number, va: number): number {
+    const low = va >>> 0;
+    const high = Math.floor(va / 4294967296);
+    let table = root;
+    for (let level = TYPE_L4; level >= TYPE_L2; level--) {
+      const slot = slotOf(low, high, level);
+      const lo = this.lo(table, slot);
+      if ((lo & PTE_P) === 0 || lo & PTE_PAT) return -1;
+      table = mfnOf(lo, this.hi(table, slot));
+      if (table >= this.frames.count) return -1;
+    }
+    return table;
+  }
+
+  isTable(mfn: number): boolean {
+    const type = this.frames.typeOf(mfn);
+    return type !== TYPE_NONE && type <= TYPE_L4 && this.frames.uses(mfn) !== 0;
+  }
+}
+
+/** The frame that an entry refers to. */
+export function mfnOf(lo: number, hi: number): number {
+  return (hi & 0xfffff) * MFN_HIGH + (lo >>> 12);
+}
+
+/** Index of the entry for an address in a table of `level`. */
+export function slotOf(low: number, high: number, level: number): number {
+  if (level === 4) return (high >>> 7) & 0x1ff;
+  if (level === 3) return ((high << 2) | (low >>> 30)) & 0x1ff;
+  return (low >>> (9 * level + 3)) & 0x1ff;
+}
+
+function isXenSlot(slot: number): boolean {
+  return slot >= FIRST_XEN_SLOT && slot <= LAST_XEN_SLOT;
+}
+
+/** Both present, and different in nothing that a reference hangs on. */
+function sameReference(lo: number, hi: number, oldLo: number, oldHi: number): boolean {
+  if ((oldLo & PTE_P) === 0) return false;
+  return ((lo ^ oldLo) & ~HARMLESS) === 0 && ((hi ^ oldHi) & ~(HI_XD | HI_AVAIL)) === 0;
+}

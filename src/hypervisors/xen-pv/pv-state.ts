@@ -1,0 +1,89 @@
+// What Xen keeps of a PV domain beside the family's state: per vCPU its tables, callbacks, stacks and virtual registers.
+
+import { GDT_PAGES, LDT_PAGES } from './xen-space.ts';
+
+/** Where an entry of some kind goes; address 0: not registered. */
+export interface CallbackState {
+  address: number;
+  masksEvents: boolean;
+}
+
+export interface PvVcpuState {
+  /** Both kernel and user run in ring 3: Xen alone knows which it is. */
+  kernelMode: boolean;
+  /** Top-level tables of kernel and user, by machine frame; -1: none. */
+  kernelTable: number;
+  userTable: number;
+  /** The stack that an entry from user mode begins on. */
+  kernelSs: number;
+  kernelSp: number;
+  /** The virtual IDT. */
+  readonly trapAddress: Float64Array;
+  readonly trapFlags: Uint8Array;
+  readonly trapCs: Uint16Array;
+  event: CallbackState;
+  failsafe: CallbackState;
+  syscall: CallbackState;
+  sysenter: CallbackState;
+  syscall32: CallbackState;
+  nmi: CallbackState;
+  /** CR0.TS and CR4 as the guest sees them. */
+  taskSwitched: boolean;
+  cr4: number;
+  cr2: number;
+  /** DR0 to DR3, DR6, DR7. */
+  readonly debug: Float64Array;
+  /** IOPL that the guest has asked for, 0 to 3. */
+  iopl: number;
+  /** Machine frames of the guest's GDT pages, and of LDT pages that are mapped; -1: none. */
+  readonly gdtFrames: Float64Array;
+  gdtEntries: number;
+  readonly ldtFrames: Float64Array;
+  ldtBase: number;
+  ldtEntries: number;
+}
+
+export interface PvState {
+  /** VMASST_TYPE_* bits. */
+  assists: number;
+  /** RAM address of the console ring; -1: there is none yet. */
+  consoleRing: number;
+  /** Pages that the domain has now, and may have at most. */
+  pages: number;
+  maxPages: number;
+  /** Frames that are nobody's, last one first. */
+  readonly free: Uint32Array;
+  freeCount: number;
+  vcpus: PvVcpuState[];
+}
+
+const callback = (): CallbackState => ({ address: 0, masksEvents: false });
+
+export function freshPvVcpu(): PvVcpuState {
+  return {
+    kernelMode: true,
+    kernelTable: -1,
+    userTable: -1,
+    kernelSs: 0,
+    kernelSp: 0,
+    trapAddress: new Float64Array(256),
+    trapFlags: new Uint8Array(256),
+    trapCs: new Uint16Array(256),
+    event: callback(),
+    failsafe: callback(),
+    syscall: callback(),
+    sysenter: callback(),
+    syscall32: callback(),
+    nmi: callback(),
+    taskSwitched: false,
+    cr4: 0,
+    cr2: 0,
+    debug: new Float64Array(8),
+    iopl: 0,
+    gdtFrames: new Float64Array(GDT_PAGES).fill(-1),
+    gdtEntries: 0,
+    ldtFrames: new Float64Array(LDT_PAGES).fill(-1),
+    ldtBase: 0,
+    ldtEntries: 0,
+  };
+}

@@ -1,0 +1,47 @@
+// Ordinary stores of a guest's kernel to its L1 tables: Xen makes them checked updates.
+
+import { TYPE_L1 } from './frames.ts';
+import { mfnOf, PTE_P, PTE_RW, slotOf } from './page-tables.ts';
+import { currentVcpu, type PvDomain } from './pv-domain.ts';
+
+/**
+ * The store at RIP has met a page that is mapped read-only at `address`. If that is an L1 table in use, the store is made
+ * through the table's rules. False: nothing has happened, and the fault is the guest's.
+ */
+export function emulateTableWrite(pv: PvDomain, address: number): boolean {
+  const { tables, frames } = pv;
+  const vcpu = currentVcpu(pv);
+  const l1 = tables.l1Of(vcpu.kernelTable, address);
+  if (l1 < 0) return false;
+  const slot = slotOf(address >>> 0, 0, 1);
+  const lo = tables.lo(l1, slot);
+  if ((lo & (PTE_P | PTE_RW)) !== PTE_P) return false;
+  const table = mfnOf(lo, tables.hi(l1, slot));
+  if (!frames.isGuests(table) || frames.typeOf(table) !== TYPE_L1 || frames.uses(table) === 0)
+    return false;
+  writing.pv = pv;
+  writing.table = table;
+  const done = pv.cpu.stepWithStore(address, storeEntry);
+  writing.pv = null;
+  return done;
+}
+
+/** What the filter needs to know of the store under way; nothing of it outlives the call. */
+const writing: { pv: PvDomain | null; table: number } = { pv: null, table: 0 };
+
+/** Naturally aligned stores of 1 to 8 bytes; narrow ones change a part of the entry (Xen 4.17, ro-page-fault.c). */
+function storeEntry(va: number, bytes: number, lo: number, hi: number): boolean {
+  const { pv, table } = writing;
+  if (pv === null || (va & (bytes - 1)) !== 0) return false;
+  const { tables } = pv;
+  const slot = slotOf(va >>> 0, 0, 0);
+  if (bytes === 8) return tables.change(table, slot, TYPE_L1, lo, hi, false) === 0;
+  const shift = (va & 3) * 8;
+  const mask = bytes === 4 ? -1 : ((1 << (8 * bytes)) - 1) << shift;
+  const oldLo = tables.lo(table, slot);
+  const oldHi = tables.hi(table, slot);
+  const upper = (va & 4) !== 0;
+  const newLo = upper ? oldLo : (oldLo & ~mask) | ((lo << shift) & mask);
+  const newHi = upper ? (oldHi & ~mask) | ((lo << shift) & mask) : oldHi;
+  return tables.change(table, slot, TYPE_L1, newLo, newHi, false) === 0;
+}

@@ -1,0 +1,234 @@
+// Small PV guests for tests: a program of ours in an ELF file with Xen's notes, built, run, and asked for its results.
+
+import { Assembler } from '../../../cpu/asm.ts';
+import { type Cpu, createCpu, type EngineName } from '../../../cpu/core.ts';
+import { setPolicy } from '../../../cpu/policy.ts';
+import { openKernel } from '../../../image/index.ts';
+import type { ConsoleEnd } from '../../../machine/console-ends.ts';
+import { Machine } from '../../../machine/machine.ts';
+import { GuestRam, memoryMap } from '../../../machine/memory.ts';
+import { createBare } from '../../../machine/models/bare.ts';
+import type { Attached } from '../../define.ts';
+import { runGuest } from '../../run-guest.ts';
+import { xenPv } from '../index.ts';
+import { permuteFrames } from '../machine-frames.ts';
+
+export const VIRT_BASE = -0x8000_0000; // 0xffffffff80000000
+const MEMORY = 8 << 20;
+const CODE_AT = 0x10_0000;
+/** Pages that programs may do with as they like, and behind them those for results. */
+const PAGES_AT = 0x20_0000;
+const PAGES = 64;
+const RESULT_PAGE = 60;
+const BUDGET = 200_000;
+const SEED = 7;
+const NOTE_ENTRY = 1;
+const NOTE_VIRT_BASE = 3;
+const NOTE_PADDR_OFFSET = 4;
+const HYPERVISOR_sched_op = 29;
+
+export interface ProgramOptions {
+  readonly engine?: EngineName;
+  readonly commandLine?: string;
+  readonly seed?: number;
+  /** Words of the notes, instead of the usual. */
+  readonly notes?: readonly (readonly [type: number, value: bigint])[];
+}
+
+/** Text of a program; R15 is where the next result goes, R14 is start_info, and both are kept. */
+export interface ProgramParts {
+  /** Address of one of the free pages. */
+  page(n: number): number;
+  /** Its machine frame. */
+  mfn(n: number): number;
+  /** A hypercall with its result kept. */
+  call(number: number, ...args: readonly (number | bigint)[]): string;
+  /** Stores a 64-bit value. */
+  store(va: number, value: number | bigint): string;
+  /** Keeps a register as a result. */
+  keep(register: string): string;
+  /** An entry of the initial page tables: what maps this free page, as a machine address for mmu_update. */
+  readonly done: string;
+}
+
+export interface Outcome {
+  /** Results as signed numbers, in the order of the calls. */
+  readonly results: number[];
+  /** Why the machine stopped: `off` after `done`, else what it says. */
+  readonly stop: string;
+  readonly why: string;
+  readonly output: string;
+  readonly cpu: Cpu;
+  /** 64-bit words of a free page, after the run. */
+  word(page: number, n: number): bigint;
+}
+
+export function runProgram(
+  program: (parts: ProgramParts) => string,
+  options: ProgramOptions = {},
+): Outcome {
+  const { engine = 'reference', commandLine = '', seed = SEED } = options;
+  const ramBytes = MEMORY + xenPv.ownBytes!(MEMORY);
+  const p2m = permuteFrames(ramBytes / 4096, MEMORY / 4096, seed).guest;
+  const output: number[] = [];
+  const { cpu, machine, attached } = pvMachine(ramBytes, engine, seed, output);
+  const code = assembleProgram(program(partsFor(p2m)));
+  attached.start({
+    kernel: openKernel(elfWith(code, options.notes ?? usualNotes()), 'a test program'),
+    initrd: null,
+    commandLine,
+  });
+  const stop = machine.run({ instructions: BUDGET });
+  const word = (page: number, n: number) =>
+    cpu.views.u64[(cpu.layout.ramBase + p2m[PAGES_AT / 4096 + page]! * 4096 + n * 8) / 8]!;
+  const count = Number((cpu.state.gpr(15) - BigInt.asUintN(64, BigInt(va(RESULT_PAGE)))) / 8n);
+  const results = Array.from({ length: Math.max(0, Math.min(count, 512)) }, (_, n) =>
+    Number(BigInt.asIntN(64, word(RESULT_PAGE, n))),
+  );
+  return {
+    results,
+    stop: stop.kind,
+    why: 'why' in stop ? stop.why : '',
+    output: String.fromCharCode(...output),
+    cpu,
+    word,
+  };
+}
+
+/** The machine that a run has, without the lab. */
+function pvMachine(
+  ramBytes: number,
+  engine: EngineName,
+  seed: number,
+  output: number[],
+): { cpu: Cpu; machine: Machine; attached: Attached } {
+  const bare = createBare({ ramBytes, transmit: (byte) => output.push(byte) });
+  const cpu = createCpu({
+    ramBytes,
+    engine,
+    border: {
+      ...bare.border,
+      cpuid: (leaf, subleaf, out) => attached.border.cpuid(leaf, subleaf, out),
+      hypercall: () => false,
+    },
+  });
+  const ram = new GuestRam(cpu.memory, cpu.layout.ramBase, ramBytes, (gpa, bytes) =>
+    cpu.ramWritten(gpa, bytes),
+  );
+  setPolicy(cpu.state, xenPv.policy);
+  const attached: Attached = xenPv.attach(
+    {
+      cpu,
+      ram,
+      seed,
+      clock: bare.clock,
+      devices: bare.border,
+      lapic: null,
+      interrupt: { set: (level) => bare.link.setInterfaceLine(level) },
+      power: bare.powerSwitch,
+      console: {
+        transmit: bare.transmit,
+        connect: (end: ConsoleEnd) => bare.consoles.connect('interface', end),
+      },
+      snapshots: bare.snapshots,
+      epochSeconds: 1_700_000_000,
+      memoryBytes: MEMORY,
+      memoryMap: memoryMap(MEMORY),
+      rsdp: 0,
+    },
+    xenPv.versions[0]!,
+  );
+  const machine = new Machine(
+    bare,
+    {
+      retired: () => cpu.retired(),
+      setInterruptLine: (level) => cpu.setInterruptLine(level),
+      requestExit: () => cpu.requestExit(),
+      interruptsEnabled: () => cpu.interruptsEnabled(),
+      run: (budget) => runGuest(cpu, attached, budget),
+    },
+    { time: 'virtual' },
+  );
+  return { cpu, machine, attached };
+}
+
+const va = (page: number) => VIRT_BASE + PAGES_AT + page * 4096;
+const literal = (value: number | bigint) => `0x${BigInt.asUintN(64, BigInt(value)).toString(16)}`;
+const ARGUMENTS = ['rdi', 'rsi', 'rdx', 'r10', 'r8'];
+
+function partsFor(p2m: Uint32Array): ProgramParts {
+  const keep = (register: string) => `mov [r15], ${register}; add r15, 8`;
+  const call = (number: number, ...args: readonly (number | bigint)[]) =>
+    [
+      ...args.map((value, n) => `mov ${ARGUMENTS[n]}, ${literal(value)}`),
+      `mov eax, ${number}`,
+      'syscall',
+      keep('rax'),
+    ].join('; ');
+  const store = (at: number, value: number | bigint) =>
+    `mov rbx, ${literal(at)}; mov rax, ${literal(value)}; mov [rbx], rax`;
+  const reason = va(RESULT_PAGE + 1);
+  return {
+    page: va,
+    mfn: (n) => p2m[PAGES_AT / 4096 + n]!,
+    call,
+    store,
+    keep,
+    done: `${store(reason, 0)}; mov edi, 2; mov rsi, ${literal(reason)}; mov eax, ${HYPERVISOR_sched_op}; syscall`,
+  };
+}
+
+function assembleProgram(text: string): Uint8Array {
+  return new Assembler(64, BigInt.asUintN(64, BigInt(VIRT_BASE + CODE_AT)))
+    .text(`mov r14, rsi; mov r15, ${literal(va(RESULT_PAGE))}`)
+    .text(text)
+    .finish();
+}
+
+export function usualNotes(): readonly (readonly [type: number, value: bigint])[] {
+  return [
+    [NOTE_ENTRY, BigInt.asUintN(64, BigInt(VIRT_BASE + CODE_AT))],
+    [NOTE_VIRT_BASE, BigInt.asUintN(64, BigInt(VIRT_BASE))],
+    [NOTE_PADDR_OFFSET, 0n],
+  ];
+}
+
+/** An ELF file of one segment with the code, one that is all zeros, and one of notes. */
+function elfWith(
+  code: Uint8Array,
+  notes: readonly (readonly [type: number, value: bigint])[],
+): Uint8Array {
+  const noteBytes = notes.length * 24;
+  const notesAt = 64 + 3 * 56;
+  const codeAt = notesAt + noteBytes;
+  const bytes = new Uint8Array(codeAt + code.length);
+  const view = new DataView(bytes.buffer);
+  bytes.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
+  view.setUint16(16, 2, true);
+  view.setUint16(18, 62, true);
+  view.setUint32(20, 1, true);
+  view.setBigUint64(32, 64n, true);
+  view.setUint16(52, 64, true);
+  view.setUint16(54, 56, true);
+  view.setUint16(56, 3, true);
+  const segment = (n: number, type: number, words: readonly number[]) => {
+    const at = 64 + n * 56;
+    view.setUint32(at, type, true);
+    view.setUint32(at + 4, 7, true);
+    for (const [m, value] of words.entries())
+      view.setBigUint64(at + 8 + m * 8, BigInt(value), true);
+  };
+  segment(0, 1, [codeAt, CODE_AT, CODE_AT, code.length, code.length, 4096]);
+  segment(1, 1, [0, PAGES_AT, PAGES_AT, 0, PAGES * 4096, 4096]);
+  segment(2, 4, [notesAt, 0, 0, noteBytes, noteBytes, 4]);
+  notes.forEach(([type, value], n) => {
+    const at = notesAt + n * 24;
+    view.setUint32(at, 4, true);
+    view.setUint32(at + 4, 8, true);
+    view.setUint32(at + 8, type, true);
+    bytes.set([0x58, 0x65, 0x6e, 0], at + 12);
+    view.setBigUint64(at + 16, value, true);
+  });
+  bytes.set(code, codeAt);
+  return bytes;
+}
