@@ -1,8 +1,9 @@
 // Writes what docs have between `<!-- gen:name -->` and `<!-- /gen:name -->` from the code (`npm run docs`).
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { toJsonSchema } from '@valibot/to-json-schema';
 import {
   abilityText,
   type Coverage,
@@ -12,6 +13,7 @@ import {
   INTERFACES,
   LINUX_VERSIONS,
   linuxName,
+  matrixSchema,
   OPERATIONS,
   operationFacts,
 } from '../src/lab/index.ts';
@@ -29,6 +31,17 @@ export function generatedDocs(): ReadonlyMap<string, Parts> {
   ]);
 }
 
+const DRAFT = 'http://json-schema.org/draft-07/schema#';
+const TITLE = 'What pvops matrix --json writes and --baseline reads';
+
+/** Documents that are generated whole. */
+const WHOLE: Readonly<Record<string, () => string>> = {
+  'docs/matrix.schema.json': () => {
+    const schema = toJsonSchema(matrixSchema, { errorMode: 'throw' });
+    return `${JSON.stringify({ $schema: DRAFT, title: TITLE, ...schema }, null, 2)}\n`;
+  },
+};
+
 /** Throws if the document lacks one of its marks. */
 export function fill(text: string, parts: Parts, path: string): string {
   let filled = text;
@@ -45,11 +58,18 @@ export function fill(text: string, parts: Parts, path: string): string {
 
 /** Documents that are not what the code would write. */
 export function staleDocs(root: string): { path: string; text: string }[] {
-  return [...generatedDocs()].flatMap(([path, parts]) => {
-    const now = readFileSync(join(root, path), 'utf8');
-    const text = fill(now, parts, path);
-    return text === now ? [] : [{ path, text }];
-  });
+  const read = (path: string) => {
+    const at = join(root, path);
+    return existsSync(at) ? readFileSync(at, 'utf8') : '';
+  };
+  const partial = [...generatedDocs()].map(([path, parts]) => [
+    path,
+    fill(read(path), parts, path),
+  ]);
+  const whole = Object.entries(WHOLE).map(([path, make]) => [path, make()]);
+  return [...partial, ...whole].flatMap(([path = '', text = '']) =>
+    text === read(path) ? [] : [{ path, text }],
+  );
 }
 
 function catalogue(): string {

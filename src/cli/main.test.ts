@@ -1,12 +1,12 @@
 // The command line as a process: status, sentence and hint for what cannot be.
 
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CLI_LOOP, printing, tinyElf } from '../lab/testing/tiny-kernel.ts';
+import { CLI_LOOP, printing, tinyElf, UD2 } from '../lab/testing/tiny-kernel.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 let folder: string;
@@ -27,6 +27,7 @@ beforeAll(() => {
   expect([status, stderr]).toEqual([0, expect.anything()]);
   env = { ...process.env, XDG_CACHE_HOME: join(folder, 'cache') };
   writeFileSync(join(folder, 'up'), tinyElf([...printing('INIT-UP\n'), ...CLI_LOOP]));
+  writeFileSync(join(folder, 'panic'), tinyElf(UD2));
   writeFileSync(join(folder, 'initrd'), 'x');
   writeFileSync(join(folder, 'text'), 'not a kernel');
   writeFileSync(join(folder, 'disk'), new Uint8Array(0x10000));
@@ -57,6 +58,21 @@ describe('pvops', () => {
     expect(status).toBe(1);
   });
 
+  it('runs a matrix in workers: a table, the reports, and status 1 for the panic', () => {
+    const args = ['matrix', 'up', 'panic', '--initrd', 'initrd', '--on', 'native,kvm'];
+    const { status, stdout, stderr } = pvops(...args, '--json', 'm.json', '--tap', 'm.tap');
+    expect(stdout).toMatch(/^up +native +up /m);
+    expect(stdout).toMatch(/^panic +native +panic /m);
+    expect(stdout).toContain('1 passed, 1 skipped, 2 failed');
+    expect(stderr).toContain('pvops: up on kvm@6.1: blind: ');
+    const { cells } = JSON.parse(readFileSync(join(folder, 'm.json'), 'utf8'));
+    expect(cells.map((cell: { verdict: string }) => cell.verdict)).toEqual([
+      ...['up', 'blind', 'panic', 'panic'],
+    ]);
+    expect(readFileSync(join(folder, 'm.tap'), 'utf8')).toContain('ok 1 up on native\n');
+    expect(status).toBe(1);
+  });
+
   it('ends with 42 when guest time is up', () => {
     const args = ['--initrd', 'initrd', '--expect-text', 'never', '--timeout', '1ms'];
     const { status, stderr } = pvops('run', 'up', ...args);
@@ -69,6 +85,9 @@ describe('pvops', () => {
     [['run', '.'], 'it is a directory'],
     [['run', 'text'], 'is not a kernel'],
     [['run', 'up'], 'there is no initrd'],
+    [['matrix', 'up', '--on', 'native,kmv'], "there is no interface 'kmv'"],
+    [['matrix', 'up', '--baseline', 'text'], 'it is not JSON'],
+    [['ops', '--can', 'set_pte'], "there is no operation 'set_pte'"],
     [['run', 'up', '--on', 'kmv'], "there is no interface 'kmv'"],
     [['run', 'up', '--disk', 'disk,cow,ide', '--machine', 'microvm'], 'no room for an ide disk'],
     [['run', 'up', '--bios', 'disk'], 'both by the kernel up and by the BIOS disk'],

@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { BugError, InputError } from '../base/errors.ts';
+import { isPoolWorker, serveCells } from '../host/node/index.ts';
 import { addDoctor } from './doctor.ts';
+import { addMatrix } from './matrix.ts';
 import { addOps } from './ops.ts';
 import { addPull } from './pull.ts';
 import { addRun } from './run.ts';
@@ -14,19 +16,26 @@ import { addStart } from './start.ts';
 const STATUS_USAGE = 2;
 const STATUS_BUG = 70;
 
-const program = new Command('pvops')
-  .description('boot one kernel on every hypervisor interface it was built for')
-  .helpCommand(false)
-  .exitOverride()
-  .configureHelp({ showGlobalOptions: false });
-for (const add of [addRun, addOps, addPull, addStart, addDoctor]) add(program);
-for (const command of program.commands) command.exitOverride();
+if (isPoolWorker()) serveCells();
+else await commandLine();
 
-process.stdout.on('error', pipeClosed);
-try {
-  await program.parseAsync();
-} catch (error) {
-  process.exitCode = report(error);
+async function commandLine(): Promise<void> {
+  /** Workers of the matrix execute this file too, and come out above. */
+  const entry = new URL(import.meta.url);
+  const program = new Command('pvops')
+    .description('boot one kernel on every hypervisor interface it was built for')
+    .helpCommand(false)
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: false });
+  for (const add of [addRun, addMatrix(entry), addOps, addPull, addStart(entry), addDoctor])
+    add(program);
+  for (const command of program.commands) command.exitOverride();
+  process.stdout.on('error', pipeClosed);
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    process.exitCode = report(error);
+  }
 }
 
 function report(error: unknown): number {

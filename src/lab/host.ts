@@ -26,4 +26,6 @@ export interface Progress {
   readonly guestSeconds: number;
   readonly instructions: number;
   readonly lastLine: string;
+  /** How often the CPU has asked the world around it, by kind. */
+  readonly exits: Readonly<Record<string, number>>;
 }

@@ -65,6 +65,27 @@ export {
 export { driversOf } from './drivers.ts';
 export type { LabConsole, LabHost, Progress } from './host.ts';
 export {
+  type Cell,
+  type CellJob,
+  cellName,
+  EXIT_KINDS,
+  type Matrix,
+  matrixSchema,
+} from './matrix/cell.ts';
+export { CellLog, cellOfRun, emptyCell } from './matrix/cell-log.ts';
+export { jsonOf, matrixOf, readMatrix } from './matrix/json.ts';
+export { junitOf } from './matrix/junit.ts';
+export { ktapOf } from './matrix/ktap.ts';
+export {
+  isBad,
+  type Judged,
+  type Judgement,
+  judge,
+  matrixStatus,
+  type Outcome,
+  summaryOf,
+} from './matrix/outcome.ts';
+export {
   chosenOperations,
   type OperationFacts,
   operationFacts,

@@ -16,6 +16,7 @@ import {
   type RunSpec,
 } from './spec.ts';
 import { stateHash } from './state-hash.ts';
+import { touchedBytes } from './touched-bytes.ts';
 import { vcpuDump } from './vcpu-dump.ts';
 import {
   type Aim,
@@ -45,6 +46,8 @@ export interface RunResult {
   readonly hostCpuSeconds: number;
   /** CPU seconds of the process before the first instruction of the guest. */
   readonly startCpuSeconds: number;
+  /** RAM that was ever written, in whole frames. */
+  readonly touchedBytes: number;
   readonly exits: Readonly<ExitCounts>;
   readonly stateHash: string;
   readonly consoleBytes: number;
@@ -173,6 +176,7 @@ class Run {
       guestSeconds: devices.clock.now() / SECOND,
       hostCpuSeconds,
       startCpuSeconds: this.startCpuSeconds,
+      touchedBytes: touchedBytes(cpu),
       exits: { ...exits },
       stateHash: stateHash(cpu, devices.snapshots),
       consoleBytes: this.log.bytes,
@@ -363,6 +367,7 @@ class Run {
       guestSeconds: this.now() / SECOND,
       instructions: this.made.cpu.retired(),
       lastLine: this.log.lastLines(1)[0] ?? '',
+      exits: { ...this.made.exits },
     };
   }
 }

@@ -21,6 +21,16 @@ export async function readUserFile(path: string, what: string): Promise<Uint8Arr
   }
 }
 
+/** What a JSON file holds. */
+export async function readUserJson(path: string, what: string): Promise<unknown> {
+  const text = new TextDecoder().decode(await readUserFile(path, what));
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw refused(path, what, 'it is not JSON, or cut off');
+  }
+}
+
 export function sha256OfBytes(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }

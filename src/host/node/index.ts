@@ -1,8 +1,9 @@
 // The door of the Node host: files, kernels, consoles and what drives a run.
 
 export { cacheDirectory } from './cache.ts';
+export { type CellEvents, runCells, serveCells } from './cells.ts';
 export { type DiskFile, openDiskFile } from './disk-file.ts';
-export { readUserFile, sha256OfBytes } from './files.ts';
+export { readUserFile, readUserJson, sha256OfBytes } from './files.ts';
 export { nodeHost } from './host.ts';
 export { type FoundKernel, findKernel, kernelOfPackage } from './kernels.ts';
 export {
@@ -13,5 +14,6 @@ export {
   parseKernelName,
   pull,
 } from './packages.ts';
+export { isPoolWorker, type WorkerFailure } from './pool.ts';
 export { readPipedInput } from './stdin.ts';
 export { type NodeConsole, outputConsole, terminalConsole } from './terminal.ts';

@@ -1,0 +1,94 @@
+// What a cell keeps while it runs, and the cell that is made of it in the end.
+
+import type { Progress } from '../host.ts';
+import type { RunResult } from '../run.ts';
+import { type Cell, type CellJob, EXIT_KINDS } from './cell.ts';
+
+/** The end of the console's output that a cell keeps. */
+const KEPT_LETTERS = 24_000;
+const KEPT_LINES = 400;
+/** Points of a chart; when there are more, every second one goes. */
+const SAMPLES_MAX = 200;
+
+export class CellLog {
+  private text = '';
+  private samples: Cell['samples'] = [];
+  private stride = 1;
+  private offered = 0;
+
+  write(text: string): void {
+    this.text = (this.text + text).slice(-KEPT_LETTERS);
+  }
+
+  sample({ guestSeconds, exits }: Progress): void {
+    if (this.offered++ % this.stride !== 0) return;
+    this.samples.push({ guestSeconds, exits: EXIT_KINDS.map((kind) => exits[kind] ?? 0) });
+    if (this.samples.length < SAMPLES_MAX) return;
+    this.samples = this.samples.filter((_, n) => n % 2 === 0);
+    this.stride *= 2;
+  }
+
+  /** Everything so far, and the end of the run. */
+  samplesTo(guestSeconds: number, exits: Readonly<Record<string, number>>): Cell['samples'] {
+    return [...this.samples, { guestSeconds, exits: EXIT_KINDS.map((kind) => exits[kind] ?? 0) }];
+  }
+
+  lines(): string[] {
+    return this.text
+      .split('\n')
+      .map((line) => line.replace(/\r/g, '').replace(CONTROL, ''))
+      .slice(-KEPT_LINES);
+  }
+}
+
+/** Escape sequences (ECMA-48 5.4) and other control characters but the tab. */
+const CONTROL =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out.
+  /\x1b\[[0-?]*[ -/]*[@-~]|\x1b[ -/]*[0-~]|[\x00-\x08\x0b-\x1f\x7f]/g;
+
+export function cellOfRun(job: CellJob, result: RunResult, log: CellLog): Cell {
+  return {
+    kernel: job.kernel,
+    kernelVersion: result.kernel.version,
+    sha256: result.kernel.sha256,
+    interface: result.interface,
+    verdict: result.verdict,
+    reason: result.reason,
+    timedOut: result.timedOut,
+    instructions: result.instructions,
+    guestSeconds: result.guestSeconds,
+    hostSeconds: result.hostCpuSeconds,
+    memoryBytes: job.memoryBytes,
+    touchedBytes: result.touchedBytes,
+    exits: { ...result.exits },
+    stateHash: result.stateHash,
+    consoleDigest: result.consoleDigest,
+    console: log.lines(),
+    vcpu: result.vcpu,
+    samples: log.samplesTo(result.guestSeconds, { ...result.exits }),
+  };
+}
+
+/** A cell that never got as far as a guest. */
+export function emptyCell(job: CellJob, verdict: 'absent' | 'error', reason: string): Cell {
+  return {
+    kernel: job.kernel,
+    kernelVersion: '',
+    sha256: null,
+    interface: job.on,
+    verdict,
+    reason,
+    timedOut: false,
+    instructions: 0,
+    guestSeconds: 0,
+    hostSeconds: 0,
+    memoryBytes: job.memoryBytes,
+    touchedBytes: 0,
+    exits: {},
+    stateHash: null,
+    consoleDigest: null,
+    console: [],
+    vcpu: null,
+    samples: [],
+  };
+}
