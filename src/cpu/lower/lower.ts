@@ -9,22 +9,20 @@ import {
   type Value,
   type Width,
 } from '../isa/ir.ts';
+import { slowPath } from '../slow/registry.ts';
 import { ARG_AT, FIELDS, type FieldName, RET_AT } from '../state.ts';
 import type { Code, ValType } from '../wasm/encode.ts';
 import { Access } from './access.ts';
 import { emitBin, emitCast, emitCompare, emitMask, emitUn } from './arith.ts';
 import { emitCond, emitFlag, emitFlags, emitSetFlags } from './flags.ts';
-import { loadOf } from './memory-ops.ts';
+import { emitFloat } from './float.ts';
+import { emitFloatCall } from './float-calls.ts';
+import { loadOf, valType } from './memory-ops.ts';
 import type { Site } from './site.ts';
 
 export interface LowerOptions {
   /** Number of a slow path, by name. */
   slowId(name: string): number;
-}
-
-export function valType(width: Width): ValType {
-  if (width === 128) return 'v128';
-  return width === 64 ? 'i64' : 'i32';
 }
 
 /** Emits `program` at `site`. Falls through at the end unless the program ends the block. */
@@ -43,6 +41,7 @@ export class Lowering {
   private readonly options: LowerOptions;
   private readonly access: Access;
   private readonly locals = new Map<number, number>();
+  private readonly results = new Map<number, number>();
   private readonly inlined = new Set<number>();
   private readonly taken: { type: ValType; local: number }[] = [];
 
@@ -187,7 +186,7 @@ export class Lowering {
       case 'vec':
         return this.vec(v);
       case 'float':
-        return this.float(v);
+        return emitFloat(this, v);
       case 'getreg':
         return site.pushReg(v.reg);
       case 'linear':
@@ -201,9 +200,15 @@ export class Lowering {
         return emitCond(this, v.cc);
       case 'getstate':
         return this.getState(v.field as FieldName, v.width);
-      case 'result':
+      case 'result': {
+        const kept = this.results.get(v.call.id);
+        if (kept !== undefined) {
+          c.get(kept);
+          return;
+        }
         c.get(site.st).mem(loadOf(v.width), RET_AT + v.n * 16);
         return emitMask(c, v.width);
+      }
     }
   }
 
@@ -227,6 +232,7 @@ export class Lowering {
         this.push(e.when);
         return this.faultIf(e.vector, e.error);
       case 'call':
+        if (emitFloatCall(this, e)) return;
         return this.slow(e);
       case 'skip':
         this.push(e.when);
@@ -266,14 +272,18 @@ export class Lowering {
     if (v.width < 32) emitMask(this.c, v.width);
   }
 
-  private float(v: Value & { op: 'float' }): void {
-    const fns = ['add', 'sub', 'mul', 'div', 'sqrt', 'min', 'max'];
-    const shapes = ['f32', 'f64', 'f32x4', 'f64x2'];
-    this.argument(0, v.a.width, () => this.push(v.a));
-    this.argument(1, v.b.width, () => this.push(v.b));
-    this.argument(2, 32, () => this.c.i32(fns.indexOf(v.fn) + 8 * shapes.indexOf(v.shape)));
-    this.callSlow('float');
-    this.c.get(this.site.st).mem(loadOf(v.width), RET_AT);
+  /** Calls a slow path whose arguments are values in locals or constants, and perhaps a code. */
+  callFloat(name: string, args: readonly Value[], code: bigint | null): void {
+    args.forEach((a, n) => {
+      this.argument(n, a.width, () => this.push(a));
+    });
+    if (code !== null) this.argument(args.length, 32, () => this.c.i32(Number(code)));
+    this.callSlow(name);
+  }
+
+  /** The result of `call` is in a local of its own, not in the state. */
+  keepResult(call: Effect, local: number): void {
+    this.results.set(call.id, local);
   }
 
   private getState(name: FieldName, width: Width): void {
@@ -314,10 +324,11 @@ export class Lowering {
   }
 
   private callSlow(name: string, ends = false): void {
+    const pure = slowPath(name).pure ?? false;
     this.site.noteInstruction();
-    this.site.beforeSlow();
+    if (!pure) this.site.beforeSlow();
     this.c.i32(this.options.slowId(name)).call(this.site.helpers.slow);
-    this.site.afterSlow(ends);
+    if (!pure) this.site.afterSlow(ends);
     this.site.leaveFaultedIf();
   }
 }

@@ -1,6 +1,7 @@
-// WebAssembly loads and stores by width of value.
+// WebAssembly types, loads and stores by width of value.
 
 import type { Width } from '../isa/ir.ts';
+import type { ValType } from '../wasm/encode.ts';
 
 export function loadOf(width: Width): string {
   switch (width) {
@@ -32,4 +33,9 @@ export function storeOf(width: Width): string {
     case 1:
       return 'i32.store';
   }
+}
+
+export function valType(width: Width): ValType {
+  if (width === 128) return 'v128';
+  return width === 64 ? 'i64' : 'i32';
 }

@@ -34,6 +34,8 @@ export interface Cx {
 export interface SlowPath {
   readonly name: string;
   readonly ref: string;
+  /** It touches no general and no xmm register and no status flag: engines need not have them in the state. */
+  readonly pure?: true;
   run(cx: Cx): 0 | 1;
 }
 

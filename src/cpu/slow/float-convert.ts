@@ -23,7 +23,7 @@ export function conversionCode(c: Conversion): number {
   return TYPES.indexOf(c.from) | (TYPES.indexOf(c.to) << 2) | (truncate << 4) | (c.lanes << 5);
 }
 
-function conversionOf(code: number): Conversion {
+export function conversionOf(code: number): Conversion {
   return {
     from: TYPES[code & 3] ?? 'f32',
     to: TYPES[(code >> 2) & 3] ?? 'f32',
@@ -38,6 +38,7 @@ const FORMATS: Readonly<Record<string, Format>> = { f32: F32, f64: F64 };
 export const floatConvert = defineSlow({
   name: 'float-convert',
   ref: 'SDM 1 11.5, 2A CVT*',
+  pure: true,
   run({ state }) {
     const c = conversionOf(state.arg32(1));
     const env = sseEnv(state);
@@ -84,6 +85,7 @@ const FLAGS_OF = { unordered: ZF | PF | CF, less: CF, equal: ZF, greater: 0 } as
 export const floatCompareFlags = defineSlow({
   name: 'float-compare-flags',
   ref: 'SDM 2A COMISD, 2B UCOMISD',
+  pure: true,
   run({ state }) {
     const format = state.arg32(2) === 64 ? F64 : F32;
     const env = sseEnv(state);
@@ -106,6 +108,7 @@ const PREDICATES = [
 export const floatCompareMask = defineSlow({
   name: 'float-compare-mask',
   ref: 'SDM 2A CMPPS',
+  pure: true,
   run({ state }) {
     const imm = state.arg32(2) & 7;
     const wide = state.arg32(3) === 64;
@@ -130,6 +133,7 @@ const NO_PRECISION = 8;
 export const floatRound = defineSlow({
   name: 'float-round',
   ref: 'SDM 2B ROUNDPS',
+  pure: true,
   run({ state }) {
     const imm = state.arg32(1);
     const format = state.arg32(2) === 64 ? F64 : F32;

@@ -27,14 +27,12 @@ function lane(env: Env, fn: FloatFn, format: Format, a: bigint, b: bigint): bigi
 
 /**
  * The IR's `float` node. Arguments: a, b (for sqrt: a again), the code of float-code.ts. Result 0.
- *
- * An engine may compute inline instead when nothing of this can be seen: MXCSR has RC 0, no DAZ and FTZ, all exceptions
- * masked, PE and DE already set, and for add, sub, mul, div, sqrt the result is finite and either zero with zero
- * operands or not below the least normal number in size (a result in the least binade can have been rounded up to it).
+ * Engines compute inline where nothing of this can be seen: lower/float.ts.
  */
 export const float = defineSlow({
   name: 'float',
   ref: 'SDM 1 11.5',
+  pure: true,
   run({ state }) {
     const code = state.arg32(2);
     const fn = floatFnOf(code);
@@ -59,6 +57,7 @@ export const float = defineSlow({
 export const addSub = defineSlow({
   name: 'float-addsub',
   ref: 'SDM 2A ADDSUBPS, ADDSUBPD',
+  pure: true,
   run({ state }) {
     const lanes = state.arg32(2);
     const format = lanes === 4 ? F32 : F64;
@@ -82,6 +81,7 @@ export const addSub = defineSlow({
 export const dotProduct = defineSlow({
   name: 'float-dot',
   ref: 'SDM 2A DPPS, DPPD',
+  pure: true,
   run({ state }) {
     const imm = state.arg32(2);
     const lanes = state.arg32(3);
@@ -123,6 +123,7 @@ const APPROXIMATE_BITS = 12;
 export const approximate = defineSlow({
   name: 'float-approximate',
   ref: 'SDM 2B RCPPS, RSQRTPS',
+  pure: true,
   run({ state }) {
     const root = state.arg32(1) === 1;
     for (let n = 0; n < state.arg32(2); n++)

@@ -47,6 +47,7 @@ function otherOperand(op: Op, from: number): Num | null {
 export const x87Arith = defineSlow({
   name: 'x87-arith',
   ref: 'SDM 1 8.3.5',
+  pure: true,
   run(cx: Cx) {
     const op = begin(cx);
     const a = stValue(op, 0);
@@ -90,6 +91,7 @@ const CODES = { unordered: C0 | C2 | C3, less: C0, equal: C3, greater: 0 } as co
 export const x87Compare = defineSlow({
   name: 'x87-compare',
   ref: 'SDM 1 8.3.6.1',
+  pure: true,
   run(cx) {
     const op = begin(cx);
     const order = ordered(op);
@@ -109,6 +111,7 @@ export const FLAGS_VALID = 1 << 31;
 export const x87CompareFlags = defineSlow({
   name: 'x87-compare-flags',
   ref: 'SDM 2A FCOMI',
+  pure: true,
   run(cx) {
     const op = begin(cx);
     const order = ordered(op);

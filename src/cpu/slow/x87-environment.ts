@@ -83,6 +83,7 @@ function takeEnvironment(cx: Cx): number {
 export const fnstenv = defineSlow({
   name: 'fnstenv',
   ref: 'SDM 2A FSTENV',
+  pure: true,
   run(cx) {
     const { state } = cx;
     const bytes = putEnvironment(cx);
@@ -95,6 +96,7 @@ export const fnstenv = defineSlow({
 export const fldenv = defineSlow({
   name: 'fldenv',
   ref: 'SDM 2A FLDENV',
+  pure: true,
   run(cx) {
     if (!cx.mmu.read(cx.state.argVa(0), environmentBytes(cx.insn.osize), 'current')) return 1;
     takeEnvironment(cx);
@@ -105,6 +107,7 @@ export const fldenv = defineSlow({
 export const fnsave = defineSlow({
   name: 'fnsave',
   ref: 'SDM 2A FSAVE',
+  pure: true,
   run(cx) {
     const { state } = cx;
     const at = putEnvironment(cx);
@@ -122,6 +125,7 @@ export const fnsave = defineSlow({
 export const frstor = defineSlow({
   name: 'frstor',
   ref: 'SDM 2A FRSTOR',
+  pure: true,
   run(cx) {
     const { state } = cx;
     if (!cx.mmu.read(state.argVa(0), x87ImageBytes(cx.insn.osize), 'current')) return 1;
@@ -139,6 +143,7 @@ export const frstor = defineSlow({
 export const fninit = defineSlow({
   name: 'fninit',
   ref: 'SDM 2A FINIT',
+  pure: true,
   run(cx) {
     initX87(cx.state);
     return 0;
@@ -148,6 +153,7 @@ export const fninit = defineSlow({
 export const fnclex = defineSlow({
   name: 'fnclex',
   ref: 'SDM 2A FCLEX',
+  pure: true,
   run(cx) {
     cx.state.set('fsw', cx.state.get('fsw') & ~FSW_CLEARED);
     recomputeFpuFaults(cx.state);
@@ -158,6 +164,7 @@ export const fnclex = defineSlow({
 export const fldcw = defineSlow({
   name: 'fldcw',
   ref: 'SDM 2A FLDCW',
+  pure: true,
   run(cx) {
     setControlWord(cx.state, cx.state.arg32(0) & 0xffff);
     return 0;
@@ -167,6 +174,7 @@ export const fldcw = defineSlow({
 export const fwait = defineSlow({
   name: 'fwait',
   ref: 'SDM 2B WAIT/FWAIT',
+  pure: true,
   run(cx) {
     const vector = waitFault(cx.state);
     return vector === 0 ? 0 : cx.state.raise(vector, null);
@@ -177,6 +185,7 @@ export const fwait = defineSlow({
 export const mmxWrite = defineSlow({
   name: 'mmx-write',
   ref: 'SDM 1 9.5',
+  pure: true,
   run(cx) {
     const { state } = cx;
     state.set('fsw', state.get('fsw') & ~(7 << 11));
@@ -190,6 +199,7 @@ export const mmxWrite = defineSlow({
 export const maskedStore = defineSlow({
   name: 'masked-store',
   ref: 'SDM 2B MASKMOVDQU',
+  pure: true,
   run(cx) {
     const { state, mmu } = cx;
     const va = state.argVa(0);

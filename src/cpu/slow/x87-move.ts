@@ -51,6 +51,7 @@ export const LOAD_REGISTER = 3;
 export const x87Load = defineSlow({
   name: 'x87-load',
   ref: 'SDM 2A FLD, FILD',
+  pure: true,
   run(cx) {
     const op = begin(cx);
     const bits = cx.state.arg64(1);
@@ -83,6 +84,7 @@ function loadRegister(op: Op, i: number): 0 {
 export const x87LoadExtended = defineSlow({
   name: 'x87-load-extended',
   ref: 'SDM 2A FLD',
+  pure: true,
   run(cx) {
     const va = cx.state.argVa(1);
     if (!cx.mmu.aligned(va, 10) || !cx.mmu.read(va, 10, 'current')) return 1;
@@ -100,6 +102,7 @@ export const storeCode = (pops: boolean, bits: 32 | 64 | 80): number =>
 export const x87Store = defineSlow({
   name: 'x87-store',
   ref: 'SDM 2A FST',
+  pure: true,
   run(cx) {
     const op = begin(cx);
     const { buf } = cx.mmu;
@@ -151,6 +154,7 @@ export const storeIntegerCode = (pops: boolean, truncates: boolean, bits: 16 | 3
 export const x87StoreInteger = defineSlow({
   name: 'x87-store-integer',
   ref: 'SDM 2A FIST, FISTTP',
+  pure: true,
   run(cx) {
     const op = begin(cx);
     const bits = [16, 32, 64][op.code & 3] ?? 16;
@@ -168,6 +172,7 @@ const DECIMAL_DIGITS = 18;
 export const x87LoadDecimal = defineSlow({
   name: 'x87-load-decimal',
   ref: 'SDM 2A FBLD',
+  pure: true,
   run(cx) {
     const va = cx.state.argVa(1);
     if (!cx.mmu.aligned(va, 10) || !cx.mmu.read(va, 10, 'current')) return 1;
@@ -187,6 +192,7 @@ export const x87LoadDecimal = defineSlow({
 export const x87StoreDecimal = defineSlow({
   name: 'x87-store-decimal',
   ref: 'SDM 2A FBSTP, SDM 1 table 4-4',
+  pure: true,
   run(cx) {
     const op = begin(cx);
     const { buf } = cx.mmu;
@@ -236,6 +242,7 @@ const CONSTANTS: readonly Constant[] = [
 export const x87Constant = defineSlow({
   name: 'x87-constant',
   ref: 'SDM 1 8.3.4',
+  pure: true,
   run(cx) {
     const op = begin(cx);
     const c = CONSTANTS[op.code] ?? exact(0, 0n);
@@ -252,6 +259,7 @@ export const COPY_UNCHECKED = 2;
 export const x87StoreRegister = defineSlow({
   name: 'x87-store-register',
   ref: 'SDM 2A FST',
+  pure: true,
   run(cx) {
     const op = begin(cx);
     const empty = isEmpty(cx.state, 0);
@@ -268,6 +276,7 @@ export const x87StoreRegister = defineSlow({
 export const x87Exchange = defineSlow({
   name: 'x87-exchange',
   ref: 'SDM 2A FXCH',
+  pure: true,
   run(cx) {
     const op = begin(cx);
     const { state } = cx;
@@ -286,6 +295,7 @@ export const x87Exchange = defineSlow({
 export const x87Move = defineSlow({
   name: 'x87-move-if',
   ref: 'SDM 2A FCMOVcc',
+  pure: true,
   run(cx) {
     const op = begin(cx);
     const { state } = cx;
@@ -311,6 +321,7 @@ export const STACK_NOTHING = 4;
 export const x87Stack = defineSlow({
   name: 'x87-stack',
   ref: 'SDM 1 8.3.11',
+  pure: true,
   run(cx) {
     const op = begin(cx);
     const { state } = cx;

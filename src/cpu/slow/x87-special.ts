@@ -39,6 +39,7 @@ import { isEmpty, readSt, writeSt } from './x87-registers.ts';
 export const x87Sign = defineSlow({
   name: 'x87-sign',
   ref: 'SDM 2A FCHS, FABS',
+  pure: true,
   run(cx) {
     const op = begin(cx);
     if (isEmpty(cx.state, 0)) {
@@ -56,6 +57,7 @@ export const x87Sign = defineSlow({
 export const x87Examine = defineSlow({
   name: 'x87-examine',
   ref: 'SDM 2A FXAM',
+  pure: true,
   run(cx) {
     const op = begin(cx);
     const v = readSt(cx.state, 0);
@@ -92,6 +94,7 @@ function unary(op: Op, fn: (v: Num) => Num): 0 {
 export const x87Root = defineSlow({
   name: 'x87-root',
   ref: 'SDM 2A FSQRT',
+  pure: true,
   run(cx) {
     const op = begin(cx);
     return unary(op, (v) => sqrt(op.env, op.target, v, v));
@@ -101,6 +104,7 @@ export const x87Root = defineSlow({
 export const x87RoundInteger = defineSlow({
   name: 'x87-round-integer',
   ref: 'SDM 2A FRNDINT',
+  pure: true,
   run(cx) {
     const op = begin(cx);
     return unary(op, (v) => {
@@ -114,6 +118,7 @@ export const x87RoundInteger = defineSlow({
 export const x87Extract = defineSlow({
   name: 'x87-extract',
   ref: 'SDM 2B FXTRACT',
+  pure: true,
   run(cx) {
     const op = begin(cx);
     const v = isEmpty(cx.state, 0) ? stValue(op, 0) : canPush(op) ? stValue(op, 0) : null;
@@ -153,6 +158,7 @@ const MAX_SCALE = 0x10000n;
 export const x87Scale = defineSlow({
   name: 'x87-scale',
   ref: 'SDM 2A FSCALE, table 3-33',
+  pure: true,
   run(cx) {
     const op = begin(cx);
     const a = stValue(op, 0);
@@ -194,6 +200,7 @@ function truncated(n: Finite): bigint {
 export const x87Remainder = defineSlow({
   name: 'x87-remainder',
   ref: 'SDM 2A FPREM, FPREM1',
+  pure: true,
   run(cx) {
     const op = begin(cx);
     const a = stValue(op, 0);

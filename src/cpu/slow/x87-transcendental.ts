@@ -59,6 +59,7 @@ function rounded(op: Op, x: Exact): Num {
 export const x87Exp = defineSlow({
   name: 'x87-f2xm1',
   ref: 'SDM 2A F2XM1',
+  pure: true,
   run(cx) {
     const op = begin(cx);
     const x = stValue(op, 0);
@@ -197,6 +198,7 @@ const one = (): Num => ONE;
 export const x87Sine = defineSlow({
   name: 'x87-sine',
   ref: 'SDM 2A FSIN, FCOS',
+  pure: true,
   run(cx) {
     const op = begin(cx);
     op.codesKept &= ~C2;
@@ -213,6 +215,7 @@ export const x87Sine = defineSlow({
 export const x87SineCosine = defineSlow({
   name: 'x87-sine-cosine',
   ref: 'SDM 2A FSINCOS, FPTAN',
+  pure: true,
   run(cx) {
     const op = begin(cx);
     const x = stValue(op, 0);

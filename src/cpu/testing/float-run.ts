@@ -21,7 +21,7 @@ import {
   type FloatResult,
   WINDOW,
 } from './float-cases.ts';
-import { createMachine, type Machine, readRam, writeRam } from './machine.ts';
+import { createMachine, type Engine, type Machine, readRam, writeRam } from './machine.ts';
 
 const CODE_AT = 0x10000;
 const STATUS = 0x8d5;
@@ -29,12 +29,16 @@ const GPRS = [0, 1, 2, 3];
 const RSI = 6;
 const RDI = 7;
 
-export function createFloatRunner(): (c: FloatCase) => FloatResult {
+type Stepper = (m: Machine, c: FloatCase) => number;
+
+/** Without an engine: the evaluator itself. */
+export function createFloatRunner(engine?: Engine): (c: FloatCase) => FloatResult {
   const machine = createMachine('long-user');
-  return (c) => runOn(machine, c);
+  const stepper: Stepper = engine ? (m, c) => stepOn(engine, m, c) : step;
+  return (c) => runOn(machine, c, stepper);
 }
 
-function runOn(m: Machine, c: FloatCase): FloatResult {
+function runOn(m: Machine, c: FloatCase, stepper: Stepper): FloatResult {
   const { state } = m;
   writeRam(m, DATA_AT, c.data);
   for (const n of GPRS) state.setGpr(n, c.regs[n] as bigint);
@@ -51,7 +55,7 @@ function runOn(m: Machine, c: FloatCase): FloatResult {
   updateSummary(state);
   recomputeFpuFaults(state);
   state.set64('rip', BigInt(CODE_AT));
-  const trap = step(m, c);
+  const trap = stepper(m, c);
   const fx = new DataView(new ArrayBuffer(512));
   putControl(state, fx, true);
   putMxcsr(state, fx, 24);
@@ -71,6 +75,15 @@ function step(m: Machine, c: FloatCase): number {
   const { osize, asize, mode } = d.variant;
   m.cx.insn = { osize, asize, mode, length: d.length };
   return executeOne(m.cx, d, programOf(d)) === 1 ? m.state.get('faultVector') : -1;
+}
+
+function stepOn(engine: Engine, m: Machine, c: FloatCase): number {
+  if (readRam(m, CODE_AT, c.code.length).join() !== c.code.join()) {
+    writeRam(m, CODE_AT, c.code);
+    m.engine?.codeWritten(CODE_AT, 16);
+  }
+  const result = engine.step(m);
+  return result === 'ok' ? -1 : result.fault;
 }
 
 /**
