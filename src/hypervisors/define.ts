@@ -83,6 +83,10 @@ export interface Attached {
   exit?(exit: PolicyExit): void;
   /** Called before the guest runs on, whatever it has left for: the place to inject events. */
   enter?(): void;
+  /**
+   * The vCPU waits in a call of the interface's, halted, until the interface clears `halted`: with interrupts off, too.
+   */
+  waiting?(): boolean;
   /** Loads the guest and puts the vCPU at its entry; an `InputError` if the guest cannot start here. */
   start(guest: Guest): void;
   /** Whether the guest has used anything that only this interface has. */

@@ -6,6 +6,7 @@ import { kvm } from './kvm/index.ts';
 import { native } from './native/index.ts';
 import { nearest } from './nearest.ts';
 import { xenPv } from './xen-pv/index.ts';
+import { xenPvh } from './xen-pvh/index.ts';
 
 export {
   type Attached,
@@ -29,6 +30,7 @@ export const INTERFACES: readonly HypervisorInterface[] = [
   native, //
   kvm,
   xenPv,
+  xenPvh,
 ];
 
 export interface InterfaceChoice {

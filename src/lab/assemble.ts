@@ -135,6 +135,8 @@ function machineCpu(cpu: Cpu, attached: Attached, exits: ExitCounts): MachineCpu
     requestExit: () => cpu.requestExit(),
     raiseNmi: () => cpu.raiseNmi(),
     nmiPending: () => cpu.nmiPending(),
+    waitsInCall: () => attached.waiting?.() ?? false,
+    halted: () => cpu.state.get('halted') !== 0,
     interruptsEnabled: () => (cpu.state.get('eflags') & EFLAGS_IF) !== 0,
     run(budget): MachineExit {
       const exit = runGuest(cpu, attached, budget, count);

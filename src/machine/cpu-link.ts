@@ -8,6 +8,10 @@ export interface MachineCpu extends CpuControl {
   run(budget: number): MachineExit;
   /** RFLAGS.IF; asked only after a `halt` exit. */
   interruptsEnabled(): boolean;
+  /** Halted by the interface in one of its calls, which ends without an interrupt. */
+  waitsInCall?(): boolean;
+  /** False: the interface has ended a halt. */
+  halted?(): boolean;
   /** Pends a non-maskable interrupt, taken at the next instruction boundary. */
   raiseNmi?(): void;
   /** Whether one is pended and not taken yet: it ends a halt, whatever IF says. */

@@ -147,7 +147,10 @@ export class Machine {
   private mustWait(): boolean {
     if (!this.state.halted) return false;
     const { link } = this.parts;
-    const wakes = link.nmiPending() || (link.interruptLine() && this.cpu.interruptsEnabled());
+    const wakes =
+      this.cpu.halted?.() === false ||
+      link.nmiPending() ||
+      (link.interruptLine() && this.cpu.interruptsEnabled());
     if (wakes) this.state.halted = false;
     return !wakes;
   }
@@ -194,7 +197,8 @@ export class Machine {
         until,
       );
     }
-    if (!this.cpu.interruptsEnabled() && !this.parts.mayRaiseNmi()) {
+    const inCall = this.cpu.waitsInCall?.() ?? false;
+    if (!inCall && !this.cpu.interruptsEnabled() && !this.parts.mayRaiseNmi()) {
       return { kind: 'dead', why: 'halted with interrupts disabled' };
     }
     const next = clock.nextDeadline();

@@ -115,10 +115,10 @@ export function checkSegments(
     );
   }
   end = Math.max(end, needed);
-  if (end > platform.ram.bytes) {
+  if (end > platform.memoryBytes) {
     throw new InputError(
       'boot/kernel-too-large',
-      `${name} needs memory up to ${mebibytes(end)}, but the machine has ${mebibytes(platform.ram.bytes)}`,
+      `${name} needs memory up to ${mebibytes(end)}, but the machine has ${mebibytes(platform.memoryBytes)}`,
       `give it more: --memory ${Math.ceil(end / 0x100000 / 64) * 64 + 64}M.`,
     );
   }
@@ -129,13 +129,16 @@ export function checkSegments(
 function placeInitrd(platform: Platform, guest: Guest, kernelEnd: number): Loaded['initrd'] {
   const bytes = guest.initrd?.length ?? 0;
   if (bytes === 0) return { gpa: 0, bytes: 0 };
-  const top = Math.min(platform.ram.bytes, guest.kernel.header?.initrd_addr_max ?? INITRD_END_MAX);
+  const top = Math.min(
+    platform.memoryBytes,
+    guest.kernel.header?.initrd_addr_max ?? INITRD_END_MAX,
+  );
   const gpa = Math.floor((top - bytes) / PAGE) * PAGE;
   if (gpa < kernelEnd) {
     throw new InputError(
       'boot/initrd-too-large',
       `the initrd of ${mebibytes(bytes)} does not fit above the kernel, which ends at ${mebibytes(kernelEnd)}`,
-      `the machine has ${mebibytes(platform.ram.bytes)}: raise --memory, or give a smaller initrd.`,
+      `the machine has ${mebibytes(platform.memoryBytes)}: raise --memory, or give a smaller initrd.`,
     );
   }
   return { gpa, bytes };

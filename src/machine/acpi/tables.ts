@@ -71,7 +71,7 @@ export function acpiTables(facts: FirmwareFacts, first = FIRST_TABLE): readonly 
 }
 
 /** ACPI 6.4 5.2.5.3: the first checksum covers 20 bytes, the second all 36. */
-function rsdp(rsdt: number, xsdt: number): Uint8Array {
+export function rsdp(rsdt: number, xsdt: number): Uint8Array {
   const bytes = new ByteList()
     .text('RSD PTR ', 8)
     .u8(0)
@@ -88,8 +88,8 @@ function rsdp(rsdt: number, xsdt: number): Uint8Array {
 }
 
 /** ACPI 6.4 5.2.6: the header that all other tables share. */
-function table(
-  facts: FirmwareFacts,
+export function table(
+  facts: Pick<FirmwareFacts, 'model'>,
   signature: string,
   revision: number,
   body: Uint8Array,

@@ -5,8 +5,14 @@ import { bareModel } from './bare.ts';
 import type { Fittings, ModelDefinition, NetWire } from './define.ts';
 import { microvmModel } from './microvm-model.ts';
 import { pcModel } from './pc-model.ts';
+import { pvhModel } from './pvh-model.ts';
 
-export const MACHINE_MODELS = { microvm: microvmModel, pc: pcModel, bare: bareModel } as const;
+export const MACHINE_MODELS = {
+  microvm: microvmModel,
+  pc: pcModel,
+  bare: bareModel,
+  pvh: pvhModel,
+} as const;
 export type MachineModelId = keyof typeof MACHINE_MODELS;
 
 /**

@@ -25,6 +25,7 @@ export const HVM_PARAM_ACPI_S_STATE = 14;
 export const HVM_PARAM_VM86_TSS = 15;
 export const HVM_PARAM_CONSOLE_PFN = 17;
 export const HVM_PARAM_CONSOLE_EVTCHN = 18;
+export const HVM_PARAM_VM_GENERATION_ID_ADDR = 34;
 export const HVM_PARAM_VM86_TSS_SIZED = 37;
 export const HVM_NR_PARAMS = 39;
 /** How events are announced: the top byte of HVM_PARAM_CALLBACK_IRQ. */

@@ -1,0 +1,148 @@
+// Xen PVH: a guest in a hardware container whose only devices are event channels, rings and a local APIC.
+
+import { InputError } from '../../base/errors.ts';
+import { NO_EXITS } from '../../cpu/policy.ts';
+import { pvhEntry } from '../../image/index.ts';
+import { startByPvh } from '../boot/pvh.ts';
+import { type Attached, defineInterface, type Guest, type Platform } from '../define.ts';
+import { type FeatureChanges, hardwareBorder } from '../hw/border.ts';
+import { EPERM } from '../xen/abi/errno.ts';
+import * as abi from '../xen/abi/hvm.ts';
+import { connectConsole } from '../xen/console.ts';
+import { createDomain } from '../xen/domain.ts';
+import { hypercall, hypercallTable } from '../xen/hypercall.ts';
+import * as sharedCalls from '../xen/hypercalls/index.gen.ts';
+import { connectStore } from '../xen/store/server.ts';
+import { Store } from '../xen/store/store.ts';
+import { writeDomain } from '../xen/store/toolstack.ts';
+import { periodFired, timerFired, writeTime, writeWallClock } from '../xen/time.ts';
+import { upcallPending, wakeUp } from '../xen/upcall.ts';
+import { xenLeaf } from './cpuid.ts';
+import { writeHypercallPage } from './hypercall-page.ts';
+import { callbackVector } from './hypercalls/hvm-op.ts';
+import * as calls from './hypercalls/index.gen.ts';
+import { guestMemoryMap } from './memory-map.ts';
+import { XEN_PVH_MANIFEST } from './operations.ts';
+import { ownBytes, PAGE_BYTES, Physmap, type PvhDomain } from './physmap.ts';
+import { pvhGuest } from './pvh-guest.ts';
+import { latchWordSize } from './word-size.ts';
+
+/** Guests may move to another host, so a TSC that never changes its rate is not promised (xl.cfg, tsc_mode and nomigrate). */
+const FEATURES: FeatureChanges = { more: ['hypervisor'], less: ['constant_tsc'] };
+const TABLE = hypercallTable([...Object.values(sharedCalls), ...Object.values(calls)]);
+const RAX = 0;
+const CR0_PE = 1;
+
+export const xenPvh = defineInterface({
+  id: 'xen-pvh',
+  title: 'Xen 4.17, a guest in a hardware container (PVH)',
+  versions: ['4.17'],
+  guestNeeds: ['CONFIG_XEN', 'CONFIG_XEN_PVH'],
+  machines: ['pvh'],
+  ownBytes,
+  console: 'hvc0',
+  policy: NO_EXITS,
+  ops: XEN_PVH_MANIFEST,
+  attach(platform) {
+    const domain = makeDomain(platform);
+    const hardware = hardwareBorder(platform, FEATURES);
+    return {
+      border: border(domain, hardware),
+      waiting: () => domain.vcpus[0]!.state.blocked,
+      start: (guest) => start(platform, guest),
+      noticed: () => domain.state.called,
+    };
+  },
+});
+
+/** What the toolstack does before the guest runs: shared pages, rings, ports, the store. */
+function makeDomain(platform: Platform): PvhDomain {
+  const physmap = new Physmap(platform);
+  const made = createDomain({
+    platform,
+    guest: pvhGuest(platform, physmap),
+    vcpus: 1,
+    singleshot: (vcpu) => timerFired(domain, vcpu),
+    periodic: (vcpu) => periodFired(domain, vcpu),
+    pollEnd: (vcpu) => wakeUp(domain, vcpu),
+  });
+  const domain: PvhDomain = { ...made, physmap };
+  const { state, vcpus } = domain;
+  state.sharedInfo = physmap.hostFrame();
+  for (const vcpu of vcpus) {
+    vcpu.state.info = state.sharedInfo + vcpu.id * 64;
+    vcpu.state.up = true;
+    writeTime(domain, vcpu);
+  }
+  writeWallClock(domain);
+  const storePage = physmap.hostFrame();
+  const consolePage = physmap.hostFrame();
+  const store = new Store(platform.snapshots);
+  const storePort = connectStore(domain, store, storePage);
+  const consolePort = connectConsole(domain, consolePage);
+  state.params = new Array<number>(abi.HVM_NR_PARAMS).fill(0);
+  state.params[abi.HVM_PARAM_STORE_PFN] = storePage / PAGE_BYTES;
+  state.params[abi.HVM_PARAM_STORE_EVTCHN] = storePort;
+  state.params[abi.HVM_PARAM_CONSOLE_PFN] = consolePage / PAGE_BYTES;
+  state.params[abi.HVM_PARAM_CONSOLE_EVTCHN] = consolePort;
+  writeDomain(store, platform, {
+    storePort,
+    consolePort,
+    storeFrame: storePage / PAGE_BYTES,
+    consoleFrame: consolePage / PAGE_BYTES,
+  });
+  return domain;
+}
+
+function border(
+  domain: PvhDomain,
+  hardware: ReturnType<typeof hardwareBorder>,
+): Attached['border'] {
+  const { platform } = domain;
+  const { state } = platform.cpu;
+  const vcpu = domain.vcpus[0]!;
+  const isWide = () => state.get('codeMode') === 64;
+  return {
+    cpuid(leaf, subleaf, out) {
+      const own = xenLeaf(domain, leaf >>> 0, subleaf >>> 0);
+      if (own) out.set(own);
+      else hardware.cpuid(leaf, subleaf, out);
+    },
+    rdmsr: hardware.rdmsr,
+    wrmsr(index, lo, hi) {
+      if (index >>> 0 !== abi.XEN_HYPERCALL_MSR) return hardware.wrmsr(index, lo, hi);
+      // The low bits are the number of the page, and there is one.
+      if ((lo & 0xfff) !== 0 || hi !== 0) return false;
+      const address = domain.guest.frameAddress(lo >>> 12);
+      if (address < 0 || !writeHypercallPage(platform.ram, address)) return false;
+      latchWordSize(domain, isWide());
+      return true;
+    },
+    hypercall() {
+      const real = (state.get('cr0') & CR0_PE) === 0;
+      if (state.get('cpl') !== 0 || real)
+        state.setGpr(RAX, BigInt.asUintN(isWide() ? 64 : 32, BigInt(-EPERM)));
+      else hypercall(domain, vcpu, TABLE, 'hvm', isWide());
+      return true;
+    },
+    /** The callback vector comes before the local APIC's, and as long as the bit is set. */
+    acknowledgeInterrupt() {
+      const vector = vcpu.state.upcallVector === 0 ? callbackVector(domain) : -1;
+      if (vector >= 0 && upcallPending(domain, vcpu)) return vector;
+      platform.interrupt.set(false);
+      return platform.devices.acknowledgeInterrupt();
+    },
+  };
+}
+
+function start(platform: Platform, guest: Guest): void {
+  const entry = pvhEntry(guest.kernel.elf());
+  if (entry === null) {
+    throw new InputError(
+      'boot/no-pvh',
+      `${guest.kernel.name} has no PVH entry (ELF note XEN_ELFNOTE_PHYS32_ENTRY)`,
+      'this kernel lacks CONFIG_PVH.',
+    );
+  }
+  startByPvh({ ...platform, memoryMap: guestMemoryMap(platform) }, guest, entry);
+}

@@ -1,0 +1,61 @@
+// What the shared half of Xen needs of a PVH guest: memory through its own page tables, upcalls by vector, waiting.
+
+import { DELIVERY } from '../../machine/devices/apic-bus.ts';
+import type { Platform } from '../define.ts';
+import type { XenGuest } from '../xen/memory.ts';
+import type { Physmap } from './physmap.ts';
+
+const PAGE_BYTES = 4096;
+/** VMCALL and VMMCALL (SDM 3C, APM 3). */
+const CALL_BYTES = 3;
+
+export function pvhGuest(platform: Platform, physmap: Physmap): XenGuest {
+  const { cpu, lapic } = platform;
+  const { mmu, state } = cpu;
+  const bytesOf = () => new Uint8Array(mmu.buf.buffer, mmu.buf.byteOffset, mmu.buf.byteLength);
+  return {
+    readVirtual(gva, bytes) {
+      const out = new Uint8Array(bytes);
+      for (let done = 0; done < bytes; ) {
+        const count = Math.min(bytes - done, toPageEnd(gva + done));
+        if (!mmu.read(gva + done, count, 'system')) return null;
+        out.set(bytesOf().subarray(0, count), done);
+        done += count;
+      }
+      return out;
+    },
+    writeVirtual(gva, bytes) {
+      for (let done = 0; done < bytes.length; ) {
+        const count = Math.min(bytes.length - done, toPageEnd(gva + done));
+        bytesOf().set(bytes.subarray(done, done + count));
+        if (!mmu.write(gva + done, count, 'system')) return false;
+        done += count;
+      }
+      return true;
+    },
+    frameAddress: (frame) => physmap.addressOf(frame),
+    upcall(vcpu) {
+      // A vector of the vCPU's own goes through its local APIC, as an edge; any other way follows the pending bit.
+      if (vcpu.state.upcallVector === 0) platform.interrupt.set(true);
+      else lapic?.accept(DELIVERY.fixed, vcpu.state.upcallVector, false);
+    },
+    rewind() {
+      const rip = state.getVa('rip') - CALL_BYTES;
+      state.setVa('rip', state.get('codeMode') === 64 ? rip : rip >>> 0);
+    },
+    block() {
+      state.set('halted', 1);
+      cpu.requestExit();
+    },
+    wake() {
+      state.set('halted', 0);
+    },
+    hostFrame: () => physmap.hostFrame(),
+  };
+}
+
+/** Pages are contiguous in the address, not in memory. */
+function toPageEnd(gva: number): number {
+  const within = gva - Math.floor(gva / PAGE_BYTES) * PAGE_BYTES;
+  return PAGE_BYTES - within;
+}
