@@ -80,11 +80,14 @@ function makeDomain(platform: Platform): PvhDomain {
   const store = new Store(platform.snapshots);
   const storePort = connectStore(domain, store, storePage);
   const consolePort = connectConsole(domain, consolePage);
-  state.params = new Array<number>(abi.HVM_NR_PARAMS).fill(0);
-  state.params[abi.HVM_PARAM_STORE_PFN] = storePage / PAGE_BYTES;
-  state.params[abi.HVM_PARAM_STORE_EVTCHN] = storePort;
-  state.params[abi.HVM_PARAM_CONSOLE_PFN] = consolePage / PAGE_BYTES;
-  state.params[abi.HVM_PARAM_CONSOLE_EVTCHN] = consolePort;
+  state.params = Array.from({ length: abi.HVM_NR_PARAMS }, () => ({ lo: 0, hi: 0 }));
+  const param = (index: number, value: number) => {
+    state.params[index]!.lo = value;
+  };
+  param(abi.HVM_PARAM_STORE_PFN, storePage / PAGE_BYTES);
+  param(abi.HVM_PARAM_STORE_EVTCHN, storePort);
+  param(abi.HVM_PARAM_CONSOLE_PFN, consolePage / PAGE_BYTES);
+  param(abi.HVM_PARAM_CONSOLE_EVTCHN, consolePort);
   writeDomain(store, platform, {
     storePort,
     consolePort,
@@ -102,6 +105,9 @@ function border(
   const { state } = platform.cpu;
   const vcpu = domain.vcpus[0]!;
   const isWide = () => state.get('codeMode') === 64;
+  const giveHeldUpcall = () => {
+    if (vcpu.state.upcallHeld) domain.guest.upcall(vcpu);
+  };
   return {
     cpuid(leaf, subleaf, out) {
       const own = xenLeaf(domain, leaf >>> 0, subleaf >>> 0);
@@ -109,8 +115,16 @@ function border(
       else hardware.cpuid(leaf, subleaf, out);
     },
     rdmsr: hardware.rdmsr,
+    mmioWrite(gpa, bytes, lo, hi) {
+      platform.devices.mmioWrite(gpa, bytes, lo, hi);
+      giveHeldUpcall();
+    },
     wrmsr(index, lo, hi) {
-      if (index >>> 0 !== abi.XEN_HYPERCALL_MSR) return hardware.wrmsr(index, lo, hi);
+      if (index >>> 0 !== abi.XEN_HYPERCALL_MSR) {
+        const done = hardware.wrmsr(index, lo, hi);
+        giveHeldUpcall();
+        return done;
+      }
       // The low bits are the number of the page, and there is one.
       if ((lo & 0xfff) !== 0 || hi !== 0) return false;
       const address = domain.guest.frameAddress(lo >>> 12);

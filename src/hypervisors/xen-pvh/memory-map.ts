@@ -2,8 +2,8 @@
 
 import type { MemoryMapEntry } from '../../machine/memory.ts';
 import type { Platform } from '../define.ts';
-import { SPECIAL_BYTES } from './physmap.ts';
+import { ownBytes } from './physmap.ts';
 
 export function guestMemoryMap({ memoryMap, memoryBytes }: Platform): readonly MemoryMapEntry[] {
-  return [...memoryMap, { start: memoryBytes, size: SPECIAL_BYTES, type: 2 }];
+  return [...memoryMap, { start: memoryBytes, size: ownBytes(), type: 2 }];
 }

@@ -1,119 +1,156 @@
-// The physical memory of a PVH guest: which frames are there, and where the hypervisor's own frames have been put.
+// The physical memory of a PVH guest: which frames are there, and which of them are the hypervisor's own.
 
 import { FRAME_MMIO } from '../../cpu/frames.ts';
 import type { Platform } from '../define.ts';
 import type { XenDomain } from '../xen/domain.ts';
 
 export const PAGE_BYTES = 4096;
-/** Frames for the rings and for what is not mapped yet, right behind the guest's RAM; reserved in its memory map. */
-export const SPECIAL_BYTES = 1 << 20;
-const SPECIAL_FRAMES = SPECIAL_BYTES / PAGE_BYTES;
 /**
- * Behind them, holes that memory can be put into. Linux takes whole sections of 128 MiB (ZONE_DEVICE) for frames of other
- * domains and for grant tables, the first that its memory map leaves free.
+ * Memory beside the guest's, right behind it: rings, shared_info, grant tables, and what the guest has memory put into
+ * outside its RAM. Reserved in its memory map; a host finds pages for it only when they are used.
  */
-const SECTION_BYTES = 128 << 20;
-const SECTIONS = 2;
+const OWN_BYTES = 64 << 20;
+/** 40 bits of physical address, as CPUID says (cpu/cpuid.ts). */
+const FRAMES_END = 2 ** 28;
 
-export function ownBytes(memoryBytes: number): number {
-  const from = memoryBytes + SPECIAL_BYTES;
-  return Math.ceil(from / SECTION_BYTES) * SECTION_BYTES + SECTIONS * SECTION_BYTES - memoryBytes;
-}
+export const ownBytes = (): number => OWN_BYTES;
 
 export interface PhysmapState {
-  /** A byte for each frame: 1 if memory is there. */
-  present: Uint8Array;
-  /** Frames of the hypervisor's own given out so far. */
+  /** A byte for each frame of the guest's RAM: 1 if that is not what the guest finds there. */
+  away: Uint8Array;
+  /** Frames where the guest finds one of the hypervisor's; `lent`: as its own memory. */
+  placed: { gfn: number; frame: number; lent: boolean }[];
+  /** Frames of the hypervisor's own given out so far, and those given back. */
   given: number;
-  /** Frames that are there and are the guest's: its reservation. */
+  free: number[];
+  /** The guest's reservation, in frames. */
   reserved: number;
 }
 
 export class Physmap {
   readonly state: PhysmapState;
+  /** Frames of RAM that the guest may have. */
+  readonly maximum: number;
   private readonly platform: Platform;
-  private readonly firstSpecial: number;
+  /** What `state.placed` says, to be found by gfn. */
+  private readonly frameAt = new Map<number, number>();
 
   constructor(platform: Platform) {
-    const { ram, memoryBytes, cpu } = platform;
     this.platform = platform;
-    this.firstSpecial = memoryBytes / PAGE_BYTES;
-    const frames = ram.bytes / PAGE_BYTES;
-    this.state = { present: new Uint8Array(frames), given: 0, reserved: this.firstSpecial };
-    const holes = this.firstSpecial + SPECIAL_FRAMES;
-    this.state.present.fill(1, 0, holes);
-    for (let frame = holes; frame < frames; frame++) cpu.mmu.setFrame(frame, FRAME_MMIO);
+    this.maximum = platform.memoryBytes / PAGE_BYTES;
+    const away = new Uint8Array(this.maximum);
+    this.state = { away, placed: [], given: 0, free: [], reserved: this.maximum };
     platform.snapshots.addState('xen-pvh.physmap', this.state, () => this.restored());
   }
 
-  get frames(): number {
-    return this.state.present.length;
+  /** RAM address of what the guest finds there; -1: nothing, or what is not its business. */
+  addressOf(gfn: number): number {
+    const frame = this.frameAt.get(gfn);
+    if (frame !== undefined) return frame * PAGE_BYTES;
+    const own = Number.isInteger(gfn) && gfn >= 0 && gfn < this.maximum;
+    return own && this.state.away[gfn] === 0 ? gfn * PAGE_BYTES : -1;
   }
 
-  isPresent(frame: number): boolean {
-    return Number.isInteger(frame) && frame >= 0 && this.state.present[frame] === 1;
+  /** Highest frame that is there. */
+  last(): number {
+    return Math.max(this.state.away.lastIndexOf(0), ...this.state.placed.map(({ gfn }) => gfn));
   }
 
-  /** RAM address, -1 if no memory is there. */
-  addressOf(frame: number): number {
-    return this.isPresent(frame) ? frame * PAGE_BYTES : -1;
-  }
-
-  /** A frame of the hypervisor's own, where the guest does not look by itself. */
+  /** A cleared frame of the hypervisor's own: its RAM address, -1 if there are no more. */
   hostFrame(): number {
-    if (this.state.given >= SPECIAL_FRAMES) return -1;
-    const address = (this.firstSpecial + this.state.given++) * PAGE_BYTES;
-    this.platform.ram.fill(address, PAGE_BYTES, 0);
-    return address;
-  }
-
-  isSpecial(frame: number): boolean {
-    return frame >= this.firstSpecial && frame < this.firstSpecial + SPECIAL_FRAMES;
-  }
-
-  /** Takes the memory away: what was there is gone, and reads float. */
-  remove(frame: number): void {
-    this.platform.ram.fill(frame * PAGE_BYTES, PAGE_BYTES, 0);
-    this.state.present[frame] = 0;
-    this.platform.cpu.mmu.setFrame(frame, FRAME_MMIO);
-  }
-
-  /** Puts memory of zeros there. False: the frame is beyond what there can be. */
-  populate(frame: number): boolean {
-    if (!Number.isInteger(frame) || frame < 0 || frame >= this.frames) return false;
-    const { cpu, ram } = this.platform;
-    if (this.state.present[frame] === 0) {
-      this.state.present[frame] = 1;
-      cpu.mmu.clearFrame(frame, FRAME_MMIO);
-      cpu.mmu.flushAll();
+    const { state } = this;
+    const frame = state.free.pop() ?? this.maximum + state.given;
+    if (frame === this.maximum + state.given && state.given++ >= OWN_BYTES / PAGE_BYTES) {
+      state.given--;
+      return -1;
     }
-    ram.fill(frame * PAGE_BYTES, PAGE_BYTES, 0);
+    this.platform.ram.fill(frame * PAGE_BYTES, PAGE_BYTES, 0);
+    return frame * PAGE_BYTES;
+  }
+
+  /** Takes away what is there: reads float from now on. False: nothing is. */
+  remove(gfn: number): boolean {
+    const address = this.addressOf(gfn);
+    if (address < 0) return false;
+    const frame = this.frameAt.get(gfn);
+    if (frame === undefined) {
+      this.platform.ram.fill(address, PAGE_BYTES, 0);
+      this.hide(gfn);
+    } else this.unplace(gfn);
     return true;
   }
 
+  /** Puts memory of zeros where none is. False: it cannot be there, or there is no more. */
+  populate(gfn: number): boolean {
+    if (!isFrame(gfn) || this.addressOf(gfn) >= 0) return false;
+    if (gfn < this.maximum) {
+      this.state.away[gfn] = 0;
+      this.platform.cpu.mmu.clearFrame(gfn, FRAME_MMIO);
+      this.platform.cpu.mmu.flushAll();
+      return true;
+    }
+    const address = this.hostFrame();
+    return address >= 0 && this.place(address, gfn, true);
+  }
+
   /**
-   * One of the hypervisor's frames appears at `frame`, in the place of what was there; where it was before is a hole. An
-   * alias is not possible here, and Xen does not leave one either. Answers its new address, -1 if it cannot be there.
+   * The hypervisor's frame at that RAM address appears at `gfn`, in the place of what was there, and no longer where it was
+   * before, as Xen has it.
    */
-  move(from: number, frame: number): number {
-    const content = this.platform.ram.read(from, PAGE_BYTES);
-    const was = from / PAGE_BYTES;
-    if (!content || frame >= this.frames || this.isSpecial(frame)) return -1;
-    if (was === frame) return from;
-    if (!this.populate(frame)) return -1;
-    this.platform.ram.write(frame * PAGE_BYTES, content);
-    if (!this.isSpecial(was)) this.remove(was);
-    return frame * PAGE_BYTES;
+  place(address: number, gfn: number, lent = false): boolean {
+    if (!isFrame(gfn)) return false;
+    const frame = address / PAGE_BYTES;
+    const before = this.state.placed.find((entry) => entry.frame === frame);
+    if (before?.gfn === gfn) return true;
+    if (before) this.unplace(before.gfn);
+    this.remove(gfn);
+    this.state.placed.push({ gfn, frame, lent });
+    this.frameAt.set(gfn, frame);
+    this.platform.cpu.mmu.setAlias(gfn, frame);
+    return true;
+  }
+
+  /** What is at one place appears at another, whatever was there; the first is a hole. False: there it cannot be. */
+  moveContent(from: number, to: number): boolean {
+    const { ram } = this.platform;
+    const content = ram.read(this.addressOf(from), PAGE_BYTES);
+    if (!content || !isFrame(to)) return false;
+    this.remove(from);
+    this.remove(to);
+    if (!this.populate(to)) return false;
+    return ram.write(this.addressOf(to), content);
+  }
+
+  private hide(gfn: number): void {
+    this.state.away[gfn] = 1;
+    this.platform.cpu.mmu.setFrame(gfn, FRAME_MMIO);
+  }
+
+  private unplace(gfn: number): void {
+    const entry = this.state.placed.find((candidate) => candidate.gfn === gfn)!;
+    if (entry.lent) this.state.free.push(entry.frame);
+    this.state.placed = this.state.placed.filter((candidate) => candidate !== entry);
+    this.frameAt.delete(gfn);
+    this.platform.cpu.mmu.setAlias(gfn, -1);
+    if (gfn < this.maximum) this.hide(gfn);
   }
 
   private restored(): void {
     const { mmu } = this.platform.cpu;
-    for (let frame = 0; frame < this.frames; frame++) {
-      if (this.state.present[frame] === 1) mmu.clearFrame(frame, FRAME_MMIO);
-      else mmu.setFrame(frame, FRAME_MMIO);
+    for (const gfn of this.frameAt.keys()) mmu.setAlias(gfn, -1);
+    this.frameAt.clear();
+    for (let gfn = 0; gfn < this.maximum; gfn++) {
+      if (this.state.away[gfn] === 1) mmu.setFrame(gfn, FRAME_MMIO);
+      else mmu.clearFrame(gfn, FRAME_MMIO);
+    }
+    for (const { gfn, frame } of this.state.placed) {
+      this.frameAt.set(gfn, frame);
+      mmu.setAlias(gfn, frame);
     }
   }
 }
+
+const isFrame = (gfn: number): boolean => Number.isInteger(gfn) && gfn >= 0 && gfn < FRAMES_END;
 
 /** A domain with such memory. */
 export interface PvhDomain extends XenDomain {

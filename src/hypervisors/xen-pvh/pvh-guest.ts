@@ -37,7 +37,7 @@ export function pvhGuest(platform: Platform, physmap: Physmap): XenGuest {
     upcall(vcpu) {
       // A vector of the vCPU's own goes through its local APIC, as an edge; any other way follows the pending bit.
       if (vcpu.state.upcallVector === 0) platform.interrupt.set(true);
-      else lapic?.accept(DELIVERY.fixed, vcpu.state.upcallVector, false);
+      else vcpu.state.upcallHeld = !lapic?.accept(DELIVERY.fixed, vcpu.state.upcallVector, false);
     },
     rewind() {
       const rip = state.getVa('rip') - CALL_BYTES;

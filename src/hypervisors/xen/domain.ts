@@ -50,6 +50,8 @@ export interface VcpuState {
   virqPorts: number[];
   /** LAPIC vector that announces events (HVMOP_set_evtchn_upcall_vector); 0: none. */
   upcallVector: number;
+  /** Its local APIC was off when it came: Xen keeps the interrupt until it is on, where hardware would drop it. */
+  upcallHeld: boolean;
   /** Waiting in a call: for an event, or for one of these ports. */
   blocked: boolean;
   polls: number[];
@@ -69,7 +71,7 @@ export interface DomainState {
   vcpus: VcpuState[];
   grants: GrantState;
   /** HVM_PARAM_* that the guest has set or may get; PV leaves them alone. */
-  params: number[];
+  params: { lo: number; hi: number }[];
   /** The guest has made a call. */
   called: boolean;
   /** SHUTDOWN_* as the guest last said it, -1 before; and what it wants a silent end to be taken for. */
@@ -108,6 +110,7 @@ export const freshVcpu = (): VcpuState => ({
   period: 0,
   virqPorts: new Array<number>(NR_VIRQS).fill(0),
   upcallVector: 0,
+  upcallHeld: false,
   blocked: false,
   polls: [],
   controlBlock: NOWHERE,

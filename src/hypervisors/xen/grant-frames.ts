@@ -24,12 +24,3 @@ export function grantFrame(domain: XenDomain, idx: number): number {
   }
   return list[n]!;
 }
-
-/** The guest has put the frame elsewhere in its memory. */
-export function moveGrantFrame({ state }: XenDomain, idx: number, address: number): void {
-  if (idx >= XENMAPIDX_grant_table_status) {
-    state.grants.statusFrames[idx - XENMAPIDX_grant_table_status] = address;
-  } else {
-    state.grants.frames[idx] = address;
-  }
-}

@@ -100,12 +100,16 @@ function setParam(call: Call, at: number): number {
   const error = notMine(domain, arg.domid);
   if (error) return error;
   if (!MAY_SET.has(arg.index)) return -EPERM;
-  const { params } = domain.state;
-  const value = arg.value.hi * 0x1_0000_0000 + arg.value.lo;
-  if (SET_ONCE.has(arg.index) && params[arg.index] !== 0 && params[arg.index] !== value)
-    return -EEXIST;
-  if (arg.index === abi.HVM_PARAM_ACPI_S_STATE && value !== 0 && value !== 3) return -EINVAL;
-  params[arg.index] = value;
+  const { lo, hi } = arg.value;
+  const old = domain.state.params[arg.index]!;
+  const fresh = old.lo === 0 && old.hi === 0;
+  const same = old.lo === lo && old.hi === hi;
+  if (SET_ONCE.has(arg.index) && !fresh && !same) return -EEXIST;
+  // Awake, or asleep in S3 (ACPI).
+  if (arg.index === abi.HVM_PARAM_ACPI_S_STATE && (hi !== 0 || (lo !== 0 && lo !== 3)))
+    return -EINVAL;
+  old.lo = lo;
+  old.hi = hi;
   if (arg.index === abi.HVM_PARAM_CALLBACK_IRQ) setCallback(call);
   return 0;
 }
@@ -118,10 +122,10 @@ function setCallback({ domain, vcpu, wide }: Call): void {
 
 /** The vector of HVM_PARAM_CALLBACK_IRQ, -1 if events are announced otherwise. */
 export function callbackVector({ state }: XenDomain): number {
-  const value = state.params[abi.HVM_PARAM_CALLBACK_IRQ] ?? 0;
-  const type = Math.floor(value / 2 ** (32 + CALLBACK_TYPE_SHIFT));
-  const vector = value % 0x100;
-  return type === abi.HVM_PARAM_CALLBACK_TYPE_VECTOR && vector >= FIRST_VECTOR ? vector : -1;
+  const { lo, hi } = state.params[abi.HVM_PARAM_CALLBACK_IRQ]!;
+  const vector = lo & 0xff;
+  const byVector = hi >>> CALLBACK_TYPE_SHIFT === abi.HVM_PARAM_CALLBACK_TYPE_VECTOR;
+  return byVector && vector >= FIRST_VECTOR ? vector : -1;
 }
 
 function getParam({ domain, guest }: Call, at: number): number {
@@ -131,9 +135,8 @@ function getParam({ domain, guest }: Call, at: number): number {
   const error = notMine(domain, arg.domid);
   if (error) return error;
   if (!MAY_GET.has(arg.index)) return -EPERM;
-  const value = domain.state.params[arg.index] ?? 0;
-  const pair = { lo: value >>> 0, hi: Math.floor(value / 0x1_0000_0000) >>> 0 };
-  return guest.write(abi.hvmParam, at, { value: pair }) ? 0 : -EFAULT;
+  const value = { ...domain.state.params[arg.index]! };
+  return guest.write(abi.hvmParam, at, { value }) ? 0 : -EFAULT;
 }
 
 function setUpcallVector({ domain, guest }: Call, at: number): number {
@@ -152,7 +155,7 @@ function memType({ domain, guest }: Call, at: number): number {
   if (!arg) return -EFAULT;
   const error = notMine(domain, arg.domid);
   if (error) return error;
-  const there = (domain as PvhDomain).physmap.isPresent(arg.pfn);
+  const there = (domain as PvhDomain).physmap.addressOf(arg.pfn) >= 0;
   const mem_type = there ? abi.HVMMEM_ram_rw : abi.HVMMEM_mmio_dm;
   return guest.write(abi.hvmGetMemType, at, { mem_type }) ? 0 : -EFAULT;
 }

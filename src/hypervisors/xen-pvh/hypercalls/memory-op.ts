@@ -5,9 +5,9 @@ import * as abi from '../../xen/abi/memory.ts';
 import { DOMID_CONTROL, DOMID_SELF } from '../../xen/abi/xen.ts';
 import { type Call, type CallResult, defineHypercall } from '../../xen/define.ts';
 import type { XenDomain } from '../../xen/domain.ts';
-import { grantFrame, moveGrantFrame } from '../../xen/grant-frames.ts';
+import { grantFrame } from '../../xen/grant-frames.ts';
 import { guestMemoryMap } from '../memory-map.ts';
-import { PAGE_BYTES, type Physmap, type PvhDomain } from '../physmap.ts';
+import type { Physmap, PvhDomain } from '../physmap.ts';
 
 const E820_BYTES = 20;
 /** Extents done before events are looked at. */
@@ -30,16 +30,16 @@ export const memoryOp = defineHypercall({
     [abi.XENMEM_decrease_reservation]: {
       name: 'XENMEM_decrease_reservation',
       handle: (call, at, args) =>
-        extents(call, at, args, (physmap, first, count) => release(physmap, first, count)),
+        extents(call, at, args, release),
     },
     [abi.XENMEM_populate_physmap]: {
       name: 'XENMEM_populate_physmap',
       handle: (call, at, args) =>
-        extents(call, at, args, (physmap, first, count) => populate(call, physmap, first, count)),
+        extents(call, at, args, populate),
     },
     [abi.XENMEM_maximum_ram_page]: {
       name: 'XENMEM_maximum_ram_page',
-      handle: ({ domain }) => physmapOf(domain).frames,
+      handle: ({ domain }) => physmapOf(domain).last(),
     },
     [abi.XENMEM_current_reservation]: {
       name: 'XENMEM_current_reservation',
@@ -48,12 +48,12 @@ export const memoryOp = defineHypercall({
     [abi.XENMEM_maximum_reservation]: {
       name: 'XENMEM_maximum_reservation',
       handle: (call, at) =>
-        reservation(call, at, () => call.domain.platform.memoryBytes / PAGE_BYTES),
+        reservation(call, at, (physmap) => physmap.maximum),
     },
     [abi.XENMEM_maximum_gpfn]: {
       name: 'XENMEM_maximum_gpfn',
       handle: (call, at) =>
-        reservation(call, at, (physmap) => physmap.state.present.lastIndexOf(1)),
+        reservation(call, at, (physmap) => physmap.last()),
     },
     [abi.XENMEM_add_to_physmap]: { name: 'XENMEM_add_to_physmap', handle: addToPhysmap },
     [abi.XENMEM_add_to_physmap_batch]: { name: 'XENMEM_add_to_physmap_batch', handle: addBatch },
@@ -121,21 +121,19 @@ function extents(
 const goOn = (cmd: number, n: number): number =>
   ((cmd & abi.MEMOP_CMD_MASK) | (n << abi.MEMOP_EXTENT_SHIFT)) >>> 0;
 
+/** The hypervisor's own frames are not the guest's to give back. */
 function release(physmap: Physmap, first: number, count: number): boolean {
-  for (let n = 0; n < count; n++) {
-    if (!physmap.isPresent(first + n) || physmap.isSpecial(first + n)) return false;
-  }
+  for (let n = 0; n < count; n++) if (physmap.addressOf(first + n) < 0) return false;
   for (let n = 0; n < count; n++) physmap.remove(first + n);
   physmap.state.reserved -= count;
   return true;
 }
 
-function populate({ domain }: Call, physmap: Physmap, first: number, count: number): boolean {
-  const maximum = domain.platform.memoryBytes / PAGE_BYTES;
+/** What is there already stays, and counts as done. */
+function populate(physmap: Physmap, first: number, count: number): boolean {
   for (let n = 0; n < count; n++) {
-    const frame = first + n;
-    if (physmap.isPresent(frame)) continue;
-    if (physmap.state.reserved >= maximum || !physmap.populate(frame)) return false;
+    if (physmap.addressOf(first + n) >= 0) continue;
+    if (physmap.state.reserved >= physmap.maximum || !physmap.populate(first + n)) return false;
     physmap.state.reserved++;
   }
   return true;
@@ -182,19 +180,13 @@ function addOne(domain: XenDomain, space: number, idx: number, gpfn: number): nu
   const physmap = physmapOf(domain);
   switch (space) {
     case abi.XENMAPSPACE_shared_info:
-      return idx === 0 ? placeSharedInfo(domain, gpfn) : -EINVAL;
+      return idx === 0 && place(physmap, domain.state.sharedInfo, gpfn) ? 0 : -EINVAL;
     case abi.XENMAPSPACE_grant_table: {
       const frame = grantFrame(domain, idx);
-      if (frame < 0) return -EINVAL;
-      const address = countedMove(physmap, frame, gpfn);
-      if (address < 0) return -EINVAL;
-      moveGrantFrame(domain, idx, address);
-      return 0;
+      return frame >= 0 && place(physmap, frame, gpfn) ? 0 : -EINVAL;
     }
-    case abi.XENMAPSPACE_gmfn: {
-      if (!physmap.isPresent(idx) || physmap.isSpecial(idx)) return -EINVAL;
-      return countedMove(physmap, idx * PAGE_BYTES, gpfn) < 0 ? -EINVAL : 0;
-    }
+    case abi.XENMAPSPACE_gmfn:
+      return moveOwn(physmap, idx, gpfn);
     case abi.XENMAPSPACE_gmfn_foreign:
       return -ESRCH;
     default:
@@ -203,23 +195,21 @@ function addOne(domain: XenDomain, space: number, idx: number, gpfn: number): nu
 }
 
 /** What was at the frame is given back, as a page that is replaced is. */
-function countedMove(physmap: Physmap, from: number, gpfn: number): number {
-  const replaced = physmap.isPresent(gpfn) && from !== gpfn * PAGE_BYTES;
-  const address = physmap.move(from, gpfn);
-  if (address >= 0 && replaced) physmap.state.reserved--;
-  return address;
+function place(physmap: Physmap, address: number, gpfn: number): boolean {
+  const replaced = physmap.addressOf(gpfn);
+  if (replaced === address) return true;
+  if (!physmap.place(address, gpfn)) return false;
+  if (replaced >= 0) physmap.state.reserved--;
+  return true;
 }
 
-/** With it goes every vcpu_info that is still in there. */
-function placeSharedInfo(domain: XenDomain, gpfn: number): number {
-  const { state, vcpus } = domain;
-  const old = state.sharedInfo;
-  const address = countedMove(physmapOf(domain), old, gpfn);
-  if (address < 0) return -EINVAL;
-  state.sharedInfo = address;
-  for (const vcpu of vcpus) {
-    if (!vcpu.state.placed) vcpu.state.info += address - old;
-  }
+/** The guest's memory at one place goes to another. */
+function moveOwn(physmap: Physmap, idx: number, gpfn: number): number {
+  if (physmap.addressOf(idx) < 0) return -EINVAL;
+  if (idx === gpfn) return 0;
+  const replaced = physmap.addressOf(gpfn) >= 0;
+  if (!physmap.moveContent(idx, gpfn)) return -EINVAL;
+  if (replaced) physmap.state.reserved--;
   return 0;
 }
 
