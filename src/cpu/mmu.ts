@@ -91,6 +91,11 @@ export interface Mmu {
   /** Sets attribute bits of a frame. FRAME_CODE and FRAME_WATCH make its stores come here from now on. */
   setFrame(frame: number, bits: number): void;
   clearFrame(frame: number, bits: number): void;
+  /**
+   * What a walk finds at this frame, which is not RAM (beyond its end, or FRAME_MMIO), lies in that frame of RAM; -1: no
+   * longer. An interface keeps the state of it, and sets it again after a restore.
+   */
+  setAlias(frame: number, target: number): void;
   /** After a snapshot has been copied into linear memory. */
   restored(): void;
 }
@@ -295,6 +300,12 @@ class SoftMmu implements Mmu {
     this.u8[this.attrs + frame] = old & ~bits;
     // A page that is clean again must come here once more before it is written.
     if (old & bits & FRAME_DIRTY) this.tlb.closeWrites(frame);
+  }
+
+  setAlias(frame: number, target: number): void {
+    if (target < 0) this.walker.aliases.delete(frame);
+    else this.walker.aliases.set(frame, target);
+    this.tlb.flushAll();
   }
 
   restored(): void {

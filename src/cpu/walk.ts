@@ -49,6 +49,8 @@ export class Walker {
   /** Guest-physical address of the 4 KiB that hold the address; flags of the TLB entry for it. */
   page = 0;
   flags = 0;
+  /** Frames that are not RAM, and where their bytes lie in it. */
+  readonly aliases = new Map<number, number>();
 
   private readonly state: State;
   private readonly hooks: MmuHooks;
@@ -100,7 +102,8 @@ export class Walker {
     this.depth = 0;
     const lo = va >>> 0;
     if ((this.u32[this.cr0]! & CR0_PG) === 0) {
-      this.page = (lo & ~0xfff) >>> 0;
+      const page = (lo & ~0xfff) >>> 0;
+      this.page = this.isRam(page) ? page : this.aliased(page);
       this.flags = ENTRY_WRITE | (12 << ENTRY_SIZE_SHIFT);
       return 0;
     }
@@ -194,7 +197,7 @@ export class Walker {
       return 1;
     const dirty = this.kind === WRITE || (this.lo & PTE_D) !== 0;
     const global = (this.lo & PTE_G) !== 0 && (this.u32[this.cr4]! & CR4_PGE) !== 0;
-    this.page = page;
+    this.page = this.isRam(page) ? page : this.aliased(page);
     this.flags =
       (global ? ENTRY_GLOBAL : 0) |
       (writable && dirty ? ENTRY_WRITE : 0) |
@@ -233,8 +236,16 @@ export class Walker {
     );
   }
 
+  /** Where the bytes lie of an address that is not RAM: the address itself if nowhere. */
+  private aliased(gpa: number): number {
+    if (this.aliases.size === 0) return gpa;
+    const target = this.aliases.get(Math.floor(gpa / 4096));
+    return target === undefined ? gpa : target * 4096 + (gpa & 0xfff);
+  }
+
   /** A table outside RAM floats: all its bits are set. */
-  private read64(gpa: number): void {
+  private read64(at: number): void {
+    const gpa = this.isRam(at) ? at : this.aliased(at);
     this.path[this.depth++] = gpa;
     if (!this.isRam(gpa)) {
       this.lo = -1;
@@ -246,7 +257,8 @@ export class Walker {
     this.hi = this.u32[i + 1]! | 0;
   }
 
-  private read32(gpa: number): void {
+  private read32(at: number): void {
+    const gpa = this.isRam(at) ? at : this.aliased(at);
     this.path[this.depth++] = gpa;
     this.lo = this.isRam(gpa) ? this.u32[(this.ramBase + gpa) >>> 2]! | 0 : -1;
     this.hi = 0;

@@ -55,6 +55,7 @@ export function createPvh(config: MachineConfig): BuiltMachine {
     consoleTarget: () => consoles.target(),
     room: (to) => consoles.room(to),
     connect: (cpu) => link.connect(cpu),
+    seats: () => board.seats,
     unclaimed: () => [...ports.unclaimed, ...mmio.unclaimed],
   };
 }

@@ -29,13 +29,11 @@ export const memoryOp = defineHypercall({
     },
     [abi.XENMEM_decrease_reservation]: {
       name: 'XENMEM_decrease_reservation',
-      handle: (call, at, args) =>
-        extents(call, at, args, release),
+      handle: (call, at, args) => extents(call, at, args, release),
     },
     [abi.XENMEM_populate_physmap]: {
       name: 'XENMEM_populate_physmap',
-      handle: (call, at, args) =>
-        extents(call, at, args, populate),
+      handle: (call, at, args) => extents(call, at, args, populate),
     },
     [abi.XENMEM_maximum_ram_page]: {
       name: 'XENMEM_maximum_ram_page',
@@ -47,13 +45,11 @@ export const memoryOp = defineHypercall({
     },
     [abi.XENMEM_maximum_reservation]: {
       name: 'XENMEM_maximum_reservation',
-      handle: (call, at) =>
-        reservation(call, at, (physmap) => physmap.maximum),
+      handle: (call, at) => reservation(call, at, (physmap) => physmap.maximum),
     },
     [abi.XENMEM_maximum_gpfn]: {
       name: 'XENMEM_maximum_gpfn',
-      handle: (call, at) =>
-        reservation(call, at, (physmap) => physmap.last()),
+      handle: (call, at) => reservation(call, at, (physmap) => physmap.last()),
     },
     [abi.XENMEM_add_to_physmap]: { name: 'XENMEM_add_to_physmap', handle: addToPhysmap },
     [abi.XENMEM_add_to_physmap_batch]: { name: 'XENMEM_add_to_physmap_batch', handle: addBatch },
