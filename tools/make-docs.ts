@@ -1,6 +1,6 @@
 // Writes what docs have between `<!-- gen:name -->` and `<!-- /gen:name -->` from the code (`npm run docs`).
 
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { toJsonSchema } from '@valibot/to-json-schema';
@@ -22,8 +22,12 @@ import {
 type Parts = Readonly<Record<string, () => string>>;
 
 export function generatedDocs(): ReadonlyMap<string, Parts> {
-  const pages = INTERFACES.filter(({ ops }) => ops !== undefined).map(
-    ({ id }) => [`docs/hypervisors/${id}.md`, { operations: () => entryPoints(id) }] as const,
+  const pages = INTERFACES.filter(({ ops, calls }) => ops !== undefined || calls).map(
+    ({ id, ops, calls }) => {
+      const operations = ops && { operations: () => entryPoints(id) };
+      const table = calls && { calls: () => callTable(calls) };
+      return [`docs/hypervisors/${id}.md`, { ...operations, ...table } as Parts] as const;
+    },
   );
   return new Map<string, Parts>([
     ['docs/operations.md', { catalogue, coverage: coverageTable }],
@@ -128,6 +132,26 @@ function ownTable({ interface: name, rows, others }: Coverage): string {
     ],
   );
   return table;
+}
+
+/** With the test files that name the sub-operation, or the call. */
+function callTable(calls: NonNullable<(typeof INTERFACES)[number]['calls']>): string {
+  const tests = testTexts();
+  const rows = calls.map(({ number, call, sub, state, why }) => {
+    const covering = tests.filter(({ text }) => new RegExp(`\\b${sub ?? call}\\b`).test(text));
+    const names = covering.map(({ name }) => `\`${name}\``).join(' ');
+    return [String(number), call, sub ?? '', why === '' ? state : `${state}: ${why}`, names || '-'];
+  });
+  return markdown(['no', 'call', 'sub-operation', 'here', 'tests'], rows);
+}
+
+/** The tests of the Xen family. */
+function testTexts(): { name: string; text: string }[] {
+  const root = fileURLToPath(new URL('../src/hypervisors', import.meta.url));
+  return readdirSync(root, { recursive: true, encoding: 'utf8' })
+    .filter((name) => /^xen.*\.test\.ts$/.test(name))
+    .sort()
+    .map((name) => ({ name, text: readFileSync(join(root, name), 'utf8') }));
 }
 
 function markdown(header: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -93,6 +93,16 @@ export interface Attached {
   noticed(): boolean;
 }
 
+/** A row of the table of calls on an interface's page. */
+export interface CallFact {
+  readonly number: number;
+  readonly call: string;
+  readonly sub?: string;
+  /** `done`, `refused, -EPERM` or `not modelled`. */
+  readonly state: string;
+  readonly why: string;
+}
+
 export interface HypervisorInterface {
   readonly id: string;
   /** One line, for lists. */
@@ -111,6 +121,8 @@ export interface HypervisorInterface {
   readonly policy: ExitPolicy;
   /** By which entry points each operation is done. */
   readonly ops?: Manifest;
+  /** Every call that a guest of it may try, for its page. */
+  readonly calls?: readonly CallFact[];
   /** `version` is one of `versions`, or empty if there are none. */
   attach(platform: Platform, version: string): Attached;
 }

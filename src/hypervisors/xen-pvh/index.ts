@@ -8,7 +8,9 @@ import { type Attached, defineInterface, type Guest, type Platform } from '../de
 import { type FeatureChanges, hardwareBorder } from '../hw/border.ts';
 import { EPERM } from '../xen/abi/errno.ts';
 import * as abi from '../xen/abi/hvm.ts';
-import { connectConsole } from '../xen/console.ts';
+import { callFacts } from '../xen/call-facts.ts';
+import { consoleRing } from '../xen/console-ring.ts';
+import type { AnyHypercall } from '../xen/define.ts';
 import { createDomain } from '../xen/domain.ts';
 import { hypercall, hypercallTable } from '../xen/hypercall.ts';
 import * as sharedCalls from '../xen/hypercalls/index.gen.ts';
@@ -29,7 +31,8 @@ import { latchWordSize } from './word-size.ts';
 
 /** Guests may move to another host, so a TSC that never changes its rate is not promised (xl.cfg, tsc_mode and nomigrate). */
 const FEATURES: FeatureChanges = { more: ['hypervisor'], less: ['constant_tsc'] };
-const TABLE = hypercallTable([...Object.values(sharedCalls), ...Object.values(calls)]);
+const CALLS: readonly AnyHypercall[] = [...Object.values(sharedCalls), ...Object.values(calls)];
+const TABLE = hypercallTable(CALLS);
 const RAX = 0;
 const CR0_PE = 1;
 
@@ -43,6 +46,7 @@ export const xenPvh = defineInterface({
   console: 'hvc0',
   policy: NO_EXITS,
   ops: XEN_PVH_MANIFEST,
+  calls: callFacts(CALLS, ['hvm']),
   attach(platform) {
     const domain = makeDomain(platform);
     const hardware = hardwareBorder(platform, FEATURES);
@@ -79,7 +83,8 @@ function makeDomain(platform: Platform): PvhDomain {
   const consolePage = physmap.hostFrame();
   const store = new Store(platform.snapshots);
   const storePort = connectStore(domain, store, storePage);
-  const consolePort = connectConsole(domain, consolePage);
+  const ring = consoleRing(domain, () => consolePage);
+  platform.console.connect(ring.end);
   state.params = Array.from({ length: abi.HVM_NR_PARAMS }, () => ({ lo: 0, hi: 0 }));
   const param = (index: number, value: number) => {
     state.params[index]!.lo = value;
@@ -87,10 +92,10 @@ function makeDomain(platform: Platform): PvhDomain {
   param(abi.HVM_PARAM_STORE_PFN, storePage / PAGE_BYTES);
   param(abi.HVM_PARAM_STORE_EVTCHN, storePort);
   param(abi.HVM_PARAM_CONSOLE_PFN, consolePage / PAGE_BYTES);
-  param(abi.HVM_PARAM_CONSOLE_EVTCHN, consolePort);
+  param(abi.HVM_PARAM_CONSOLE_EVTCHN, ring.port);
   writeDomain(store, platform, {
     storePort,
-    consolePort,
+    consolePort: ring.port,
     storeFrame: storePage / PAGE_BYTES,
     consoleFrame: consolePage / PAGE_BYTES,
   });
