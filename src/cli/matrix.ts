@@ -12,6 +12,7 @@ import {
   checkNumbers,
   DEFAULT_EPOCH_SECONDS,
   findInterface,
+  htmlOf,
   INTERFACES,
   isBad,
   type Judgement,
@@ -35,6 +36,7 @@ export interface MatrixOptions {
   readonly tap?: string;
   readonly junit?: string;
   readonly json?: string;
+  readonly html?: string;
   readonly initrd?: string;
   readonly append?: string;
   readonly memory: string;
@@ -72,6 +74,7 @@ export function matrixOptions(command: Command): Command {
     .option('--tap <file>', 'write the verdicts as KTAP; - is stdout')
     .option('--junit <file>', 'write the verdicts as JUnit XML; - is stdout')
     .option('--json <file>', 'write everything as JSON (docs/matrix.schema.json); - is stdout')
+    .option('--html <file>', 'write a page with tables, charts, consoles and failures; - is stdout')
     .option('--initrd <file>', 'an initramfs of your own instead of busybox')
     .option('--append <text>', 'added to the kernel command line')
     .option('--memory <size>', 'from 16M to 3G', '512M')
@@ -164,6 +167,7 @@ function writeReports(judgement: Judgement, cells: readonly Cell[], options: Mat
     [options.tap, () => ktapOf(judgement)],
     [options.junit, () => junitOf(judgement)],
     [options.json, () => jsonOf(cells)],
+    [options.html, () => htmlOf(judgement)],
   ];
   for (const [path, make] of reports) if (path !== undefined) writeReport(path, make());
 }
@@ -186,8 +190,8 @@ function writeReport(path: string, text: string): void {
 }
 
 /** The table goes to stdout, unless a report is there. */
-function printOutcome(judgement: Judgement, { tap, junit, json }: MatrixOptions): void {
-  const stream = [tap, junit, json].includes('-') ? process.stderr : process.stdout;
+function printOutcome(judgement: Judgement, { tap, junit, json, html }: MatrixOptions): void {
+  const stream = [tap, junit, json, html].includes('-') ? process.stderr : process.stdout;
   stream.write(`${outcomeTable(judgement)}\n${summaryOf(judgement)}\n`);
   for (const judged of judgement.cells) {
     const { cell } = judged;

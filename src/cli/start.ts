@@ -1,5 +1,6 @@
 // `pvops start`, which is `npm start`: Debian's kernel on every interface, through the matrix.
 
+import { pathToFileURL } from 'node:url';
 import type { Command } from 'commander';
 import { InputError } from '../base/errors.ts';
 import { findKernel, kernelOfPackage } from '../host/node/index.ts';
@@ -8,13 +9,22 @@ import { cachedOrPulled } from './pulling.ts';
 
 const KERNEL = 'debian:12/cloud-amd64';
 
+/** Left in the folder where it was said, for a browser. */
+const PAGE = 'pvops-matrix.html';
+
 interface StartOptions {
   readonly initrd?: string;
   readonly mirror?: string;
 }
 
 /** What `pvops matrix` has if nothing is said. */
-const DEFAULTS: MatrixOptions = { on: 'all', memory: '512M', timeout: '120s', seed: '0' };
+const DEFAULTS: MatrixOptions = {
+  on: 'all',
+  memory: '512M',
+  timeout: '120s',
+  seed: '0',
+  html: PAGE,
+};
 
 /** `entry` is the file that worker threads execute. */
 export const addStart = (entry: URL) => (program: Command) => {
@@ -32,6 +42,7 @@ export const addStart = (entry: URL) => (program: Command) => {
         ...DEFAULTS,
         ...(initrd === undefined ? {} : { initrd }),
       });
+      process.stdout.write(`charts, consoles and failures: ${pathToFileURL(PAGE)}\n`);
     });
 };
 

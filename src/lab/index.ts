@@ -73,6 +73,7 @@ export {
   matrixSchema,
 } from './matrix/cell.ts';
 export { CellLog, cellOfRun, emptyCell } from './matrix/cell-log.ts';
+export { htmlOf } from './matrix/html.ts';
 export { jsonOf, matrixOf, readMatrix } from './matrix/json.ts';
 export { junitOf } from './matrix/junit.ts';
 export { ktapOf } from './matrix/ktap.ts';

@@ -34,6 +34,7 @@ export class CellLog {
   }
 
   lines(): string[] {
+    if (this.text === '') return [];
     return this.text
       .split('\n')
       .map((line) => line.replace(/\r/g, '').replace(CONTROL, ''))

@@ -1,6 +1,7 @@
 // The matrix as JUnit XML, as CI servers read it: a suite for each kernel, a test case for each interface.
 
 import type { Judged, Judgement } from './outcome.ts';
+import { xmlAttribute, xmlText } from './xml-text.ts';
 
 export function junitOf({ cells }: Judgement): string {
   const kernels = [...new Set(cells.map(({ cell }) => cell.kernel))];
@@ -21,7 +22,7 @@ export function junitOf({ cells }: Judgement): string {
 
 function suite(kernel: string, cells: readonly Judged[]): string {
   return [
-    `  <testsuite name="${xmlText(kernel)}" ${counts(cells)}>`,
+    `  <testsuite name="${xmlAttribute(kernel)}" ${counts(cells)}>`,
     ...cells.map(testCase),
     '  </testsuite>',
   ].join('\n');
@@ -37,18 +38,18 @@ function counts(cells: readonly Judged[]): string {
 
 function testCase(judged: Judged): string {
   const { cell } = judged;
-  const open = `    <testcase classname="${xmlText(cell.kernel)}" name="${xmlText(cell.interface)}" time="${cell.hostSeconds.toFixed(3)}">`;
+  const open = `    <testcase classname="${xmlAttribute(cell.kernel)}" name="${xmlAttribute(cell.interface)}" time="${cell.hostSeconds.toFixed(3)}">`;
   return [open, ...finding(judged), output(judged), '    </testcase>'].join('\n');
 }
 
 function finding(judged: Judged): string[] {
   const { cell, outcome } = judged;
   if (outcome === 'pass') return [];
-  const message = `message="${xmlText(`${cell.verdict}: ${cell.reason}`)}"`;
+  const message = `message="${xmlAttribute(`${cell.verdict}: ${cell.reason}`)}"`;
   if (outcome === 'skip') return [`      <skipped ${message}/>`];
   const tag = isError(judged) ? 'error' : 'failure';
   return [
-    `      <${tag} type="${xmlText(cell.verdict)}" ${message}>${xmlText(cell.vcpu ?? '')}</${tag}>`,
+    `      <${tag} type="${xmlAttribute(cell.verdict)}" ${message}>${xmlText(cell.vcpu ?? '')}</${tag}>`,
   ];
 }
 
@@ -59,20 +60,3 @@ function output({ cell }: Judged): string {
 
 const isError = ({ cell, outcome }: Judged): boolean =>
   outcome === 'fail' && cell.verdict === 'error';
-
-const ENTITIES: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  '\n': '&#10;',
-  '\t': '&#9;',
-};
-
-/** XML 1.0 2.2 has no other control characters, not even escaped, and no halves of surrogate pairs. */
-export function xmlText(text: string): string {
-  return text
-    .replaceAll('\r', '')
-    .replace(/[^\t\n\x20-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu, '\ufffd')
-    .replace(/[&<>"\n\t]/g, (letter) => ENTITIES[letter] ?? letter);
-}
