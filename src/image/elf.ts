@@ -253,6 +253,10 @@ export function elfNotes(elf: ElfFile): ElfNote[] {
       : elf.sections
           .filter(({ type }) => type === SHT_NOTE)
           .map((section) => sectionBytes(elf, section));
+  // Areas that lie over each other would give a small file any number of notes.
+  if (areas.reduce((sum, area) => sum + area.length, 0) > elf.bytes.length) {
+    throw corrupt('The ELF file has note areas that overlap');
+  }
   return areas.flatMap(notesIn);
 }
 

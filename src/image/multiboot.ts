@@ -126,8 +126,13 @@ function elfLoad(bytes: Uint8Array, name: string): MultibootLoad {
     ({ type, vaddr, memBytes }) =>
       type === 1 && elf.entry >= vaddr && elf.entry < vaddr + BigInt(memBytes),
   );
-  return {
-    segments: loadSegments(elf),
-    entry: home ? home.paddr + Number(elf.entry - home.vaddr) : entry,
-  };
+  const physical = home ? home.paddr + Number(elf.entry - home.vaddr) : entry;
+  if (physical > 0xffff_ffff) {
+    throw new InputError(
+      'image/corrupt-multiboot',
+      `${name} has its entry at 0x${physical.toString(16)}, and multiboot enters kernels in 32-bit mode`,
+      'Link it to an entry below 4 GiB.',
+    );
+  }
+  return { segments: loadSegments(elf), entry: physical };
 }

@@ -1,9 +1,10 @@
-// What is driven with nonsense, by name: machines, single devices, interfaces, whole guests. One seed, one answer.
+// What is driven with nonsense, by name: machines, single devices, interfaces, whole guests, files. One seed, one answer.
 
 import { build, MODELS } from './board.ts';
 import { Chance } from './chance.ts';
 import { drive } from './drive.ts';
 import { interfaceNames, runNonsense, WAYS } from './guest.ts';
+import { driveImage, samples } from './image.ts';
 import { driveInterface } from './interface.ts';
 import type { WorkCounter } from './work.ts';
 
@@ -16,9 +17,10 @@ export interface Subject {
 const MACHINE_STEPS = 1000;
 const DEVICE_STEPS = 300;
 const CALLS = 2000;
+const IMAGES = 100;
 
 export function subjects(): readonly Subject[] {
-  return [...machines(), ...interfaces(), ...guests()];
+  return [...machines(), ...interfaces(), ...guests(), ...images()];
 }
 
 /** Each machine as a whole, and each device of it alone, where it meets more in less time. */
@@ -64,4 +66,22 @@ function guests(): Subject[] {
       },
     })),
   );
+}
+
+/** A hundred damaged copies a seed: one takes a millisecond or so. */
+function images(): Subject[] {
+  return samples().map((sample) => ({
+    name: `image:${sample.name}`,
+    drive(seed) {
+      for (let n = 0; n < IMAGES; n++) {
+        const one = seed * IMAGES + n;
+        try {
+          driveImage(sample, one);
+        } catch (error) {
+          return `copy ${one}: ${error instanceof Error ? error.stack : String(error)}`;
+        }
+      }
+      return null;
+    },
+  }));
 }

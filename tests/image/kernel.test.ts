@@ -3,6 +3,7 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { InputError } from '../../src/base/errors.ts';
+import { detect } from '../../src/image/codec/detect.ts';
 import {
   elfNotes,
   elfSymbols,
@@ -14,6 +15,7 @@ import {
   pvhEntry,
 } from '../../src/image/index.ts';
 import { makeBzImage, makeDeb, makeElf, makeVmlinux, PVH_NOTE } from './build.ts';
+import { payloadImages, payloadVmlinux } from './payload.ts';
 
 function refusal(run: () => unknown): string {
   try {
@@ -106,6 +108,16 @@ test('a bzImage gives its header, its version and the vmlinux packed in it', () 
   expect(kernel.config()).toBeNull();
   expect(kernel.digest()).toMatch(/^[0-9a-f]{64}$/);
 });
+
+test.each(payloadImages())(
+  'a bzImage packed with $codec by its tool gives its vmlinux',
+  ({ codec, bytes }) => {
+    const kernel = openKernel(bytes, `vmlinuz-${codec}`);
+    expect(detect(kernel.bzImage!.payload!)?.name).toBe(codec);
+    expect(Buffer.compare(kernel.elf().bytes, payloadVmlinux())).toBe(0);
+    expect(kernel.version()).toBe('6.1.0-test (build) #1');
+  },
+);
 
 test('a payload of lz4 is cut before the size that the kernel build appends', () => {
   const vmlinux = makeVmlinux();

@@ -96,7 +96,9 @@ export function checkSegments(
 ): number {
   const { name } = guest.kernel;
   let end = 0;
+  let total = 0;
   for (const { gpa, memBytes } of segments) {
+    total += memBytes;
     if (memBytes === 0) continue;
     if (gpa < HIGH_RAM_START) {
       throw new InputError(
@@ -114,7 +116,8 @@ export function checkSegments(
       'give a linked kernel: a vmlinux or a bzImage, not an object file.',
     );
   }
-  end = Math.max(end, needed);
+  // Segments that lie over each other are no reason to refuse a kernel, but to write RAM more than once over is.
+  end = Math.max(end, needed, total);
   if (end > platform.memoryBytes) {
     throw new InputError(
       'boot/kernel-too-large',

@@ -84,8 +84,10 @@ function readPax(data: Uint8Array): { path?: string; linkpath?: string; size?: n
   const found: { path?: string; linkpath?: string; size?: number } = {};
   for (let at = 0; at < data.length; ) {
     const space = data.indexOf(0x20, at);
-    const length = Number(asciiText(data, at, space < 0 ? at : Math.min(space, at + 10)));
-    if (!Number.isInteger(length) || length < space - at + 2 || at + length > data.length) {
+    const length = Number(asciiText(data, at, Math.min(space, at + 10)));
+    const whole =
+      Number.isInteger(length) && length >= space - at + 2 && at + length <= data.length;
+    if (space < 0 || !whole) {
       throw corrupt('a pax header is broken');
     }
     const record = utf8Text(data.subarray(space + 1, at + length - 1));

@@ -38,17 +38,24 @@ interface Output {
 export function bzip2(bytes: Uint8Array, limit: number): Uint8Array {
   const b: Bits = { input: bytes, at: 0, ahead: 0, count: 0 };
   const out: Output = { bytes: firstBuffer(bytes.length, limit), size: 0, limit };
-  do decodeStream(b, out);
+  const work: Work = { block: new Uint32Array(0) };
+  do decodeStream(b, work, out);
   while (b.at < bytes.length);
   return out.bytes.subarray(0, out.size);
 }
 
-function decodeStream(b: Bits, out: Output): void {
+/** Kept from stream to stream: an empty one takes 14 bytes, and a block four times its size. */
+interface Work {
+  block: Uint32Array;
+}
+
+function decodeStream(b: Bits, work: Work, out: Output): void {
   const header = take(b, 24);
   const level = take(b, 8) - 0x30;
   if (header !== 0x425a68 || level < 1 || level > 9)
     throw corrupt('bzip2', 'it does not begin as bzip2 does');
-  const block = new Uint32Array(level * LEVEL_BYTES);
+  if (work.block.length < level * LEVEL_BYTES) work.block = new Uint32Array(level * LEVEL_BYTES);
+  const block = work.block.subarray(0, level * LEVEL_BYTES);
   let combined = 0;
   for (;;) {
     const magic = [take(b, 24), take(b, 24)];

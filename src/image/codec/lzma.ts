@@ -1,6 +1,6 @@
 // The .lzma format ("LZMA_alone"): thirteen bytes of header and one LZMA stream.
 import { corrupt, tooLarge } from './corrupt.ts';
-import { firstBuffer, grow } from './grow.ts';
+import { declaredBuffer, firstBuffer, grow } from './grow.ts';
 import {
   decodeUntil,
   type LzmaDecoder,
@@ -31,8 +31,13 @@ export function lzma(bytes: Uint8Array, limit: number): Uint8Array {
 
 function decodeSized(d: LzmaDecoder, size: number, limit: number): void {
   if (size > limit) throw tooLarge('lzma', limit);
-  d.out = new Uint8Array(size);
-  if (!decodeUntil(d, size, size)) throw corrupt('lzma', 'it ends before its size');
+  d.out = declaredBuffer(size, d.input.length, limit);
+  while (d.out.length < size) {
+    if (!decodeUntil(d, d.out.length - MATCH_MAX, d.out.length)) break;
+    d.out = grow(d.out, Math.min(size, d.out.length + 2 * MATCH_MAX), size, 'lzma');
+  }
+  if (d.out.length < size || !decodeUntil(d, size, size))
+    throw corrupt('lzma', 'it ends before its size');
   // An end mark may follow even so (LZMA specification, "Stream").
   if (d.pos < d.end && decodeUntil(d, size + 1, size))
     throw corrupt('lzma', 'it holds more than it says');

@@ -5,7 +5,7 @@ import { hasMagic } from '../bytes.ts';
 import { undoBcjX86 } from './bcj-x86.ts';
 import { corrupt, tooLarge } from './corrupt.ts';
 import { crc32, crc64 } from './crc.ts';
-import { grow } from './grow.ts';
+import { declaredBuffer, grow } from './grow.ts';
 import {
   decodeUntil,
   finishedCleanly,
@@ -48,9 +48,8 @@ interface Block {
 function decodeStreams(bytes: Uint8Array, limit: number, enough: number): Uint8Array {
   const d = lzmaDecoder('xz', bytes);
   // One allocation that is right, when the index at the end can be read; it is checked again after the blocks.
-  d.out = new Uint8Array(
-    Math.min(plainBytesByIndex(bytes) ?? bytes.length * 4, limit, enough + 0x200000),
-  );
+  const declared = plainBytesByIndex(bytes) ?? bytes.length * 4;
+  d.out = declaredBuffer(declared, bytes.length, Math.min(limit, enough + 0x200000));
   do {
     if (!decodeStream(d, limit, enough)) break;
     while (d.pos + 4 <= bytes.length && hasMagic(bytes, [0, 0, 0, 0], d.pos)) d.pos += 4; // 2.2

@@ -6,6 +6,11 @@ import { corrupt, tooLarge } from './corrupt.ts';
 const MAGIC = 0xfd2fb528;
 const SKIPPABLE_MAGIC = 0x184d2a50;
 const BLOCK_BYTES_MAX = 128 << 10;
+/**
+ * Each costs the work of a whole block, and may have nine bytes. The tool and the libraries write a single one, with any
+ * number of threads; pzstd and `cat` make more.
+ */
+const FRAMES_MAX = 64;
 const BLOCK_RLE = 1;
 const BLOCK_COMPRESSED = 2;
 const BLOCK_RESERVED = 3;
@@ -36,6 +41,8 @@ export function zstd(bytes: Uint8Array, limit: number): Uint8Array {
       continue;
     }
     if (magic !== MAGIC) throw corrupt('zstd', 'it does not begin as zstd does');
+    if (pieces.length === FRAMES_MAX)
+      throw corrupt('zstd', `it has more than ${FRAMES_MAX} frames`);
     const frame = walkFrame(bytes, at);
     const piece = decodeFrame(bytes, at, frame, limit - total);
     if (!piece) throw tooLarge('zstd', limit);
@@ -128,9 +135,7 @@ function blockHeader(type: number, size: number, last: boolean): number[] {
 }
 
 function sizeByPattern(out: Uint8Array): number {
-  let end = out.length;
-  while (end > 0 && out[end - 1] === 0) end--;
-  const at = end - END_PATTERN.length;
+  const at = out.lastIndexOf(END_PATTERN[END_PATTERN.length - 1]!) + 1 - END_PATTERN.length;
   for (let n = 0; n < END_PATTERN.length; n++) if (out[at + n] !== END_PATTERN[n]) return -1;
   return at - BLOCK_BYTES_MAX;
 }
