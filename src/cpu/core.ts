@@ -18,18 +18,8 @@ import { modeChanged } from './modes.ts';
 import { EXIT_VECTOR, exceptionExits, exitBit, POLICY_INTERRUPTS } from './policy.ts';
 import { createReferenceEngine } from './reference-engine.ts';
 import { reset } from './reset.ts';
-import { isFlatData } from './segment-check.ts';
 import type { Cx } from './slow/define.ts';
-import {
-  FIELDS,
-  type Layout,
-  layoutFor,
-  MODE_KEY_FLAT,
-  MODE_KEY_STACK,
-  State,
-  type Views,
-  viewsOf,
-} from './state.ts';
+import { FIELDS, type Layout, layoutFor, State, type Views, viewsOf } from './state.ts';
 
 /** Why an engine stopped. RIP is that of the next instruction to run (the faulting one's after a fault). */
 export type Stop = 'budget' | 'fault' | 'attention';
@@ -216,18 +206,6 @@ class VCpu implements Cpu {
 
   stateChanged(): void {
     modeChanged(this.state, this.layout);
-    const mode = this.state.get('codeMode');
-    const big = (this.state.seg(2, 12) >>> 14) & 1;
-    const stackDiffers = mode !== 64 && (mode === 32) !== (big === 1);
-    const flat =
-      mode !== 64 &&
-      isFlatData(this.state, 0) &&
-      isFlatData(this.state, 2) &&
-      isFlatData(this.state, 3);
-    this.state.set(
-      'modeKey',
-      mode | (stackDiffers ? MODE_KEY_STACK : 0) | (flat ? MODE_KEY_FLAT : 0),
-    );
   }
 
   ramWritten(gpa: number, bytes: number): void {

@@ -51,17 +51,20 @@ const s = {
   ripRelative: false,
   disp: 0,
   otherStack: false,
+  limited: false,
 };
 
-/** Decodes one instruction of code mode `mode` from `bytes[at]`, reading below `end` only. `otherStack`: SS.B is not CS.D. */
+/** Decodes one instruction of code mode `mode` from `bytes[at]`, reading below `end` only. `otherStack`: SS.B is not CS.D; `limited`: CS ends below 4 GiB. */
 export function decode(
   bytes: Uint8Array,
   at: number,
   end: number,
   mode: 16 | 32 | 64,
   otherStack = false,
+  limited = false,
 ): Decoded | DecodeFailure {
   s.otherStack = otherStack;
+  s.limited = limited;
   s.bytes = bytes;
   s.at = at;
   s.pos = at;
@@ -170,6 +173,7 @@ function finish(f: CompiledForm, mode: 16 | 32 | 64): Decoded | DecodeFailure {
     isMem,
     spBase,
     s.otherStack,
+    s.limited && form.near === true,
   );
   return result(f, shape, isMem);
 }

@@ -1,7 +1,8 @@
-// What follows from CR0, CR4, EFER, CS, CPL and AC: the code mode, and which TLBs apply.
+// What follows from CR0, CR4, EFER, segments, CPL and AC: the code mode, what decoding depends on, and which TLBs apply.
 
 import { CR0_AM, CR4_SMAP, EFER_LMA, EFLAGS_AC } from './control-bits.ts';
 import { recomputeFpuFaults } from './fpu-fault.ts';
+import { isFlatData } from './segment-check.ts';
 import {
   ATTR_D,
   ATTR_L,
@@ -10,11 +11,18 @@ import {
   FETCH_TLB_ENTRIES,
   FETCH_TLB_STRIDE,
   type Layout,
+  MODE_KEY_FLAT,
+  MODE_KEY_LIMIT,
+  MODE_KEY_STACK,
   SEG_ATTR,
+  SEG_LIMIT,
   type State,
 } from './state.ts';
 
+const ES = 0;
 const CS = 1;
+const SS = 2;
+const DS = 3;
 
 /** Numbers of the three data TLBs, see `Layout.dataTlbs`. */
 const SUPERVISOR = 0;
@@ -23,7 +31,7 @@ const USER = 2;
 /** The one without entries: while alignment is checked, every access comes to the MMU. */
 const CHECKED = 3;
 
-/** Call after any change of the above. Flushing the TLB, where one is due, is up to who changed what. */
+/** Call after any change of the above: a segment register's descriptor counts. Flushing the TLB, where one is due, is up to who changed what. */
 export function modeChanged(state: State, layout: Layout): void {
   const user = state.get('cpl') === 3;
   const data = user
@@ -35,8 +43,22 @@ export function modeChanged(state: State, layout: Layout): void {
       : SUPERVISOR_OPEN;
   state.set('dataTlb', layout.dataTlbs + data * DATA_TLB_ENTRIES * DATA_TLB_STRIDE);
   state.set('fetchTlb', layout.fetchTlbs + (user ? FETCH_TLB_ENTRIES * FETCH_TLB_STRIDE : 0));
-  state.set('codeMode', codeModeOf(state));
+  const mode = codeModeOf(state);
+  state.set('codeMode', mode);
+  state.set('modeKey', modeKeyOf(state, mode));
   recomputeFpuFaults(state);
+}
+
+function modeKeyOf(state: State, mode: 16 | 32 | 64): number {
+  if (mode === 64) return mode;
+  const big = (state.seg(SS, SEG_ATTR) & ATTR_D) !== 0;
+  const flat = isFlatData(state, ES) && isFlatData(state, SS) && isFlatData(state, DS);
+  return (
+    mode |
+    ((mode === 32) !== big ? MODE_KEY_STACK : 0) |
+    (flat ? MODE_KEY_FLAT : 0) |
+    (state.seg(CS, SEG_LIMIT) !== 0xffffffff ? MODE_KEY_LIMIT : 0)
+  );
 }
 
 /** In ring 3 only, which virtual-8086 mode is. SDM 3A 2.5, CR0.AM. */

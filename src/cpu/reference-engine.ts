@@ -1,11 +1,12 @@
 // The reference as an engine: fetches, decodes and executes one instruction at a time, and keeps no decoded code.
 
+import { GP } from './control-bits.ts';
 import type { Engine, EngineParts, Stop } from './core.ts';
 import { decode } from './decode.ts';
 import type { Decoded, DecodeFailure } from './decoded.ts';
 import { programOf } from './program.ts';
 import { executeOne } from './reference.ts';
-import { MODE_KEY_STACK } from './state.ts';
+import { MODE_KEY_LIMIT, MODE_KEY_STACK } from './state.ts';
 
 const SEG_CS = 1;
 const PAGE = 4096;
@@ -75,17 +76,29 @@ class ReferenceEngine implements Engine {
     const { state } = this.p;
     const mode = state.get('codeMode') as 16 | 32 | 64;
     const otherStack = (state.get('modeKey') & MODE_KEY_STACK) !== 0;
+    const limited = (state.get('modeKey') & MODE_KEY_LIMIT) !== 0;
+    // SDM 3A 5.3: no byte beyond the limit of CS is fetched.
+    const most = limited
+      ? Math.min(MAX_INSN, state.get('csLimit') - state.get('rip') + 1)
+      : MAX_INSN;
+    if (most <= 0) return this.beyondLimit();
     const va = this.linearRip();
-    const room = Math.min(MAX_INSN, PAGE - (va & (PAGE - 1)));
+    const room = Math.min(most, PAGE - (va & (PAGE - 1)));
     if (!this.fetchBytes(va, 0, room)) return null;
-    let d: Decoded | DecodeFailure = decode(this.window, 0, room, mode, otherStack);
-    if ('failure' in d && d.failure === 'truncated') {
+    let d: Decoded | DecodeFailure = decode(this.window, 0, room, mode, otherStack, limited);
+    if ('failure' in d && d.failure === 'truncated' && room < most) {
       const next = state.get('codeMode') === 64 ? va + room : (va + room) >>> 0;
-      if (!this.fetchBytes(next, room, MAX_INSN)) return null;
-      d = decode(this.window, 0, MAX_INSN, mode, otherStack);
+      if (!this.fetchBytes(next, room, most)) return null;
+      d = decode(this.window, 0, most, mode, otherStack, limited);
     }
     if (!('failure' in d)) return d;
+    if (d.failure === 'truncated' && most < MAX_INSN) return this.beyondLimit();
     this.p.undecodable(this.p.mmu.fetch(va), d.failure === 'too-long' ? 'too-long' : 'undefined');
+    return null;
+  }
+
+  private beyondLimit(): null {
+    this.p.state.raise(GP, 0);
     return null;
   }
 

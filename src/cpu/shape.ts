@@ -30,7 +30,7 @@ const lastShape: (Shape | null)[] = forms.map(() => null);
 
 const REPS = ['none', 'rep', 'repne'] as const;
 
-/** The shape of a form with these sizes and prefixes. `rep` indexes none, rep, repne; `cc` -1: no condition; `otherStack`: SS.B is not CS.D. */
+/** The shape of a form with these sizes and prefixes. `rep` indexes none, rep, repne; `cc` -1: no condition; `otherStack`: SS.B is not CS.D; `limited`: CS ends below 4 GiB. */
 export function shapeOf(
   f: CompiledForm,
   osize: 16 | 32 | 64,
@@ -42,6 +42,7 @@ export function shapeOf(
   isMem: boolean,
   spBase: boolean,
   otherStack: boolean,
+  limited: boolean,
 ): Shape {
   const bits = (isMem ? 1 : 0) | (lock ? 2 : 0) | (spBase ? 4 : 0) | (rep << 3) | ((cc + 1) << 5);
   const index =
@@ -49,7 +50,8 @@ export function shapeOf(
     ((osize >> 5) << 10) |
     ((asize >> 5) << 12) |
     ((mode >> 5) << 14) |
-    (otherStack ? 1 << 16 : 0);
+    (otherStack ? 1 << 16 : 0) |
+    (limited ? 1 << 17 : 0);
   if (lastIndex[f.id] === index) return lastShape[f.id] as Shape;
   let known = shapes.get(f.id);
   if (!known) {
@@ -60,7 +62,8 @@ export function shapeOf(
   if (!shape) {
     const base: Variant = { osize, asize, mode, rep: REPS[rep] ?? 'none', lock, cc };
     const stack: Pick<Variant, 'stack'> = otherStack ? { stack: mode === 32 ? 16 : 32 } : {};
-    shape = makeShape(f, { ...base, ...stack, ...(f.form.asksSpBase ? { spBase } : {}) }, isMem);
+    const more = { ...(f.form.asksSpBase ? { spBase } : {}), ...(limited ? { limited } : {}) };
+    shape = makeShape(f, { ...base, ...stack, ...more }, isMem);
     known.set(index, shape);
   }
   lastIndex[f.id] = index;
@@ -81,7 +84,7 @@ function makeShape(f: CompiledForm, variant: Variant, isMem: boolean): Shape {
     if (a.from === 'moffs') moffs = variant.asize / 8;
   });
   const v = variant;
-  const key = `${f.id}:${v.osize}:${v.asize}:${v.mode}:${v.rep}:${v.lock ? 'l' : '-'}:${v.cc}:${isMem ? 'm' : 'r'}${v.spBase ? 's' : ''}${v.stack ?? ''}`;
+  const key = `${f.id}:${v.osize}:${v.asize}:${v.mode}:${v.rep}:${v.lock ? 'l' : '-'}:${v.cc}:${isMem ? 'm' : 'r'}${v.spBase ? 's' : ''}${v.stack ?? ''}${v.limited ? 'L' : ''}`;
   return { variant, operands, key, slots, imm0: imms[0] ?? 0, imm1: imms[1] ?? 0, moffs };
 }
 

@@ -61,6 +61,7 @@ export const FIELDS = {
   gsSelector: f(SEG_AT + 5 * SEG_STRIDE + SEG_SELECTOR, 32),
   ldtrSelector: f(SEG_AT + 6 * SEG_STRIDE + SEG_SELECTOR, 32),
   trSelector: f(SEG_AT + 7 * SEG_STRIDE + SEG_SELECTOR, 32),
+  csLimit: f(SEG_AT + 1 * SEG_STRIDE + SEG_LIMIT, 32),
   fsBase: f(SEG_AT + 4 * SEG_STRIDE + SEG_BASE, 64),
   gsBase: f(SEG_AT + 5 * SEG_STRIDE + SEG_BASE, 64),
   gdtrBase: f(0x1c0, 64),
@@ -152,9 +153,10 @@ export const FIELDS = {
   x87Fault: f(0x554, 32),
 } as const satisfies Record<string, Field>;
 
-/** Bits of `modeKey` above the code mode: SS.B is not the code's size; ES, SS and DS are flat. */
+/** Bits of `modeKey` above the code mode: SS.B is not the code's size; ES, SS and DS are flat; CS ends below 4 GiB. */
 export const MODE_KEY_STACK = 0x80;
 export const MODE_KEY_FLAT = 0x100;
+export const MODE_KEY_LIMIT = 0x200;
 
 export type FieldName = keyof typeof FIELDS;
 

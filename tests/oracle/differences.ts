@@ -373,19 +373,3 @@ export const DIFFERENCES: readonly Difference[] = [
 export function differenceOf(name: string): Difference | null {
   return DIFFERENCES.find(({ programs }) => programs.test(name)) ?? null;
 }
-
-/** What our CPU does not do yet. A test fails when one of these is right after all: then its line goes. */
-export const GAPS: readonly {
-  readonly programs: RegExp;
-  readonly ref: string;
-  readonly why: string;
-}[] = [
-  {
-    programs:
-      /^returns\/(near (jump|call) beyond the limit|running off the end|instruction across the end)/,
-    ref: 'SDM 3A 5.3',
-    why: 'code is fetched, and near jumps go, without a look at the limit of CS',
-  },
-];
-
-export const isGap = (name: string): boolean => GAPS.some(({ programs }) => programs.test(name));

@@ -7,7 +7,13 @@ import type { Program } from '../isa/ir.ts';
 import type { KnownFlags } from '../lower/site.ts';
 import type { Mmu } from '../mmu.ts';
 import { programOf } from '../program.ts';
-import { type Layout, MODE_KEY_FLAT, MODE_KEY_STACK, type Views } from '../state.ts';
+import {
+  type Layout,
+  MODE_KEY_FLAT,
+  MODE_KEY_LIMIT,
+  MODE_KEY_STACK,
+  type Views,
+} from '../state.ts';
 import { type Handlers, handlerSpec, traitsOf } from './handlers.ts';
 import { JUMP_SLOT_BYTES, JUMP_SLOTS } from './module.ts';
 import {
@@ -50,7 +56,7 @@ export interface Block {
 
 /** Why no block could be made: the bytes are no instruction, or not one of ours. */
 export interface NoBlock {
-  readonly failure: 'undefined' | 'too-long' | 'second-page';
+  readonly failure: 'undefined' | 'too-long' | 'second-page' | 'limit';
 }
 
 export class CodeCache {
@@ -94,7 +100,7 @@ export class CodeCache {
   }
 
   find(gpa: number, modeKey: number): Block | undefined {
-    return this.blocks.get(gpa + modeKey * 2 ** 32);
+    return this.blocks.get(blockKey(gpa, modeKey));
   }
 
   /** The live block whose first record this is. */
@@ -106,11 +112,12 @@ export class CodeCache {
     return this.alone.has(gpa);
   }
 
-  /** Puts a block where the hot function looks first. */
+  /** Puts a block where the hot function looks first; not if it depends on the limit of CS, which is no part of the key there. */
   remember(block: Block): void {
+    if (block.modeKey & MODE_KEY_LIMIT) return;
     const slot = this.jumpSlot(block.gpa);
     this.views.u32[slot >> 2] = block.gpa;
-    this.views.u32[(slot + 4) >> 2] = Math.floor(block.key / 2 ** 32);
+    this.views.u32[(slot + 4) >> 2] = block.modeKey;
     this.views.i32[(slot + 8) >> 2] = block.record;
   }
 
@@ -141,21 +148,25 @@ export class CodeCache {
   decode(gpa: number, modeKey: number, second: () => number): Block | NoBlock {
     const mode = modeOf(modeKey);
     const otherStack = (modeKey & MODE_KEY_STACK) !== 0;
+    const limited = (modeKey & MODE_KEY_LIMIT) !== 0;
     const { u8 } = this.views;
     const ram = this.layout.ramBase;
     const page = gpa & ~0xfff;
-    const pageEnd = ram + page + 0x1000;
+    const room = roomOf(modeKey);
+    const pageEnd = ram + page + Math.min(room, 0x1000);
     const first = this.poolNext;
     let at = first + (this.heads ? RECORD_BYTES : 0);
     let offset = gpa & 0xfff;
     let known: KnownFlags | null = null;
     let ends = false;
-    for (let n = 0; n < MAX_BLOCK && offset < 0x1000 && !ends; n++) {
+    if (offset >= room) return { failure: 'limit' };
+    for (let n = 0; n < MAX_BLOCK && offset < Math.min(room, 0x1000) && !ends; n++) {
       const from = ram + page + offset;
-      const d = decode(u8, from, Math.min(pageEnd, from + MAX_INSN), mode, otherStack);
+      const d = decode(u8, from, Math.min(pageEnd, from + MAX_INSN), mode, otherStack, limited);
       if ('failure' in d) {
         if (n > 0) break; // The block ends before it; it is looked at when it is reached.
         if (d.failure !== 'truncated') return { failure: d.failure };
+        if (room <= 0x1000) return { failure: 'limit' };
         return this.decodeCrossing(gpa, modeKey, second);
       }
       const program = programOf(d);
@@ -305,7 +316,12 @@ export class CodeCache {
     const head = 0x1000 - (gpa & 0xfff);
     bytes.set(u8.subarray(ram + gpa, ram + gpa + head));
     bytes.set(u8.subarray(ram + gpa2, ram + gpa2 + MAX_INSN - head), head);
-    const d = decode(bytes, 0, MAX_INSN, modeOf(modeKey), (modeKey & MODE_KEY_STACK) !== 0);
+    const otherStack = (modeKey & MODE_KEY_STACK) !== 0;
+    const limited = (modeKey & MODE_KEY_LIMIT) !== 0;
+    const end15 = Math.min(MAX_INSN, roomOf(modeKey) - (gpa & 0xfff));
+    const d = decode(bytes, 0, end15, modeOf(modeKey), otherStack, limited);
+    if ('failure' in d && d.failure === 'truncated' && end15 < MAX_INSN)
+      return { failure: 'limit' };
     if ('failure' in d) return { failure: d.failure === 'truncated' ? 'too-long' : d.failure };
     const first = this.poolNext;
     const at = first + RECORD_BYTES;
@@ -344,7 +360,7 @@ export class CodeCache {
     const falls = b.chains === 1;
     this.poolNext = falls ? b.end + RECORD_BYTES : b.end;
     const block: Block = {
-      key: b.gpa + b.modeKey * 2 ** 32,
+      key: blockKey(b.gpa, b.modeKey),
       record: b.first,
       last: falls ? b.end : b.end - RECORD_BYTES,
       chains: b.chains,
@@ -393,6 +409,16 @@ function touches(b: Block, gpa: number, bytes: number): boolean {
 function isJump(program: Program): boolean {
   return program.nodes.at(-1)?.op !== 'again' && !program.nodes.some((n) => n.op === 'skip');
 }
+
+/** Where CS ends so near: bytes from the start of the page that may be fetched, in the mode key that blocks are looked up by. */
+export const ROOM_SHIFT = 10;
+/** From here on the limit is none for the page: its last instruction may reach 14 bytes into the next one. */
+export const ROOM_ENOUGH = 0x1000 + MAX_INSN - 1;
+
+const roomOf = (modeKey: number): number => modeKey >>> ROOM_SHIFT || ROOM_ENOUGH;
+
+/** Below 2^53: the four lowest bits of a mode key are 0. */
+const blockKey = (gpa: number, modeKey: number): number => gpa + (modeKey >>> 4) * 2 ** 32;
 
 export function modeOf(modeKey: number): 16 | 32 | 64 {
   const mode = modeKey & 0x7f;

@@ -1,12 +1,13 @@
 // Tier 0 as an engine: the hot function, its imports, and what happens when it stops.
 
 import { bug } from '../../base/errors.ts';
+import { GP } from '../control-bits.ts';
 import type { Engine, EngineParts, Stop } from '../core.ts';
 import { THRESHOLD, Tier1 } from '../jit/tier.ts';
 import { checkSegment } from '../segment-check.ts';
 import { slowPaths } from '../slow/registry.ts';
-import { FIELDS } from '../state.ts';
-import { CodeCache } from './blocks.ts';
+import { FIELDS, MODE_KEY_LIMIT } from '../state.ts';
+import { CodeCache, ROOM_ENOUGH, ROOM_SHIFT } from './blocks.ts';
 import { type HandlerList, Handlers } from './handlers.ts';
 import { hotHandlers, warmHandlers } from './hot.ts';
 import { hotModule, type ModuleContext, STOP_ATTENTION, STOP_BUDGET } from './module.ts';
@@ -194,6 +195,8 @@ export class Interpreter implements Engine {
     const { state, mmu, views } = this.p;
     const mode = state.get('codeMode');
     const base = state.segBase(1);
+    const modeKey = this.limitedKey(base);
+    if (modeKey < 0) return 0;
     const linear = mode === 64 ? state.getVa('rip') + base : (state.getVa('rip') + base) >>> 0;
     const gpa = mmu.fetch(linear);
     if (gpa < 0) return 0;
@@ -202,7 +205,6 @@ export class Interpreter implements Engine {
       return 0;
     }
     const second = () => this.secondPage(linear, mode);
-    const modeKey = state.get('modeKey');
     let block = this.cache.find(gpa, modeKey);
     if (block && block.gpa2 >= 0) {
       const gpa2 = second();
@@ -213,7 +215,8 @@ export class Interpreter implements Engine {
       const emptied = this.cache.makeRoom();
       const made = this.cache.decode(gpa, modeKey, second);
       if ('failure' in made) {
-        if (made.failure !== 'second-page') this.p.undecodable(gpa, made.failure);
+        if (made.failure === 'limit') state.raise(GP, 0);
+        else if (made.failure !== 'second-page') this.p.undecodable(gpa, made.failure);
         return 0;
       }
       block = made;
@@ -225,6 +228,21 @@ export class Interpreter implements Engine {
     this.cache.remember(block);
     if (patch !== 0) views.i32[patch >> 2] = block.record;
     return block.record;
+  }
+
+  /** The mode key, with the place where CS ends if that matters in this page; -1 after raising #GP(0). SDM 3A 5.3. */
+  private limitedKey(base: number): number {
+    const { state } = this.p;
+    const modeKey = state.get('modeKey');
+    if ((modeKey & MODE_KEY_LIMIT) === 0) return modeKey;
+    const rip = state.get('rip');
+    const limit = state.get('csLimit');
+    if (rip > limit) {
+      state.raise(GP, 0);
+      return -1;
+    }
+    const room = limit - rip + ((base + rip) & 0xfff) + 1;
+    return room < ROOM_ENOUGH ? modeKey | (room << ROOM_SHIFT) : modeKey;
   }
 
   private secondPage(linear: number, mode: number): number {

@@ -369,11 +369,24 @@ export class Build {
     this.effect({ op: 'jump', target: this.zext(target, 64) });
     this.ended = true;
   }
-  /** #GP(0) unless `target` is canonical (64-bit code) or within the limit of CS (else, where segments are not flat). */
+  /** #GP(0) unless `target` is canonical (64-bit code) or within the limit of CS. */
   checkTarget(target: Value): void {
-    if (this.mode !== 64) return;
+    if (this.mode !== 64) {
+      if (this.variant.limited) this.faultIf(this.beyondLimit(target), 13, 0);
+      return;
+    }
     const top = this.bin('sar', this.bin('shl', target, this.const(64, 16)), this.const(64, 16));
     this.faultIf(this.cmp('ne', top, target), 13, 0);
+  }
+  /** #GP(0) if the relative branch is taken (null: always) and leads beyond the limit of CS. Before the first write. */
+  checkBranch(when: Value | null, n = 0): void {
+    if (!this.variant.limited) return;
+    const sum = this.bin('add', this.next(), this.sext(this.imm(n, this.osize), 64));
+    const beyond = this.beyondLimit(this.zext(this.trunc(sum, this.osize), 64));
+    this.faultIf(when === null ? beyond : this.and1(when, beyond), 13, 0);
+  }
+  private beyondLimit(target: Value): Value {
+    return this.cmp('ltu', this.state('csLimit', 32), this.trunc(target, 32));
   }
   skipIf(when: Value): void {
     this.effect({ op: 'skip', when });

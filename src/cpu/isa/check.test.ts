@@ -49,6 +49,7 @@ function variantsOf(form: Form): Variant[] {
             variants.push(plain);
             if (mode !== 64) variants.push({ ...plain, stack: mode === 16 ? 32 : 16 });
             if (form.asksSpBase) variants.push({ ...plain, spBase: true });
+            if (form.near) variants.push({ ...plain, limited: true });
           }
         }
       }

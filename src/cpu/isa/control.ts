@@ -21,12 +21,15 @@ export const jmp: Insn = {
   name: 'jmp',
   ref: 'SDM 2A JMP',
   forms: [
-    { op: 'eb', args: 'Jb', size64: 'd64' },
-    { op: 'e9', args: 'Jz', size64: 'd64' },
-    { op: 'ff /4', args: 'Ev', size64: 'd64' },
+    { op: 'eb', args: 'Jb', size64: 'd64', near: true },
+    { op: 'e9', args: 'Jz', size64: 'd64', near: true },
+    { op: 'ff /4', args: 'Ev', size64: 'd64', near: true },
   ],
   sem(b, target) {
-    if (target.kind === 'imm') return b.branch(null);
+    if (target.kind === 'imm') {
+      b.checkBranch(null);
+      return b.branch(null);
+    }
     const to = b.zext(b.read(target), 64);
     b.checkTarget(to);
     b.jump(to);
@@ -37,24 +40,29 @@ export const j: Insn = {
   name: 'j',
   ref: 'SDM 2A Jcc',
   forms: [
-    { op: '70+cc', args: 'Jb', size64: 'd64' },
-    { op: '0f 80+cc', args: 'Jz', size64: 'd64' },
+    { op: '70+cc', args: 'Jb', size64: 'd64', near: true },
+    { op: '0f 80+cc', args: 'Jz', size64: 'd64', near: true },
   ],
   flags: { cf: 'r', pf: 'r', zf: 'r', sf: 'r', of: 'r' },
-  sem: (b) => b.branch(b.cond(b.variant.cc)),
+  sem(b) {
+    const taken = b.cond(b.variant.cc);
+    b.checkBranch(taken);
+    b.branch(taken);
+  },
 };
 
 export const call: Insn = {
   name: 'call',
   ref: 'SDM 2A CALL',
   forms: [
-    { op: 'e8', args: 'Jz', size64: 'd64' },
-    { op: 'ff /2', args: 'Ev', size64: 'd64' },
+    { op: 'e8', args: 'Jz', size64: 'd64', near: true },
+    { op: 'ff /2', args: 'Ev', size64: 'd64', near: true },
   ],
   sem(b, target) {
     const returnTo = b.trunc(b.next(), b.osize);
     if (target.kind === 'imm') {
-      b.checkTarget(b.bin('add', b.next(), b.readAs(target, 64)));
+      if (b.mode === 64) b.checkTarget(b.bin('add', b.next(), b.readAs(target, 64)));
+      else b.checkBranch(null);
       pushValue(b, returnTo);
       return b.branch(null);
     }
@@ -69,8 +77,8 @@ export const ret: Insn = {
   name: 'ret',
   ref: 'SDM 2B RET',
   forms: [
-    { op: 'c3', args: '', size64: 'd64' },
-    { op: 'c2', args: 'Iw', size64: 'd64' },
+    { op: 'c3', args: '', size64: 'd64', near: true },
+    { op: 'c2', args: 'Iw', size64: 'd64', near: true },
   ],
   sem(b, ...operands) {
     const [release] = operands as [Operand?];
@@ -126,31 +134,35 @@ export const iret: Insn = {
 export const jcxz: Insn = {
   name: 'jcxz',
   ref: 'SDM 2A Jcc',
-  forms: [{ op: 'e3', args: 'Jb', size64: 'd64', name: 'jcxz/jecxz/jrcxz' }],
-  sem: (b) => b.branch(b.isZero(b.reg('rcx', b.asize))),
+  forms: [{ op: 'e3', args: 'Jb', size64: 'd64', near: true, name: 'jcxz/jecxz/jrcxz' }],
+  sem(b) {
+    const taken = b.isZero(b.reg('rcx', b.asize));
+    b.checkBranch(taken);
+    b.branch(taken);
+  },
 };
 
 export const loop: Insn = {
   name: 'loop',
   ref: 'SDM 2A LOOP/LOOPcc',
-  forms: [{ op: 'e2', args: 'Jb', size64: 'd64' }],
-  sem: (b) => b.branch(countDown(b)),
+  forms: [{ op: 'e2', args: 'Jb', size64: 'd64', near: true }],
+  sem: (b) => countDown(b, (more) => more),
 };
 
 export const loope: Insn = {
   name: 'loope',
   ref: 'SDM 2A LOOP/LOOPcc',
-  forms: [{ op: 'e1', args: 'Jb', size64: 'd64' }],
+  forms: [{ op: 'e1', args: 'Jb', size64: 'd64', near: true }],
   flags: { zf: 'r' },
-  sem: (b) => b.branch(b.and1(countDown(b), b.flag('zf'))),
+  sem: (b) => countDown(b, (more) => b.and1(more, b.flag('zf'))),
 };
 
 export const loopne: Insn = {
   name: 'loopne',
   ref: 'SDM 2A LOOP/LOOPcc',
-  forms: [{ op: 'e0', args: 'Jb', size64: 'd64' }],
+  forms: [{ op: 'e0', args: 'Jb', size64: 'd64', near: true }],
   flags: { zf: 'r' },
-  sem: (b) => b.branch(b.and1(countDown(b), b.not1(b.flag('zf')))),
+  sem: (b) => countDown(b, (more) => b.and1(more, b.not1(b.flag('zf')))),
 };
 
 export const int: Insn = {
@@ -246,11 +258,13 @@ function above(b: Build, bytes: number): Value {
   return b.zext(b.trunc(sum, b.asize), 64);
 }
 
-/** rCX - 1 by address size; true while it is not 0. */
-function countDown(b: Build): Value {
+/** rCX - 1 by address size; branches as `taken` makes of the fact that it is not 0. */
+function countDown(b: Build, taken: (more: Value) => Value): void {
   const count = b.bin('sub', b.reg('rcx', b.asize), b.const(b.asize, 1));
+  const when = taken(b.not1(b.isZero(count)));
+  b.checkBranch(when);
   b.setReg('rcx', count);
-  return b.not1(b.isZero(count));
+  b.branch(when);
 }
 
 function interrupt(b: Build, vector: Value, kind: number): void {

@@ -47,6 +47,8 @@ export interface Form {
   readonly needs?: string;
   /** The meaning depends on whether the base of the memory operand is rSP (`pop`): `variant.spBase`, and part of the key. */
   readonly asksSpBase?: boolean;
+  /** A near branch, which looks at the limit of CS where that is not 4 GiB: `variant.limited`, and part of the key. */
+  readonly near?: boolean;
   /** Overrides the printed mnemonic: `movsd` for one form of `movs`, `cwde`/`cdqe`. */
   readonly name?: string;
 }

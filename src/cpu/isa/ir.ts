@@ -182,6 +182,8 @@ export interface Variant {
   readonly cc: number;
   /** Width of the stack pointer for implicit stack accesses, where SS.B disagrees with `mode` (16 or 32; never in 64-bit code). */
   readonly stack?: 16 | 32;
+  /** CS ends below 4 GiB: near branches look at its limit. */
+  readonly limited?: boolean;
   /** Only for forms with `asksSpBase`: the base of the memory operand is rSP. */
   readonly spBase?: boolean;
 }

@@ -8,7 +8,7 @@ import { FRAME_CODE } from '../frames.ts';
 import { programOf } from '../program.ts';
 import { checkSegment } from '../segment-check.ts';
 import { slowPaths } from '../slow/registry.ts';
-import { MODE_KEY_FLAT } from '../state.ts';
+import { MODE_KEY_FLAT, MODE_KEY_LIMIT } from '../state.ts';
 import { type BlockSpec, EXIT_BUDGET, EXIT_NEXT, MAX_BLOCK } from './block.ts';
 import { blockModule, flagsModule } from './module.ts';
 
@@ -170,7 +170,7 @@ export class BlockEngine implements Engine {
     const insns: Decoded[] = [];
     let at = start;
     while (insns.length < most && at < end) {
-      const d = decode(u8, at, Math.min(end, at + MAX_INSN), mode);
+      const d = decode(u8, at, Math.min(end, at + MAX_INSN), mode, false, this.limited());
       if ('failure' in d) {
         if (insns.length > 0) break;
         if (d.failure === 'truncated') return this.decodeCrossing(gpa, linear);
@@ -196,7 +196,7 @@ export class BlockEngine implements Engine {
     bytes.set(views.u8.subarray(at, at + head));
     const at2 = layout.ramBase + gpa2;
     bytes.set(views.u8.subarray(at2, at2 + MAX_INSN - head), head);
-    const d = decode(bytes, 0, MAX_INSN, mode);
+    const d = decode(bytes, 0, MAX_INSN, mode, false, this.limited());
     if ('failure' in d)
       return this.undecodable(gpa, d.failure === 'undefined' ? 'undefined' : 'too-long');
     const parts: [number, number][] = [
@@ -204,6 +204,10 @@ export class BlockEngine implements Engine {
       [gpa2, d.length - head],
     ];
     return { insns: [d], bytes: bytes.slice(0, d.length), parts };
+  }
+
+  private limited(): boolean {
+    return (this.p.state.get('modeKey') & MODE_KEY_LIMIT) !== 0;
   }
 
   private undecodable(gpa: number, why: 'undefined' | 'too-long' | 'truncated' | 'not-ram'): null {

@@ -17,7 +17,7 @@ import {
 } from '../interp/records.ts';
 import { isValue } from '../isa/ir.ts';
 import { programOf } from '../program.ts';
-import { type Layout, MODE_KEY_FLAT, type State, type Views } from '../state.ts';
+import { type Layout, MODE_KEY_FLAT, MODE_KEY_LIMIT, type State, type Views } from '../state.ts';
 import { ModuleBuilder } from '../wasm/encode.ts';
 import { compileRegion, type RegionBlock, type RegionSpec } from './region.ts';
 
@@ -141,7 +141,7 @@ export class Tier1 {
     taken: ReadonlySet<Block>,
   ): { spec: RegionSpec; blocks: Block[] } | null {
     const mode = (entry.modeKey & 0x7f) as 16 | 32 | 64;
-    if (mode === 16) return null;
+    if (mode === 16 || (entry.modeKey & MODE_KEY_LIMIT) !== 0) return null;
     const found = new Map<Block, RegionBlock>();
     const work = [entry];
     let insns = 0;

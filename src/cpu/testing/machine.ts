@@ -4,7 +4,7 @@ import type { Engine as CoreEngine, EngineParts } from '../core.ts';
 import { FRAME_DIRTY } from '../frames.ts';
 import { createMmu, type Mmu } from '../mmu.ts';
 import { modeChanged } from '../modes.ts';
-import { ATTR_D, type Layout, layoutFor, SEG_ATTR, State, type Views, viewsOf } from '../state.ts';
+import { type Layout, layoutFor, MODE_KEY_FLAT, State, type Views, viewsOf } from '../state.ts';
 import { type RecordingBorder, recordingBorder } from './border.ts';
 import { enterSetup, pristineRam, RAM_BYTES, type Setup } from './world.ts';
 
@@ -38,7 +38,6 @@ export interface Machine {
   resets: number;
 }
 
-const SEG_SS = 2;
 const GP = 13;
 const UD = 6;
 
@@ -130,13 +129,10 @@ function restoreRam(machine: Machine): void {
   machine.resets++;
 }
 
-/** As the core does after a change of mode: also bit 7 of the key, for a stack size that is not the code's. */
+/** Segments count as not flat, so that the engines' checks are compared too. */
 function setMode(state: State, layout: Layout): void {
   modeChanged(state, layout);
-  const mode = state.get('codeMode');
-  const big = (state.seg(SEG_SS, SEG_ATTR) & ATTR_D) !== 0;
-  const stackDiffers = mode !== 64 && (mode === 32) !== big;
-  state.set('modeKey', mode | (stackDiffers ? 0x80 : 0));
+  state.set('modeKey', state.get('modeKey') & ~MODE_KEY_FLAT);
 }
 
 /** Makes `to` (reset before) equal to `from`: registers and RAM. */
