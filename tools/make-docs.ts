@@ -21,14 +21,19 @@ import {
 /** Each document with its generated parts. */
 type Parts = Readonly<Record<string, () => string>>;
 
+/** Each interface has a page, in the end. */
+const page = (id: string): string =>
+  fileURLToPath(new URL(`../docs/hypervisors/${id}.md`, import.meta.url));
+
 export function generatedDocs(): ReadonlyMap<string, Parts> {
-  const pages = INTERFACES.filter(({ ops, calls }) => ops !== undefined || calls).map(
-    ({ id, ops, calls }) => {
+  const described = INTERFACES.filter(({ id }) => existsSync(page(id)));
+  const pages = described
+    .filter(({ ops, calls }) => ops !== undefined || calls)
+    .map(({ id, ops, calls }) => {
       const operations = ops && { operations: () => entryPoints(id) };
       const table = calls && { calls: () => callTable(calls) };
       return [`docs/hypervisors/${id}.md`, { ...operations, ...table } as Parts] as const;
-    },
-  );
+    });
   return new Map<string, Parts>([
     ['docs/operations.md', { catalogue, coverage: coverageTable }],
     ...pages,

@@ -91,5 +91,12 @@ describe('all interfaces together', () => {
     expect(answers.get('kvm@2.6.32')).toBe('yes: KVM_HC_MMU_OP.WRITE_PTE');
     expect(answers.get('kvm@6.1')).toBe('as hardware does: a store');
     expect(answers.get('native')).toBe('as hardware does: a store');
+    const can = (id: string, on: string) => {
+      const found = abilities(operationNamed(id)).find((ability) => ability.interface === on);
+      return found && abilityText(found.row);
+    };
+    expect(can('cpu.wbinvd', 'xen-pv@4.17')).toBe('by emulation: WBINVD');
+    expect(can('apic.icr_write', 'xen-pv@4.17')).toBe('no');
+    expect(can('request.nmi', 'xen-pv@4.17')).toBe('no: nmi_op.XENNMI_register_callback (refused)');
   });
 });

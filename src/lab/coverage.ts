@@ -107,7 +107,10 @@ export function abilityText({ served, entryPoints }: CoverageRow): string {
   const names = entryPoints
     .map(({ name, status }) => (status ? `${name} (${status})` : name))
     .join(', ');
-  if (served === 'own') return `yes: ${names}`;
+  if (served === 'own') {
+    const trapped = entryPoints.every(({ by, seen }) => by === 'instruction' && seen === 'exit');
+    return trapped ? `by emulation: ${names}` : `yes: ${names}`;
+  }
   if (served === 'hardware') return `as hardware does: ${names}`;
   if (served === 'nothing') return `nothing to do: ${names}`;
   return names === '' ? 'no' : `no: ${names}`;

@@ -16,6 +16,7 @@ import { onSyscall } from './calls.ts';
 import { pvCpuid } from './emulate-cpuid.ts';
 import { FrameTable, freshFrames } from './frames.ts';
 import { permuteFrames } from './machine-frames.ts';
+import { XEN_PV_MANIFEST } from './operations.ts';
 import { PageTables } from './page-tables.ts';
 import { currentVcpu, isGuestAddress, type PvDomain, type PvGuest } from './pv-domain.ts';
 import { freshPvVcpu, type PvState } from './pv-state.ts';
@@ -44,6 +45,7 @@ export const xenPv = defineInterface({
   console: 'hvc0',
   ownBytes: (memoryBytes) => OWN_BYTES + Math.ceil(memoryBytes / 512 / PAGE) * PAGE,
   policy: POLICY,
+  ops: XEN_PV_MANIFEST,
   attach: (platform) => attach(platform),
 });
 

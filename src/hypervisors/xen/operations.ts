@@ -1,0 +1,36 @@
+// Xen's calls as entry points of operations: what the table of calls says of each is what the manifest says.
+
+import { bug } from '../../base/errors.ts';
+import type { EntryPoint } from '../manifest.ts';
+import type { AnyHypercall, HypercallTable } from './define.ts';
+
+type Status = Pick<EntryPoint, 'status'>;
+
+/** `sched_op.SCHEDOP_block` or `set_gdt`; a call without a table of sub-operations may name any. */
+export function callEntryPoint(table: HypercallTable, name: string): EntryPoint {
+  const [callName = '', subName] = name.split('.');
+  const call = [...table.values()].find((known) => known.name === callName);
+  if (!call) return bug(`there is no hypercall ${callName}`);
+  return { name, by: 'hypercall', seen: 'exit', ...statusOf(call, subName) };
+}
+
+function statusOf(call: AnyHypercall, subName: string | undefined): Status {
+  if (call.refuse) return { status: 'refused' };
+  if (call.notModelled) return { status: 'not modelled' };
+  if (subName === undefined || !call.subOperations) return {};
+  const sub = Object.values(call.subOperations).find(({ name }) => name === subName);
+  if (!sub) return bug(`there is no ${call.name} ${subName}`);
+  if (sub.refuse) return { status: 'refused' };
+  return sub.handle ? {} : { status: 'not modelled' };
+}
+
+/** Every call and sub-operation of a table that none of `used` names. */
+export function otherCalls(table: HypercallTable, used: ReadonlySet<string>): EntryPoint[] {
+  return [...table.values()]
+    .flatMap((call) => {
+      const subs = Object.values(call.subOperations ?? {});
+      return subs.length > 0 ? subs.map(({ name }) => `${call.name}.${name}`) : [call.name];
+    })
+    .filter((name) => !used.has(name) && ![...used].some((one) => one.startsWith(`${name}.`)))
+    .map((name) => callEntryPoint(table, name));
+}
