@@ -6,7 +6,7 @@ import { deviceNames } from './definitions.ts';
 import { drive } from './drive.ts';
 import { WorkCounter } from './work.ts';
 
-const SEEDS = 10;
+const SEEDS = 6;
 const STEPS = 1000;
 
 const counter = new WorkCounter('/src/machine/');

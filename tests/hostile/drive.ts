@@ -19,7 +19,7 @@ const STATE_MAX = 4 << 20;
  * Pieces of our code that V8 may run for so many steps: about 400 a step are usual, and a step that skips from timer to
  * timer takes some ten thousand.
  */
-const CHUNK = 100;
+const CHUNK = 250;
 const BLOCKS_MAX = 4_000_000;
 
 export interface Drive {

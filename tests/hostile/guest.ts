@@ -12,8 +12,8 @@ import { nonsenseProgram } from './program.ts';
 export const WAYS = ['real', 'protected', 'long'] as const;
 export type GuestWay = (typeof WAYS)[number];
 
-/** Guest seconds: a hundred thousand instructions are enough for a hundred snippets and what they loop over. */
-const GUEST_SECONDS = 0.0001;
+/** Guest seconds: thirty thousand instructions are enough for a hundred snippets and what they loop over. */
+const GUEST_SECONDS = 0.00003;
 
 export interface GuestRun {
   readonly way: GuestWay;

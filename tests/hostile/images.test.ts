@@ -20,7 +20,7 @@ import {
 } from './image.ts';
 import { WorkCounter } from './work.ts';
 
-const SEEDS = 30;
+const SEEDS = 12;
 /** Pieces of code for so many damaged files, opened and started. */
 const BLOCKS_MAX = 30_000_000;
 const BYTES_MAX = 64 << 20;

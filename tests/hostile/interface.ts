@@ -1,15 +1,18 @@
 // Leaves, MSRs and calls of an interface, by themselves: thousands of them with registers of nonsense, and no guest code.
 
 import { findInterface } from '../../src/hypervisors/index.ts';
-import { testPlatform } from '../../src/hypervisors/testing/platform.ts';
-import { stateBytes } from '../../src/machine/snapshot.ts';
+import { assemble } from '../../src/lab/assemble.ts';
+import { NO_FITTINGS } from '../../src/machine/models/define.ts';
+import { chooseModel } from '../../src/machine/models/registry.ts';
 import type { Chance } from './chance.ts';
 
 const REGISTERS = 16;
 /** Ports, MSRs and leaves that some interface has (kvm.md, xen-pv.md), and where chance finds the rest. */
 const MSR_BASES = [0x10, 0x4b564d00, 0x40000000, 0xc0000080, 0x800] as const;
 const LEAF_BASES = [0, 0x40000000, 0x40000100, 0x80000000] as const;
+/** By how much the machine's state may grow. */
 const STATE_MAX = 1 << 20;
+const MEMORY_BYTES = 16 << 20;
 
 export interface InterfaceDrive {
   readonly on: string;
@@ -19,10 +22,9 @@ export interface InterfaceDrive {
 
 /** Null if all went well. */
 export function driveInterface({ on, steps, chance }: InterfaceDrive): string | null {
-  const { interface: found, version } = findInterface(on);
-  const platform = testPlatform();
-  const { border } = found.attach(platform, version);
-  const { state } = platform.cpu;
+  const { cpu, devices, border } = build(on);
+  const { state } = cpu;
+  const before = devices.snapshots.bytes().length;
   const out = new Uint32Array(4);
   for (let n = 0; n < steps; n++) {
     state.set('codeMode', chance.pick([32, 64, 64]));
@@ -44,11 +46,30 @@ export function driveInterface({ on, steps, chance }: InterfaceDrive): string | 
       default:
         border.hypercall(chance.pick(['vmcall', 'vmmcall'] as const));
     }
-    platform.clock.skipTo(platform.clock.now() + chance.below(1000));
-    platform.clock.runDue(100);
+    devices.clock.skipTo(devices.clock.now() + chance.below(1000));
+    devices.clock.runDue(100);
   }
-  const bytes = stateBytes(platform.snapshots.save().slots).length;
+  const bytes = devices.snapshots.bytes().length - before;
   return bytes > STATE_MAX ? `a state of ${bytes} bytes after ${steps} calls` : null;
+}
+
+/** The interface on the machine that it asks for, nothing started. */
+function build(on: string) {
+  const choice = findInterface(on);
+  const model = chooseModel(null, choice.interface.machines, NO_FITTINGS, on);
+  const { cpu, devices, attached } = assemble({
+    choice,
+    model,
+    fittings: NO_FITTINGS,
+    memoryBytes: MEMORY_BYTES,
+    engine: 'reference',
+    time: 'virtual',
+    epochSeconds: 1_175_000_000,
+    seed: 1,
+    transmit: () => {},
+    attend: () => false,
+  });
+  return { cpu, devices, border: attached.border };
 }
 
 function near(chance: Chance, bases: readonly number[]): number {
