@@ -1,14 +1,14 @@
 // `pvops pull`: kernels and busybox of Debian, verified, into the user's cache.
 
 import type { Command } from 'commander';
-import { kernelOfPackage } from '../host/node/index.ts';
+import { FLAVOUR_NAMES, kernelOfPackage } from '../host/node/index.ts';
 import { pullWithProgress } from './pulling.ts';
 
 export function addPull(program: Command): void {
   program
     .command('pull')
     .description("get a kernel and busybox from Debian's archive, verified, into the user's cache")
-    .argument('<name>', 'debian:12, or debian:12/cloud-amd64, /amd64, /686-pae, /686')
+    .argument('<name>', `debian:12, or debian:12/${FLAVOUR_NAMES.join(', /')}`)
     .option('--mirror <url>', 'a Debian archive to use instead of apt')
     .action(async (name: string, options: { mirror?: string }) => {
       const pulled = await pullWithProgress(name, options.mirror);

@@ -173,12 +173,14 @@ async function startOfKernel(
 
 async function initrdOf(
   name: string,
-  { kernel, busybox, modules }: FoundKernel,
+  { kernel, busybox, modules, initrd: ownInitrd }: FoundKernel,
   fittings: Fittings,
   { initrd, drivers }: RunOptions,
 ): Promise<Uint8Array | null> {
   if (initrd) return readUserFile(initrd, 'initrd');
   if (!isLinux(kernel)) return null;
+  const own = await ownInitrd();
+  if (own) return own;
   const asked = drivers?.split(',').filter((each) => each !== '');
   const set = await modules(asked ?? driversOf(fittings));
   if (!set && asked) throw noPackage(name);

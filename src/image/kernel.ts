@@ -35,10 +35,15 @@ export interface KernelImage {
   config(): ReadonlyMap<string, string> | null;
   /** Modules of the package that the kernel came in, as lib/modules/... paths. */
   modules(): readonly TarEntry[];
+  /** The initrd that lies beside the kernel in its package, as an installer's does. */
+  initrd(): Uint8Array | null;
   /** SHA-256 of `bytes`. */
   digest(): string;
 }
 
+/** Package debian-installer-12-netboot-amd64: the text installer, not the graphical one beside it. */
+const INSTALLER_KERNEL =
+  /^usr\/lib\/debian-installer\/images\/[^/]+\/[^/]+\/text\/debian-installer\/[^/]+\/linux$/;
 const XLF_KERNEL_64 = 1;
 const BANNER = utf8Bytes('Linux version ');
 const IKCONFIG_START = utf8Bytes('IKCFG_ST');
@@ -62,7 +67,8 @@ function plain(bytes: Uint8Array): Uint8Array {
 function kernelOfDeb(deb: DebPackage, name: string): KernelImage {
   const kernel =
     deb.find(/^(usr\/lib\/modules\/[^/]+|boot)\/vmlinu[zx][^/]*$/) ??
-    deb.find(/^boot\/(xen-[^/]*\.gz|memtest86\+x64\.bin)$/);
+    deb.find(/^boot\/(xen-[^/]*\.gz|memtest86\+x64\.bin)$/) ??
+    deb.find(INSTALLER_KERNEL);
   if (!kernel) {
     throw new InputError(
       'image/no-kernel',
@@ -77,14 +83,19 @@ function kernelOfDeb(deb: DebPackage, name: string): KernelImage {
     name,
     config && parseConfig(utf8Text(config.bytes)),
     deb,
+    INSTALLER_KERNEL.test(kernel.path) ? initrdBeside(kernel.path) : null,
   );
 }
+
+const initrdBeside = (kernelPath: string): RegExp =>
+  new RegExp(`^${escapeRegExp(kernelPath.replace(/[^/]+$/, 'initrd.gz'))}$`);
 
 function kernelOfFile(
   bytes: Uint8Array,
   name: string,
   knownConfig: ReadonlyMap<string, string> | null,
   deb: DebPackage | null,
+  initrdPath: RegExp | null = null,
 ): KernelImage {
   const bzImage = isBzImage(bytes) ? parseBzImage(bytes, name) : null;
   const vmlinux = !bzImage && isElf(bytes) ? parseElf(bytes, name) : null;
@@ -104,6 +115,7 @@ function kernelOfFile(
     elf,
     config: once(() => knownConfig ?? configInside(unpacked())),
     modules: once(() => deb?.entries().filter(isModule) ?? []),
+    initrd: once(() => initrdPath && (deb?.find(initrdPath)?.bytes ?? null)),
     digest: once(() => sha256Hex(bytes)),
   };
 }

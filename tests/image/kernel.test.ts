@@ -193,6 +193,21 @@ test('a kernel package gives kernel, configuration and modules', () => {
   ]);
 });
 
+test('an installer package gives its text installer: kernel and initrd', () => {
+  const folder = './usr/lib/debian-installer/images/12/amd64';
+  const kernel = openKernel(
+    makeDeb('Package: debian-installer-12-netboot-amd64\n', {
+      [`${folder}/gtk/debian-installer/amd64/linux`]: Buffer.from('not this one'),
+      [`${folder}/text/debian-installer/amd64/initrd.gz`]: Buffer.from('initrd'),
+      [`${folder}/text/debian-installer/amd64/linux`]: makeBzImage(gzipSync(makeVmlinux())),
+    }),
+    'i.deb',
+  );
+  expect(kernel.kind).toBe('bzimage');
+  expect(Buffer.from(kernel.initrd() ?? []).toString()).toBe('initrd');
+  expect(openKernel(makeDeb('Package: k\n', DEB_FILES), 'k.deb').initrd()).toBeNull();
+});
+
 test('the control fields of a package are read with their continuation lines', () => {
   const deb = openDeb(makeDeb('Package: p\nDescription: short\n long\n .\n', {}));
   expect(deb.control.get('Package')).toBe('p');

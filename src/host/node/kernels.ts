@@ -24,6 +24,8 @@ export interface FoundKernel {
   readonly digest: string;
   /** A busybox that this kernel can run; null if none has been pulled. */
   busybox(): Promise<Uint8Array | null>;
+  /** What its package has for it: an installer's own; null if it has none. */
+  initrd(): Promise<Uint8Array | null>;
   /** Modules of its package by name, with what they need; null if it did not come in a package. */
   modules(names: readonly string[]): Promise<ModuleSet | null>;
 }
@@ -59,36 +61,60 @@ async function kernelOfFile(path: string): Promise<FoundKernel> {
     digest: sha256OfBytes(bytes),
     busybox: () => anyBusybox(kernel.bits),
     modules: async (names) => modulesOf(kernel, names),
+    initrd: async () => kernel.initrd(),
   };
 }
 
 /** From the unpacked copies if they are there: unpacking takes seconds, and reading what is not needed tenths. */
 export async function kernelOfPackage(pulled: PulledKernel, whole = true): Promise<FoundKernel> {
   const { name, kernelSha256 } = pulled;
-  const cache = cacheDirectory();
-  const labels = [whole ? 'bzImage' : 'setup', 'vmlinux', 'config'];
-  const [image, vmlinux, config] = await Promise.all(
-    labels.map((label) => readUnpacked(cache, kernelSha256, label)),
-  );
   const found = {
     digest: kernelSha256,
     busybox: () => busyboxOf(pulled),
     modules: (names: readonly string[]) => modulesInCache(pulled, names),
+    initrd: () => readUnpacked(cacheDirectory(), kernelSha256, 'initrd'),
   };
-  if (image && vmlinux && config) {
-    const known = parseConfig(new TextDecoder().decode(config));
-    const { elf, ...unpacked } = openKernel(vmlinux, name);
-    const packed = whole
-      ? openKernel(image, name)
-      : { ...unpacked, header: readHeader(image, name) };
-    return { ...found, kernel: { ...packed, elf, config: () => known } };
-  }
+  const ready = await unpackedKernel(pulled, whole);
+  if (ready) return { ...found, kernel: ready };
   const kernel = openKernel(await readFile(pulled.kernelDeb), name);
-  await writeUnpacked(cache, kernelSha256, 'bzImage', kernel.bytes);
-  await writeUnpacked(cache, kernelSha256, 'setup', kernel.bytes.subarray(0, SETUP_BYTES));
-  await writeUnpacked(cache, kernelSha256, 'vmlinux', kernel.elf().bytes);
-  await writeUnpacked(cache, kernelSha256, 'config', configText(kernel));
+  await keepUnpacked(kernelSha256, kernel);
   return { ...found, kernel };
+}
+
+/** Null if not all of it is there. */
+async function unpackedKernel(
+  { name, kernelSha256 }: PulledKernel,
+  whole: boolean,
+): Promise<KernelImage | null> {
+  const cache = cacheDirectory();
+  const read = (label: string) => readUnpacked(cache, kernelSha256, label);
+  const plain = await read('plain');
+  if (plain) return openKernel(plain, name);
+  const labels = [whole ? 'bzImage' : 'setup', 'vmlinux', 'config'];
+  const [image, vmlinux, config] = await Promise.all(labels.map(read));
+  if (!image || !vmlinux || !config) return null;
+  const known = parseConfig(new TextDecoder().decode(config));
+  const { elf, ...unpacked } = openKernel(vmlinux, name);
+  const packed = whole ? openKernel(image, name) : { ...unpacked, header: readHeader(image, name) };
+  return { ...packed, elf, config: () => known };
+}
+
+async function keepUnpacked(sha256: string, kernel: KernelImage): Promise<void> {
+  const parts: Record<string, Uint8Array> = {};
+  const initrd = kernel.initrd();
+  if (initrd) parts.initrd = initrd;
+  if (kernel.bzImage?.payload) {
+    parts.bzImage = kernel.bytes;
+    parts.setup = kernel.bytes.subarray(0, SETUP_BYTES);
+    parts.vmlinux = kernel.elf().bytes;
+    parts.config = configText(kernel);
+  } else {
+    parts.plain = kernel.bytes; // Nothing is packed in it: Xen, memtest86+.
+  }
+  const cache = cacheDirectory();
+  for (const [label, bytes] of Object.entries(parts)) {
+    await writeUnpacked(cache, sha256, label, bytes);
+  }
 }
 
 function configText(kernel: KernelImage): Uint8Array {

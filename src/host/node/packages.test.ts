@@ -10,8 +10,9 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { makeDeb } from '../../../tests/image/build.ts';
 import { parseTargets, sourcesFor } from './apt.ts';
 import { cacheDirectory, readUnpacked, writeUnpacked } from './cache.ts';
+import { dependencyLike, parseKernelName } from './flavours.ts';
 import { compareVersions, releaseDigest } from './mirror.ts';
-import { cached, kernelDependency, parseKernelName, pull } from './packages.ts';
+import { cached, pull } from './packages.ts';
 
 const KERNEL = makeDeb('Package: linux-image-6.1.0-9-cloud-amd64\n', {});
 const BUSYBOX = makeDeb('Package: busybox-static\n', {});
@@ -184,10 +185,23 @@ test('the Debian archives of the host are asked for the release that is wanted',
 });
 
 test('the kernel among the dependencies of a meta package is found', () => {
-  expect(kernelDependency('foo, linux-image-6.1.0-9-686-pae (= 6.1.9-1) | bar')).toBe(
-    'linux-image-6.1.0-9-686-pae',
-  );
-  expect(kernelDependency('linux-image-amd64')).toBeNull();
+  const { dependency } = parseKernelName('debian:12/686-pae');
+  const depends = 'foo, linux-image-6.1.0-9-686-pae (= 6.1.9-1) | bar';
+  expect(dependencyLike(depends, dependency!)).toBe('linux-image-6.1.0-9-686-pae');
+  expect(dependencyLike('linux-image-amd64', dependency!)).toBeNull();
+});
+
+test('names stand for packages, those of guests that are not Linux kernels too', () => {
+  const packages = ['686', 'installer-i386', 'memtest86+', 'xen'].map((flavour) => {
+    const { package: asked, architecture } = parseKernelName(`debian:12/${flavour}`);
+    return [asked, architecture];
+  });
+  expect(packages).toEqual([
+    ['linux-image-686', 'i386'],
+    ['debian-installer-12-netboot-i386', 'i386'],
+    ['memtest86+', 'amd64'],
+    ['xen-system-amd64', 'amd64'],
+  ]);
 });
 
 test('versions are ordered as dpkg orders them', () => {

@@ -14,6 +14,7 @@ import {
   sha256OfFile,
   writeRecord,
 } from './cache.ts';
+import { dependencyLike, type KernelName, parseKernelName } from './flavours.ts';
 import { openMirror } from './mirror.ts';
 import {
   type IndexedPackage,
@@ -22,15 +23,8 @@ import {
   sourceFailed,
 } from './package-source.ts';
 
+export { looksLikeKernelName, parseKernelName } from './flavours.ts';
 export type { PullProgress } from './package-source.ts';
-
-export interface KernelName {
-  /** In full: `debian:12/cloud-amd64`. */
-  readonly name: string;
-  readonly codename: string;
-  readonly flavour: string;
-  readonly architecture: 'amd64' | 'i386';
-}
 
 export interface PulledKernel {
   readonly name: string;
@@ -52,40 +46,7 @@ export interface PullOptions {
   readonly onProgress?: (progress: PullProgress) => void;
 }
 
-const CODENAMES: Readonly<Record<string, string>> = {
-  '11': 'bullseye',
-  '12': 'bookworm',
-  '13': 'trixie',
-};
-const FLAVOURS: Readonly<Record<string, 'amd64' | 'i386'>> = {
-  'cloud-amd64': 'amd64',
-  amd64: 'amd64',
-  '686-pae': 'i386',
-  '686': 'i386',
-};
-/** The smallest: no drivers for hardware that pvops does not have. */
-const DEFAULT_FLAVOUR = 'cloud-amd64';
 const BUSYBOX = 'busybox-static';
-
-/** Whether `text` is meant as a name rather than a path. */
-export function looksLikeKernelName(text: string): boolean {
-  return /^debian(:|$)/.test(text);
-}
-
-export function parseKernelName(text: string): KernelName {
-  const [, version = '', flavour = DEFAULT_FLAVOUR] =
-    /^debian:([^/]*)(?:\/(.*))?$/.exec(text) ?? [];
-  const codename = Object.hasOwn(CODENAMES, version) ? CODENAMES[version] : undefined;
-  const architecture = Object.hasOwn(FLAVOURS, flavour) ? FLAVOURS[flavour] : undefined;
-  if (codename === undefined || architecture === undefined) {
-    throw new InputError(
-      'host/unknown-kernel-name',
-      `There is no kernel by the name ${JSON.stringify(text.slice(0, 100))}`,
-      `Names are debian:${Object.keys(CODENAMES).join('|')}, and optionally /${Object.keys(FLAVOURS).join('|')}.`,
-    );
-  }
-  return { name: `debian:${version}/${flavour}`, codename, flavour, architecture };
-}
 
 /** What an earlier pull left, if all of it is there and has its digests; never touches the network. */
 export async function cached(
@@ -128,8 +89,7 @@ async function refresh(
   workDirectory: string,
   { mirror, onProgress = () => {} }: PullOptions,
 ): Promise<PulledKernel> {
-  const { codename, architecture } = name;
-  const needed = metaPackage(name);
+  const { codename, architecture, package: needed } = name;
   const source = { codename, architecture, needed, workDirectory, onProgress };
   const index = await (mirror === undefined ? openApt(source) : openMirror(mirror, source));
   const kernel = await resolveKernel(index, name);
@@ -144,32 +104,19 @@ async function refresh(
   return pulledKernel(cache, record);
 }
 
-/** Depends on the newest kernel of the flavour. */
-function metaPackage(name: KernelName): string {
-  return `linux-image-${name.flavour}`;
-}
-
-/** The package with the kernel in it: what the flavour's meta package depends on. */
+/** The package with the kernel in it: the one that is asked for, or what that depends on. */
 async function resolveKernel(index: PackageIndex, name: KernelName): Promise<IndexedPackage> {
-  const meta = metaPackage(name);
-  const entry = await index.lookup(meta);
-  if (!entry) throw notInArchive(meta, name);
-  const dependency = kernelDependency(entry.depends);
+  const asked = name.package;
+  const entry = await index.lookup(asked);
+  if (!entry) throw notInArchive(asked, name);
+  if (name.dependency === null) return entry;
+  const dependency = dependencyLike(entry.depends, name.dependency);
   if (dependency === null) {
-    throw sourceFailed(`The package ${meta} does not depend on a kernel`, 'Try another flavour.');
+    throw sourceFailed(`The package ${asked} does not depend on a kernel`, 'Try another flavour.');
   }
   const kernel = await index.lookup(dependency);
   if (!kernel) throw notInArchive(dependency, name);
   return kernel;
-}
-
-/** `linux-image-6.1.0-56-amd64 (= 6.1.192-2)`: the name of the first such dependency. */
-export function kernelDependency(depends: string): string | null {
-  for (const part of depends.split(',')) {
-    const dependency = part.trim().split(/[\s(|:]/, 1)[0] ?? '';
-    if (/^linux-image-\d[a-z0-9+.-]*$/.test(dependency)) return dependency;
-  }
-  return null;
 }
 
 async function obtain(
