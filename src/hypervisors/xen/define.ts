@@ -101,4 +101,6 @@ export interface Frame {
   readonly caller: Caller;
   readonly wide: boolean;
   readonly words: Pair[];
+  /** The call is an entry of a multicall. */
+  readonly nested: boolean;
 }

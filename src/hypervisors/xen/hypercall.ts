@@ -38,7 +38,8 @@ export function hypercall(
   const registers = wide ? REGISTERS.wide : REGISTERS.narrow;
   const word = (n: number) => readWord(state, n, wide);
   const { lo, hi } = word(RAX);
-  const frame: Frame = { domain, vcpu, table, caller, wide, words: registers.map(word) };
+  const words = registers.map(word);
+  const frame: Frame = { domain, vcpu, table, caller, wide, words, nested: false };
   domain.state.called = true;
   const result = perform(frame, hi === 0 ? lo : -1);
   if (result !== CONTINUE) {

@@ -31,6 +31,10 @@ export interface ProgramOptions {
   readonly engine?: EngineName;
   readonly commandLine?: string;
   readonly seed?: number;
+  /** What lies in the free pages at the start. */
+  readonly data?: Uint8Array;
+  /** Instructions to run at most. */
+  readonly budget?: number;
   /** Words of the notes, instead of the usual. */
   readonly notes?: readonly (readonly [type: number, value: bigint])[];
 }
@@ -74,11 +78,11 @@ export function runProgram(
   const { cpu, machine, attached } = pvMachine(ramBytes, engine, seed, output);
   const code = assembleProgram(program(partsFor(p2m)));
   attached.start({
-    kernel: openKernel(elfWith(code, options.notes ?? usualNotes()), 'a test program'),
+    kernel: openKernel(elfWith(code, options), 'a test program'),
     initrd: null,
     commandLine,
   });
-  const stop = machine.run({ instructions: BUDGET });
+  const stop = machine.run({ instructions: options.budget ?? BUDGET });
   const word = (page: number, n: number) =>
     cpu.views.u64[(cpu.layout.ramBase + p2m[PAGES_AT / 4096 + page]! * 4096 + n * 8) / 8]!;
   const count = Number((cpu.state.gpr(15) - BigInt.asUintN(64, BigInt(va(RESULT_PAGE)))) / 8n);
@@ -196,12 +200,13 @@ export function usualNotes(): readonly (readonly [type: number, value: bigint])[
 /** An ELF file of one segment with the code, one that is all zeros, and one of notes. */
 function elfWith(
   code: Uint8Array,
-  notes: readonly (readonly [type: number, value: bigint])[],
+  { notes = usualNotes(), data = new Uint8Array(0) }: ProgramOptions,
 ): Uint8Array {
   const noteBytes = notes.length * 24;
   const notesAt = 64 + 3 * 56;
   const codeAt = notesAt + noteBytes;
-  const bytes = new Uint8Array(codeAt + code.length);
+  const dataAt = codeAt + code.length;
+  const bytes = new Uint8Array(dataAt + data.length);
   const view = new DataView(bytes.buffer);
   bytes.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
   view.setUint16(16, 2, true);
@@ -219,7 +224,7 @@ function elfWith(
       view.setBigUint64(at + 8 + m * 8, BigInt(value), true);
   };
   segment(0, 1, [codeAt, CODE_AT, CODE_AT, code.length, code.length, 4096]);
-  segment(1, 1, [0, PAGES_AT, PAGES_AT, 0, PAGES * 4096, 4096]);
+  segment(1, 1, [dataAt, PAGES_AT, PAGES_AT, data.length, PAGES * 4096, 4096]);
   segment(2, 4, [notesAt, 0, 0, noteBytes, noteBytes, 4]);
   notes.forEach(([type, value], n) => {
     const at = notesAt + n * 24;
@@ -230,5 +235,6 @@ function elfWith(
     view.setBigUint64(at + 16, value, true);
   });
   bytes.set(code, codeAt);
+  bytes.set(data, dataAt);
   return bytes;
 }

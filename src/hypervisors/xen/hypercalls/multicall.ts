@@ -1,6 +1,6 @@
 // multicall: several calls in one, each with its own result.
 
-import { EFAULT } from '../abi/errno.ts';
+import { EFAULT, EINVAL } from '../abi/errno.ts';
 import { multicallEntry } from '../abi/xen.ts';
 import { CONTINUE, defineHypercall, type Frame } from '../define.ts';
 import { perform } from '../hypercall.ts';
@@ -17,6 +17,7 @@ export const multicall = defineHypercall({
   args: { call_list: 'gva', nr_calls: 'u32' },
   handle(call, { call_list, nr_calls }) {
     const { guest, wide, frame } = call;
+    if (frame.nested) return -EINVAL; // One within another could go on for ever.
     const bytes = guest.sizeOf(multicallEntry);
     for (let n = 0; n < nr_calls; n++) {
       const at = call_list + n * bytes;
@@ -31,6 +32,7 @@ export const multicall = defineHypercall({
       });
       const inner: Frame = {
         ...frame,
+        nested: true,
         words: Array.from({ length: ARGUMENTS }, (_, m) => word(m + 2)),
       };
       const { lo, hi } = word(0);
