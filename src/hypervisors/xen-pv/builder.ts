@@ -37,6 +37,7 @@ import type { Guest } from '../define.ts';
 import { FLAT_RING3_CS64, FLAT_RING3_DS } from './abi.ts';
 import { type DomainLayout, layoutDomain } from './domain-layout.ts';
 import { TYPE_L4 } from './frames.ts';
+import { hypercallPage64 } from './hypercall-page.ts';
 import { type ImageNotes, neededNotes } from './image-notes.ts';
 import { PTE_A, PTE_D, PTE_P, PTE_RW, PTE_US } from './page-tables.ts';
 import { currentVcpu, type PvDomain } from './pv-domain.ts';
@@ -54,39 +55,50 @@ const TSS_SELECTOR = 0xe040;
 const TABLE = PTE_P | PTE_RW | PTE_A | PTE_D | PTE_US;
 const LEAF = PTE_P | PTE_RW | PTE_A | PTE_US;
 
-/** Ports of console and store, and the frames of their rings. */
+/** Ports of console and store. */
 export interface Rings {
   readonly consolePort: number;
   readonly storePort: number;
 }
 
-/** What the back ends need to know of where things are. */
-export interface Built {
+/** What is to be built, checked and found to fit; nothing is written yet. */
+export interface DomainPlan {
+  readonly guest: Guest;
+  readonly elf: ElfFile;
+  readonly notes: ImageNotes;
   readonly layout: DomainLayout;
+  /** Machine frames of the rings. */
   readonly consoleMfn: number;
   readonly storeMfn: number;
 }
 
-/** `p2m`: machine frame of each page. Nothing is written unless everything fits. */
-export function buildDomain(pv: PvDomain, guest: Guest, p2m: Uint32Array, rings: Rings): Built {
+/** `p2m`: machine frame of each page. */
+export function planDomain(guest: Guest, p2m: Uint32Array): DomainPlan {
   const { elf, notes } = neededNotes(guest.kernel);
   checkKernel(guest, elf, notes);
-  const kernelEnd = checkSegments(guest, elf, notes, p2m.length);
   const layout = layoutDomain({
     notes,
-    kernelEnd,
+    kernelEnd: checkSegments(guest, elf, notes, p2m.length),
     initrdBytes: guest.initrd?.length ?? 0,
     pages: p2m.length,
     wordBytes: 8,
   });
+  const consoleMfn = p2m[layout.console]!;
+  return { guest, elf, notes, layout, consoleMfn, storeMfn: p2m[layout.store]! };
+}
+
+export function buildDomain(pv: PvDomain, plan: DomainPlan, p2m: Uint32Array, rings: Rings): void {
+  const { guest, elf, notes, layout } = plan;
   const memory = new GuestPages(pv, p2m);
   for (const { gpa, bytes } of loadSegments(elf)) memory.write(gpa - notes.paddrOffset, bytes);
   if (guest.initrd) memory.write(layout.initrd.pfn * PAGE, guest.initrd);
+  if (notes.hypercallPage !== null) {
+    memory.write(notes.hypercallPage - notes.virtBase, hypercallPage64());
+  }
   writeP2m(pv, memory, layout, p2m);
   const top = writeTables(pv, notes, layout, p2m);
   writeStartInfo(pv, memory, { guest, notes, layout, rings, p2m });
   startVcpu(pv, notes, layout, top);
-  return { layout, consoleMfn: p2m[layout.console]!, storeMfn: p2m[layout.store]! };
 }
 
 function checkKernel({ kernel }: Guest, elf: ElfFile, notes: ImageNotes): void {
@@ -95,6 +107,14 @@ function checkKernel({ kernel }: Guest, elf: ElfFile, notes: ImageNotes): void {
       'xen-pv/bits',
       `${kernel.name} is a 32-bit kernel, and 32-bit PV guests are not supported yet`,
       'try --on xen-pvh or --on kvm.',
+    );
+  }
+  const page = notes.hypercallPage;
+  if (page !== null && (page % PAGE !== 0 || page < notes.virtBase)) {
+    throw new InputError(
+      'xen-pv/notes',
+      `${kernel.name} has its hypercall page outside itself`,
+      'the file may be damaged.',
     );
   }
   const needs = notes.features.filter((word) => /^!(?!writable_page_tables$)/.test(word));
@@ -109,15 +129,10 @@ function checkKernel({ kernel }: Guest, elf: ElfFile, notes: ImageNotes): void {
   }
 }
 
-function checkSegments(
-  { kernel }: Guest,
-  elf: ElfFile,
-  { paddrOffset }: ImageNotes,
-  pages: number,
-): number {
-  let end = 0;
+function checkSegments({ kernel }: Guest, elf: ElfFile, notes: ImageNotes, pages: number): number {
+  let end = notes.hypercallPage === null ? 0 : notes.hypercallPage - notes.virtBase + PAGE;
   for (const { gpa, memBytes } of loadSegments(elf)) {
-    const at = gpa - paddrOffset;
+    const at = gpa - notes.paddrOffset;
     if (at < 0) {
       throw new InputError(
         'xen-pv/segment',

@@ -5,14 +5,18 @@ import type { PolicyExit } from '../../cpu/border.ts';
 import { FRAME_MMIO } from '../../cpu/frames.ts';
 import { type ExitPolicy, POLICY_SYSCALL } from '../../cpu/policy.ts';
 import { type Attached, defineInterface, type Guest, type Platform } from '../define.ts';
+import { callFacts } from '../xen/call-facts.ts';
 import { consoleRing } from '../xen/console-ring.ts';
 import { createDomain } from '../xen/domain.ts';
 import { XEN_VERSION } from '../xen/hypercalls/xen-version.ts';
+import { connectStore } from '../xen/store/server.ts';
+import { Store } from '../xen/store/store.ts';
+import { writeDomain } from '../xen/store/toolstack.ts';
 import { periodFired, timerFired, writeTime, writeWallClock } from '../xen/time.ts';
 import { wakeUp } from '../xen/upcall.ts';
 import { bounce } from './bounce.ts';
-import { buildDomain } from './builder.ts';
-import { onSyscall } from './calls.ts';
+import { buildDomain, planDomain } from './builder.ts';
+import { onSyscall, PV_CALLS } from './calls.ts';
 import { pvCpuid } from './emulate-cpuid.ts';
 import { FrameTable, freshFrames } from './frames.ts';
 import { permuteFrames } from './machine-frames.ts';
@@ -46,6 +50,7 @@ export const xenPv = defineInterface({
   ownBytes: (memoryBytes) => OWN_BYTES + Math.ceil(memoryBytes / 512 / PAGE) * PAGE,
   policy: POLICY,
   ops: XEN_PV_MANIFEST,
+  calls: callFacts([...PV_CALLS.values()], ['pv64', 'pv32']),
   attach: (platform) => attach(platform),
 });
 
@@ -60,6 +65,7 @@ function attach(platform: Platform): Attached {
     },
     exit: (exit) => onExit(pv, exit),
     enter: () => deliverEvents(pv),
+    waiting: () => pv.xen.vcpus[0]!.state.blocked,
     start: (guest) => start(pv, guest, p2m),
     noticed: () => pv.xen.state.called,
   };
@@ -176,11 +182,20 @@ function start(pv: PvDomain, guest: Guest, p2m: Uint32Array): void {
   vcpu.state.initialised = true;
   // Events are masked until the kernel says otherwise (xen.h, start-of-day).
   pv.platform.ram.setU8(vcpu.state.info + 1, 1);
-  const { console } = pv.platform;
+  const plan = planDomain(guest, p2m);
+  const storePage = plan.storeMfn * PAGE;
+  pv.state.consoleRing = plan.consoleMfn * PAGE;
   const ring = consoleRing(xen, () => pv.state.consoleRing);
-  const built = buildDomain(pv, guest, p2m, { consolePort: ring.port, storePort: 0 });
-  pv.state.consoleRing = built.consoleMfn * PAGE;
-  console.connect(ring.end);
+  pv.platform.console.connect(ring.end);
+  const store = new Store(pv.platform.snapshots);
+  const storePort = connectStore(xen, store, storePage);
+  buildDomain(pv, plan, p2m, { consolePort: ring.port, storePort });
+  writeDomain(store, pv.platform, {
+    storePort,
+    consolePort: ring.port,
+    storeFrame: plan.storeMfn,
+    consoleFrame: plan.consoleMfn,
+  });
   writeWallClock(xen);
   writeTime(xen, vcpu);
 }

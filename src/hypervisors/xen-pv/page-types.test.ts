@@ -5,10 +5,6 @@ import { EBUSY, EINVAL, EPERM } from '../xen/abi/errno.ts';
 import * as abi from './abi.ts';
 import { type ProgramParts, runProgram } from './testing/pv-guest.ts';
 
-const MMU_UPDATE = 1;
-const SET_GDT = 2;
-const UPDATE_VA_MAPPING = 14;
-const MMUEXT_OP = 26;
 const SELF = 0x7ff0;
 const P = 1;
 const RW = 2;
@@ -18,7 +14,7 @@ function ext(p: ProgramParts, cmd: number, mfn: number): string {
   return [
     p.store(p.page(0), cmd),
     p.store(p.page(0) + 8, mfn),
-    p.call(MMUEXT_OP, p.page(0), 1, 0, SELF),
+    p.call('mmuext_op', p.page(0), 1, 0, SELF),
   ].join('; ');
 }
 
@@ -27,12 +23,12 @@ function update(p: ProgramParts, machineAddress: number, value: number): string 
   return [
     p.store(p.page(0), machineAddress),
     p.store(p.page(0) + 8, value),
-    p.call(MMU_UPDATE, p.page(0), 1, 0, SELF),
+    p.call('mmu_update', p.page(0), 1, 0, SELF),
   ].join('; ');
 }
 
 const map = (p: ProgramParts, n: number, flags: number) =>
-  p.call(UPDATE_VA_MAPPING, p.page(n), p.mfn(n) * 4096 + flags, abi.UVMF_INVLPG);
+  p.call('update_va_mapping', p.page(n), p.mfn(n) * 4096 + flags, abi.UVMF_INVLPG);
 
 /** Results of a program that ends well. */
 function results(program: (p: ProgramParts) => readonly string[]): number[] {
@@ -76,11 +72,11 @@ describe('a page', () => {
     expect(
       results((p) => [
         p.store(p.page(0), p.mfn(1)),
-        p.call(SET_GDT, p.page(0), 512),
+        p.call('set_gdt', p.page(0), 512),
         map(p, 1, P),
-        p.call(SET_GDT, p.page(0), 512),
+        p.call('set_gdt', p.page(0), 512),
         map(p, 1, P | RW),
-        p.call(SET_GDT, p.page(0), 0),
+        p.call('set_gdt', p.page(0), 0),
         map(p, 1, P | RW),
       ]),
     ).toEqual([-EINVAL, 0, 0, -EBUSY, 0, 0]);
@@ -88,7 +84,7 @@ describe('a page', () => {
 
   it('of nobody, or of the hypervisor, cannot be mapped', () => {
     const mapFrame = (p: ProgramParts, mfn: number) =>
-      p.call(UPDATE_VA_MAPPING, p.page(1), mfn * 4096 + P, 0);
+      p.call('update_va_mapping', p.page(1), mfn * 4096 + P, 0);
     expect(results((p) => [mapFrame(p, 0xffffff), mapFrame(p, 2 ** 40 - 1)])).toEqual([
       -EPERM,
       -EINVAL,

@@ -3,7 +3,7 @@
 import type { ExceptionExit, InstructionExit } from '../../cpu/border.ts';
 import { BP, CR0_TS, DB, GP, NM, OF, PF, UD } from '../../cpu/control-bits.ts';
 import { recomputeFpuFaults } from '../../cpu/fpu-fault.ts';
-import { POLICY_INT, POLICY_SYSCALL } from '../../cpu/policy.ts';
+import { POLICY_INT, POLICY_INTERRUPTS, POLICY_SYSCALL } from '../../cpu/policy.ts';
 import { TRAP_DPL, TRAP_MASKS_EVENTS, VMASST_TYPE_architectural_iopl } from './abi.ts';
 import { bounce } from './bounce.ts';
 import { emulatePrivileged } from './emulate.ts';
@@ -130,5 +130,5 @@ function mayInterrupt(pv: PvDomain, vector: number): boolean {
   return (vcpu.trapFlags[vector]! & TRAP_DPL) >= cpl;
 }
 
-/** Instructions that exit on a PV guest. */
-export const PV_INSTRUCTIONS = POLICY_SYSCALL | POLICY_INT;
+/** What exits on a PV guest beside exceptions: system calls, INT n, and the interrupt that ends a wait. */
+export const PV_INSTRUCTIONS = POLICY_SYSCALL | POLICY_INT | POLICY_INTERRUPTS;

@@ -10,6 +10,7 @@ import { GuestRam, memoryMap } from '../../../machine/memory.ts';
 import { createBare } from '../../../machine/models/bare.ts';
 import type { Attached } from '../../define.ts';
 import { runGuest } from '../../run-guest.ts';
+import { PV_CALLS } from '../calls.ts';
 import { xenPv } from '../index.ts';
 import { permuteFrames } from '../machine-frames.ts';
 
@@ -45,8 +46,8 @@ export interface ProgramParts {
   page(n: number): number;
   /** Its machine frame. */
   mfn(n: number): number;
-  /** A hypercall with its result kept. */
-  call(number: number, ...args: readonly (number | bigint)[]): string;
+  /** A hypercall, by its name in the headers, with its result kept. */
+  call(name: string, ...args: readonly (number | bigint)[]): string;
   /** Stores a 64-bit value. */
   store(va: number, value: number | bigint): string;
   /** Keeps a register as a result. */
@@ -160,12 +161,19 @@ const va = (page: number) => VIRT_BASE + PAGES_AT + page * 4096;
 const literal = (value: number | bigint) => `0x${BigInt.asUintN(64, BigInt(value)).toString(16)}`;
 const ARGUMENTS = ['rdi', 'rsi', 'rdx', 'r10', 'r8'];
 
+/** `none` stands for a number that no call has. */
+function numberOf(name: string): number {
+  if (name === 'none') return 999;
+  for (const call of PV_CALLS.values()) if (call.name === name) return call.number;
+  throw new Error(`there is no call ${name}`);
+}
+
 function partsFor(p2m: Uint32Array): ProgramParts {
   const keep = (register: string) => `mov [r15], ${register}; add r15, 8`;
-  const call = (number: number, ...args: readonly (number | bigint)[]) =>
+  const call = (name: string, ...args: readonly (number | bigint)[]) =>
     [
       ...args.map((value, n) => `mov ${ARGUMENTS[n]}, ${literal(value)}`),
-      `mov eax, ${number}`,
+      `mov eax, ${numberOf(name)}`,
       'syscall',
       keep('rax'),
     ].join('; ');
