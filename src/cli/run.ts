@@ -27,6 +27,7 @@ import {
   type Fittings,
   findInterface,
   type GuestModule,
+  type InterfaceChoice,
   type KernelImage,
   machineOf,
   NO_MODULES,
@@ -42,7 +43,14 @@ import {
 } from './machine-options.ts';
 import { ProgressLine } from './progress-line.ts';
 import { evidence, statistics, summaryLine } from './report.ts';
-import { parseChoice, parseSeconds, parseSize, parseText, parseWhole } from './values.ts';
+import {
+  parseChoice,
+  parseRequest,
+  parseSeconds,
+  parseSize,
+  parseText,
+  parseWhole,
+} from './values.ts';
 
 interface RunOptions extends MachineOptions {
   readonly on: string;
@@ -51,6 +59,7 @@ interface RunOptions extends MachineOptions {
   readonly module?: readonly string[];
   readonly initrd?: string;
   readonly append?: string;
+  readonly at?: readonly string[];
   readonly memory: string;
   readonly time?: string;
   readonly timeout?: string;
@@ -88,6 +97,11 @@ export function addRun(program: Command): void {
     .option('--module <words>', "a file for a multiboot kernel: 'FILE [ITS COMMAND LINE]'", collect)
     .option('--append <text>', `added to the kernel command line, '${DEFAULT_COMMAND_LINE}'`)
     .option('--memory <size>', 'from 16M to 3G', '512M')
+    .option(
+      '--at <request>',
+      "asks the guest at a time: '2s=poweroff', reboot, suspend or 'sysrq h' (Xen)",
+      collect,
+    )
     .option('--time <kind>', 'virtual (instructions count) or wall (idle guests sleep)')
     .option('--timeout <time>', 'guest time after which the run has failed')
     .option('--expect-text <text>', 'the run is up as soon as the console prints this')
@@ -128,6 +142,7 @@ async function run(kernel: string | undefined, options: RunOptions): Promise<num
     failText,
     append: options.append ?? '',
     time: parseChoice(time, '--time', ['virtual', 'wall']),
+    requests: (options.at ?? []).map(parseRequest),
   };
   const { biosDigest, close, ...machine } = await chooseMachine(options);
   try {
@@ -135,12 +150,19 @@ async function run(kernel: string | undefined, options: RunOptions): Promise<num
     const start =
       kernel === undefined
         ? startOfBios(biosDigest, options)
-        : await startOfKernel(kernel, boot, machine.fittings, options);
+        : await startOfKernel(kernel, { on, boot, fittings: machine.fittings }, options);
     const input = live ? ({ kind: 'live' } as const) : await pipedInput();
     return await execute({ ...spec, ...machine, ...start, input }, options);
   } finally {
     close();
   }
+}
+
+/** What a kernel will find. */
+interface Beneath {
+  readonly on: InterfaceChoice;
+  readonly boot: BootWay;
+  readonly fittings: Fittings;
 }
 
 type Start = Pick<RunSpec, 'kernel' | 'kernelDigest' | 'initrd' | 'modules'>;
@@ -155,18 +177,14 @@ function startOfBios(biosDigest: string, options: RunOptions): Start {
   );
 }
 
-async function startOfKernel(
-  name: string,
-  boot: BootWay,
-  fittings: Fittings,
-  options: RunOptions,
-): Promise<Start> {
+async function startOfKernel(name: string, where: Beneath, options: RunOptions): Promise<Start> {
+  const { boot, fittings } = where;
   const found = await findKernel(name, boot !== 'direct' && boot !== 'pvh');
   checkStart({ kernel: found.kernel, fittings });
   return {
     kernel: found.kernel,
     kernelDigest: found.digest,
-    initrd: await initrdOf(name, found, fittings, options),
+    initrd: await initrdOf(name, found, where, options),
     modules: await modulesOf(options),
   };
 }
@@ -174,7 +192,7 @@ async function startOfKernel(
 async function initrdOf(
   name: string,
   { kernel, busybox, modules, initrd: ownInitrd }: FoundKernel,
-  fittings: Fittings,
+  { on, fittings }: Beneath,
   { initrd, drivers }: RunOptions,
 ): Promise<Uint8Array | null> {
   if (initrd) return readUserFile(initrd, 'initrd');
@@ -182,7 +200,7 @@ async function initrdOf(
   const own = await ownInitrd();
   if (own) return own;
   const asked = drivers?.split(',').filter((each) => each !== '');
-  const set = await modules(asked ?? driversOf(fittings));
+  const set = await modules(asked ?? driversOf(fittings, on.interface));
   if (!set && asked) throw noPackage(name);
   return buildInitramfs({
     busybox: await neededBusybox(name, busybox),

@@ -8,10 +8,12 @@ import type { Clock } from '../machine/clock.ts';
 import type { ConsoleEnd } from '../machine/console-ends.ts';
 import type { Line } from '../machine/device.ts';
 import type { LapicFace } from '../machine/devices/lapic.ts';
+import type { Disk } from '../machine/disk.ts';
 import type { GuestRam, MemoryMapEntry } from '../machine/memory.ts';
-import type { DeviceBorder } from '../machine/models/define.ts';
+import type { DeviceBorder, NetWire } from '../machine/models/define.ts';
 import type { MachineModelId } from '../machine/models/registry.ts';
 import type { InterfacePower } from '../machine/power.ts';
+import type { RequestEnd } from '../machine/request-end.ts';
 import type { SnapshotSlots } from '../machine/snapshot.ts';
 import type { Manifest } from './manifest.ts';
 
@@ -29,7 +31,12 @@ export interface Platform {
   /** How the guest's run ends: as it asked, or because the interface refuses to go on. */
   readonly power: InterfacePower;
   readonly console: InterfaceConsole;
+  /** For an interface that can ask something of its guest: what the user wants (machine/inputs.ts). */
+  readonly requests: Pick<RequestEnd, 'connect'>;
   readonly snapshots: SnapshotSlots;
+  /** Disks and wires for devices of the interface's own; none unless it takes them. */
+  readonly disks: readonly Disk[];
+  readonly nets: readonly NetWire[];
   /** Wall time at instruction 0, in seconds since 1970. */
   readonly epochSeconds: number;
   /** What nobody promises may depend on it. */
@@ -93,6 +100,13 @@ export interface Attached {
   noticed(): boolean;
 }
 
+export interface OwnDevices {
+  readonly disks: number;
+  readonly nics: number;
+  readonly diskDrivers: readonly string[];
+  readonly nicDrivers: readonly string[];
+}
+
 /** A row of the table of calls on an interface's page. */
 export interface CallFact {
   readonly number: number;
@@ -115,6 +129,8 @@ export interface HypervisorInterface {
   readonly machines: readonly MachineModelId[];
   /** The device name of the console that it offers, as Linux says it; the serial port if it offers none. */
   readonly console?: string;
+  /** It has disks and network cards of its own, instead of the machine's: how many, and the modules that drive them. */
+  readonly takes?: OwnDevices;
   /** RAM that the interface keeps for itself, in bytes, beside the guest's; none if not given. */
   ownBytes?(memoryBytes: number): number;
   /** Which instructions and exceptions leave the CPU. */

@@ -15,6 +15,7 @@ export {
   type Guest,
   type GuestModule,
   type HypervisorInterface,
+  type OwnDevices,
   type Platform,
 } from './define.ts';
 export {

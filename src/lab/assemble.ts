@@ -18,6 +18,8 @@ export interface Assembly {
   readonly choice: InterfaceChoice;
   readonly model: ModelDefinition;
   readonly fittings: Fittings;
+  /** For the interface's own devices. */
+  readonly own: Pick<Fittings, 'disks' | 'nets'>;
   readonly memoryBytes: number;
   readonly engine: EngineName;
   readonly time: 'virtual' | 'wall';
@@ -97,6 +99,8 @@ export function assemble(parts: Assembly): Assembled {
       ram,
       epochSeconds: parts.epochSeconds,
       seed: parts.seed,
+      disks: parts.own.disks.map(({ disk }) => disk),
+      nets: parts.own.nets,
       memoryBytes,
       memoryMap: memoryMap(memoryBytes),
       rsdp,
@@ -113,7 +117,8 @@ export function assemble(parts: Assembly): Assembled {
 
 /** The machine's part of what an interface gets. */
 function platformOf(devices: BuiltMachine) {
-  const { clock, border, lapic, snapshots, link, powerSwitch, consoles, transmit } = devices;
+  const { clock, border, lapic, snapshots, link, powerSwitch, consoles, requests, transmit } =
+    devices;
   return {
     clock,
     devices: border,
@@ -121,6 +126,7 @@ function platformOf(devices: BuiltMachine) {
     snapshots,
     interrupt: { set: (level: boolean) => link.setInterfaceLine(level) },
     power: powerSwitch,
+    requests,
     console: { transmit, connect: (end: ConsoleEnd) => consoles.connect('interface', end) },
   };
 }

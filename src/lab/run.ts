@@ -14,6 +14,7 @@ import {
   machineOf,
   QUIET_NANOS,
   type RunSpec,
+  type TimedRequest,
 } from './spec.ts';
 import { stateHash } from './state-hash.ts';
 import { touchedBytes } from './touched-bytes.ts';
@@ -100,6 +101,8 @@ class Run {
   private readonly log: ConsoleLog;
   private readonly made: Assembled;
   private readonly script: ScriptedInput;
+  /** Those that are still to come, the next one first. */
+  private readonly requests: TimedRequest[];
   private readonly seen: Seen = { goal: false, marker: false, panic: false, failed: false };
   private readonly hostCpuEnd: number;
   /** The run is to come back to this loop at once. */
@@ -116,12 +119,14 @@ class Run {
     this.host = host;
     this.console = console;
     this.spec = spec;
+    this.requests = [...(spec.requests ?? [])].sort((a, b) => a.atNanos - b.atNanos);
     this.script = new ScriptedInput(spec.input.kind === 'script' ? spec.input.bytes : null);
     const { expectText, failText } = spec;
     this.aim = {
       expectText,
       failText,
-      untilGuestEnds: expectText === null && spec.input.kind !== 'none',
+      untilGuestEnds:
+        expectText === null && (spec.input.kind !== 'none' || this.requests.length > 0),
     };
     this.hostCpuEnd = host.cpuSeconds() + (spec.hostCpuSeconds ?? Number.POSITIVE_INFINITY);
     this.log = new ConsoleLog((text) => this.printed(text));
@@ -190,6 +195,7 @@ class Run {
   private slice(): Stop {
     this.attention = false;
     const ends = [this.timeoutAt()];
+    if (this.requests[0]) ends.push(this.requests[0].atNanos);
     if (this.script.pending()) ends.push(this.quietAt());
     else if (this.scriptDone()) ends.push(this.lastActivity + SCRIPT_END_NANOS);
     if (this.panicAt >= 0) ends.push(this.panicAt + PANIC_NANOS);
@@ -268,6 +274,7 @@ class Run {
 
   /** Between two slices: the host's events, input, and on wall time the guest's sleep. */
   private async wait(stop: Stop): Promise<void> {
+    this.passRequests(stop);
     if (this.spec.input.kind === 'live') await this.waitLive(stop);
     else {
       const quietAt = this.script.pending() ? this.quietAt() : Number.POSITIVE_INFINITY;
@@ -308,6 +315,17 @@ class Run {
     this.typed = joined;
   }
 
+  /** Those whose time has come; a guest that waits for nothing else gets the next one's time with it. */
+  private passRequests(stop: Stop): void {
+    for (let idle = stop.kind === 'idle'; ; idle = false) {
+      const next = this.requests[0];
+      if (!next || (!idle && this.now() < next.atNanos)) return;
+      this.requests.shift();
+      this.made.machine.wake(next.atNanos);
+      this.made.machine.input({ kind: 'request', what: next.what });
+    }
+  }
+
   private feedScript(stop: Stop): void {
     if (!this.script.pending()) return;
     if (stop.kind !== 'idle' && this.now() < this.quietAt()) return;
@@ -321,11 +339,12 @@ class Run {
   }
 
   private scriptDone(): boolean {
-    return this.spec.input.kind === 'script' && !this.script.pending();
+    const { input } = this.spec;
+    return input.kind === 'script' && !this.script.pending() && this.requests.length === 0;
   }
 
   private mayGetInput(): boolean {
-    return this.spec.input.kind === 'live' || this.script.pending();
+    return this.spec.input.kind === 'live' || this.script.pending() || this.requests.length > 0;
   }
 
   private transmit(byte: number): void {

@@ -2,13 +2,14 @@
 
 import { InputError } from '../base/errors.ts';
 import type { EngineName } from '../cpu/core.ts';
-import type { BootWay, GuestModule, InterfaceChoice } from '../hypervisors/index.ts';
+import type { BootWay, GuestModule, InterfaceChoice, OwnDevices } from '../hypervisors/index.ts';
 import type { KernelImage } from '../image/index.ts';
 import {
   chooseModel,
   type Fittings,
   type MachineModelId,
   type ModelDefinition,
+  NIC_COUNT,
   NO_FITTINGS,
 } from '../machine/index.ts';
 
@@ -22,6 +23,13 @@ export type ConsoleInput =
   | { readonly kind: 'script'; readonly bytes: Uint8Array }
   /** Whatever is typed, when it is typed. */
   | { readonly kind: 'live' };
+
+export interface TimedRequest {
+  /** Of the guest's clock. */
+  readonly atNanos: number;
+  /** See machine/inputs.ts. */
+  readonly what: string;
+}
 
 export interface RunSpec {
   /** Null: the BIOS among the fittings starts the machine. */
@@ -52,6 +60,8 @@ export interface RunSpec {
   /** The run has failed as soon as the console prints this. */
   readonly failText: string | null;
   readonly input: ConsoleInput;
+  /** What the guest is asked from outside, and when; only interfaces that can ask pass it on. */
+  readonly requests?: readonly TimedRequest[];
   readonly seed: number;
   /** Date and time at instruction 0, in seconds since 1970. */
   readonly epochSeconds: number;
@@ -152,7 +162,22 @@ export function machineOf({
 }: Pick<RunSpec, 'on' | 'machine' | 'fittings'>): {
   readonly model: ModelDefinition;
   readonly fittings: Fittings;
+  readonly own: Pick<Fittings, 'disks' | 'nets'>;
 } {
-  const model = chooseModel(machine ?? null, on.interface.machines, fittings, on.interface.id);
-  return { model, fittings };
+  const { machines, id, takes } = on.interface;
+  const none = { disks: [], nets: [] };
+  const own = takes ? { disks: fittings.disks, nets: fittings.nets } : none;
+  if (takes) checkOwn(id, own, takes);
+  const rest = takes ? { ...fittings, ...none } : fittings;
+  return { model: chooseModel(machine ?? null, machines, rest, id), fittings: rest, own };
+}
+
+function checkOwn(id: string, own: Pick<Fittings, 'disks' | 'nets'>, takes: OwnDevices): void {
+  const nics = own.nets.reduce((sum, wire) => sum + NIC_COUNT[wire], 0);
+  if (own.disks.length <= takes.disks && nics <= takes.nics) return;
+  throw new InputError(
+    'machine/no-room',
+    `a guest of ${id} takes ${takes.disks} disks and ${takes.nics} network cards at most`,
+    'give fewer.',
+  );
 }

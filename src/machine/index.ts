@@ -37,6 +37,7 @@ export {
   chooseModel,
   MACHINE_MODELS,
   type MachineModelId,
+  NIC_COUNT,
 } from './models/registry.ts';
 export type { InterfacePower, Power, PowerState } from './power.ts';
 export {

@@ -9,6 +9,8 @@ export type InputBody =
   | { readonly kind: 'typed'; readonly to: InputTarget; readonly bytes: readonly number[] }
   | { readonly kind: 'break' }
   | { readonly kind: 'power-button' }
+  /** What the interface is to ask of its guest: `poweroff`, `reboot`, `suspend`, `sysrq h`. */
+  | { readonly kind: 'request'; readonly what: string }
   /** A sleeping machine on wall time goes on at `now`. */
   | { readonly kind: 'wake' };
 

@@ -6,6 +6,7 @@ import { NEVER } from './clock.ts';
 import type { CpuLink, MachineCpu } from './cpu-link.ts';
 import type { InputBody, Inputs, InputTarget } from './inputs.ts';
 import type { Power } from './power.ts';
+import type { RequestEnd } from './request-end.ts';
 import type { SnapshotSlots } from './snapshot.ts';
 
 /** What the loop needs of a machine model. */
@@ -17,6 +18,8 @@ export interface MachineParts {
   readonly snapshots: SnapshotSlots;
   /** Whether an NMI can ever come: a halt with interrupts off is then not the end. */
   mayRaiseNmi(): boolean;
+  /** Whoever passes requests on to the guest. */
+  readonly requests: RequestEnd;
   /** Hands an outside event to its device. */
   apply(input: InputBody): void;
   /** What the run's console types on. */
@@ -124,7 +127,12 @@ export class Machine {
 
   input(body: InputBody): void {
     const { clock, inputs } = this.parts;
-    this.parts.apply(inputs.accept(body, this.cpu.retired(), clock.now()));
+    this.enter(inputs.accept(body, this.cpu.retired(), clock.now()));
+  }
+
+  private enter(event: InputBody): void {
+    if (event.kind === 'request') this.parts.requests.take(event.what);
+    else this.parts.apply(event);
   }
 
   /** Recorded events whose place has come. */
@@ -133,7 +141,7 @@ export class Machine {
     for (;;) {
       const event = inputs.take(this.cpu.retired(), clock.now());
       if (!event) return;
-      this.parts.apply(event);
+      this.enter(event);
     }
   }
 

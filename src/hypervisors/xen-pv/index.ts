@@ -145,6 +145,7 @@ function guestOf(pv: PvDomain, takeFrame: () => number): PvGuest {
       return true;
     },
     frameAddress: (mfn) => (frames.mayBeWritten(mfn) ? mfn * PAGE : -1),
+    frameNumber: (address) => address / PAGE,
     upcall() {
       // Told on the way back to the guest, if it does not run already.
       cpu.requestExit();

@@ -10,7 +10,9 @@ import { EPERM } from '../xen/abi/errno.ts';
 import * as abi from '../xen/abi/hvm.ts';
 import { callFacts } from '../xen/call-facts.ts';
 import { consoleRing } from '../xen/console-ring.ts';
+import { connectRequests } from '../xen/control.ts';
 import type { AnyHypercall } from '../xen/define.ts';
+import { addDevices, XEN_DEVICES } from '../xen/devices/devices.ts';
 import { createDomain } from '../xen/domain.ts';
 import { hypercall, hypercallTable } from '../xen/hypercall.ts';
 import * as sharedCalls from '../xen/hypercalls/index.gen.ts';
@@ -43,6 +45,7 @@ export const xenPvh = defineInterface({
   guestNeeds: ['CONFIG_XEN', 'CONFIG_XEN_PVH'],
   machines: ['pvh'],
   ownBytes,
+  takes: XEN_DEVICES,
   console: 'hvc0',
   policy: NO_EXITS,
   ops: XEN_PVH_MANIFEST,
@@ -99,6 +102,8 @@ function makeDomain(platform: Platform): PvhDomain {
     storeFrame: storePage / PAGE_BYTES,
     consoleFrame: consolePage / PAGE_BYTES,
   });
+  addDevices(domain, store);
+  connectRequests(domain, store);
   return domain;
 }
 

@@ -51,6 +51,12 @@ export class Physmap {
     return own && this.state.away[gfn] === 0 ? gfn * PAGE_BYTES : -1;
   }
 
+  /** Where the guest finds the frame at that RAM address; where it would be if it has been put nowhere. */
+  gfnOf(address: number): number {
+    const frame = address / PAGE_BYTES;
+    return this.state.placed.find((entry) => entry.frame === frame)?.gfn ?? frame;
+  }
+
   /** Highest frame that is there. */
   last(): number {
     return Math.max(this.state.away.lastIndexOf(0), ...this.state.placed.map(({ gfn }) => gfn));

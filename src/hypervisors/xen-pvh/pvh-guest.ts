@@ -34,6 +34,7 @@ export function pvhGuest(platform: Platform, physmap: Physmap): XenGuest {
       return true;
     },
     frameAddress: (frame) => physmap.addressOf(frame),
+    frameNumber: (address) => physmap.gfnOf(address),
     upcall(vcpu) {
       // A vector of the vCPU's own goes through its local APIC, as an edge; any other way follows the pending bit.
       if (vcpu.state.upcallVector === 0) platform.interrupt.set(true);

@@ -57,6 +57,25 @@ export function openHostPort(domain: XenDomain, end: string): number {
   });
 }
 
+/** A back end binds to a port that the guest has opened for it: whatever the guest sends goes to `end`. False: no such port. */
+export function bindHost(domain: XenDomain, port: number, end: string): boolean {
+  const channel = channelAt(domain, port);
+  if (channel?.status !== EVTCHNSTAT_unbound || channel.remoteDom !== DOMID_CONTROL) return false;
+  channel.status = EVTCHNSTAT_interdomain;
+  channel.remotePort = 1;
+  channel.end = end;
+  return true;
+}
+
+/** The back end lets go: the guest's port waits for somebody again. */
+export function unbindHost(domain: XenDomain, port: number, end: string): void {
+  const channel = channelAt(domain, port);
+  if (channel?.end !== end) return;
+  channel.status = EVTCHNSTAT_unbound;
+  channel.end = '';
+  channel.remotePort = 0;
+}
+
 export function closePort(domain: XenDomain, port: number): void {
   const channel = channelAt(domain, port);
   if (!channel) return;

@@ -6,7 +6,7 @@ import type { XenDomain } from './domain.ts';
 /** `max_grant_frames` of xl where nobody sets it (xl.cfg). */
 export const GRANT_FRAMES_MAX = 64;
 /** A status word of 2 bytes for each entry of 16. */
-const STATUS_FRAMES_MAX = Math.ceil(GRANT_FRAMES_MAX / 8);
+export const STATUS_FRAMES_MAX = Math.ceil(GRANT_FRAMES_MAX / 8);
 
 /** RAM address of frame `idx` of the table (or of the status frames, by the index's top bit); it grows up to there. -1: none. */
 export function grantFrame(domain: XenDomain, idx: number): number {

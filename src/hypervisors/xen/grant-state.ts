@@ -5,6 +5,13 @@ export interface GrantState {
   /** RAM addresses of the table's frames, and of the status frames of version 2. */
   frames: number[];
   statusFrames: number[];
+  /** References that the host has mapped, and how often. */
+  pins: { ref: number; count: number }[];
 }
 
-export const freshGrants = (): GrantState => ({ version: 1, frames: [], statusFrames: [] });
+export const freshGrants = (): GrantState => ({
+  version: 1,
+  frames: [],
+  statusFrames: [],
+  pins: [],
+});

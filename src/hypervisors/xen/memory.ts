@@ -12,6 +12,8 @@ export interface XenMemory {
    * and write all of it (no hole; in PV no page table, no descriptor table, nobody else's).
    */
   frameAddress(frame: number): number;
+  /** What the guest calls the frame at that RAM address: `frameAddress` backwards. */
+  frameNumber(address: number): number;
 }
 
 /** What an interface of the family supplies. */

@@ -118,6 +118,7 @@ function applyInput(input: InputBody, consoles: ConsoleEnds, uart: UartFace, pm:
       return uart.receiveBreak();
     case 'power-button':
       return pm.powerButton();
+    case 'request': // The main loop's.
     case 'wake':
       return;
   }

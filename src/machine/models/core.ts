@@ -5,6 +5,7 @@ import { ConsoleEnds } from '../console-ends.ts';
 import { CpuLink } from '../cpu-link.ts';
 import { type InputEvent, Inputs } from '../inputs.ts';
 import { type InterfacePower, type Power, powerSwitch } from '../power.ts';
+import { RequestEnd } from '../request-end.ts';
 import { type Plain, SnapshotSlots } from '../snapshot.ts';
 
 export interface CoreConfig {
@@ -25,6 +26,7 @@ export interface MachineCore {
   readonly power: Power;
   readonly powerSwitch: InterfacePower;
   readonly consoles: ConsoleEnds;
+  readonly requests: RequestEnd;
   transmit(byte: number): void;
 }
 
@@ -55,6 +57,7 @@ export function buildCore({ transmit, record, onSkip }: CoreConfig): MachineCore
     power,
     powerSwitch: powerSwitch(power, () => link.requestExit()),
     consoles: new ConsoleEnds(),
+    requests: new RequestEnd(),
     transmit,
   };
 }

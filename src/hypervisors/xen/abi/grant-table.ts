@@ -28,6 +28,7 @@ export const GNTST_bad_virt_addr = -5;
 export const GNTST_permission_denied = -8;
 export const GNTST_bad_page = -9;
 export const GNTST_bad_copy_arg = -10;
+export const GNTST_eagain = -12;
 export const GNTST_no_space = -13;
 
 /** Flags of an entry: the type in the low bits. */

@@ -2,6 +2,7 @@
 
 export { consoleIo } from './console-io.ts';
 export { eventChannelOp } from './event-channel-op.ts';
+export { grantTableOp } from './grant-table-op.ts';
 export { multicall } from './multicall.ts';
 export { schedOp } from './sched-op.ts';
 export { setTimerOp } from './set-timer-op.ts';

@@ -95,6 +95,7 @@ function flatGuest({ ram }: Platform, told: string[]): XenGuest {
     readVirtual: (gva, bytes) => ram.read(gva, bytes),
     writeVirtual: (gva, bytes) => ram.write(gva, bytes),
     frameAddress: (frame) => (ram.contains(frame * PAGE, PAGE) ? frame * PAGE : -1),
+    frameNumber: (address) => address / PAGE,
     upcall: () => told.push('upcall'),
     rewind: () => told.push('rewind'),
     block: () => told.push('block'),
