@@ -323,6 +323,7 @@ class Run {
       this.requests.shift();
       this.made.machine.wake(next.atNanos);
       this.made.machine.input({ kind: 'request', what: next.what });
+      this.lastActivity = this.now();
     }
   }
 

@@ -1,6 +1,9 @@
 // Debian's stock kernels as PVH guests of Xen, from their entry to our init and down again.
 
 import { beforeAll, describe, expect, it } from 'vitest';
+import { buildInitramfs, findInterface } from '../../src/lab/index.ts';
+import { memoryStore } from '../../src/machine/disk.ts';
+import { NO_FITTINGS, openDisk } from '../../src/machine/index.ts';
 import { boot, type FoundKernel, findKernel, pulledKernel, titleOf } from './boot.ts';
 
 const NAME = 'debian:12/cloud-amd64';
@@ -26,5 +29,40 @@ describe.skipIf(!pulled)(`xen-pvh: ${titleOf(NAME, pulled)}`, () => {
     expect(console).toMatch(/^xen\r?\nPVH\r?\n2024\r?$/m);
     expect(console).not.toMatch(/BUG:|WARNING:|Call Trace|unchecked MSR access/);
     expect(verdict).toBe('up');
+  });
+});
+
+describe.skipIf(!pulled)(`xen-pvh devices: ${titleOf(NAME, pulled)}`, () => {
+  it('keeps files on xvda, refuses to discard, and goes through sysrq, suspend and poweroff from outside', async () => {
+    const found = await findKernel(NAME);
+    const { takes } = findInterface('xen-pvh').interface;
+    const modules = await found.modules([...takes!.diskDrivers, 'ext4']);
+    const busybox = (await found.busybox()) ?? new Uint8Array();
+    const script = [
+      'mke2fs /dev/xvda >/dev/null 2>&1; mount -t ext4 /dev/xvda /mnt',
+      'dd if=/dev/urandom of=/mnt/f bs=64k count=64 2>/dev/null; sync; md5sum < /mnt/f > /tmp/sum',
+      'umount /mnt; mount -t ext4 /dev/xvda /mnt; md5sum < /mnt/f | cmp - /tmp/sum && echo SAME',
+      'blkdiscard /dev/xvda; echo WAITING; sleep 3600',
+    ].join('\n');
+    const disk = openDisk(memoryStore(16 << 20), 'read-write', 'memory');
+    const { console, verdict, reason } = await boot(found, 'xen-pvh', {
+      initrd: buildInitramfs({ busybox, script, ...(modules && { modules }) }),
+      fittings: { ...NO_FITTINGS, disks: [{ bus: 'virtio', disk }] },
+      requests: [
+        { atNanos: 3e9, what: 'sysrq h' },
+        { atNanos: 4e9, what: 'suspend' },
+        { atNanos: 6e9, what: 'poweroff' },
+      ],
+    });
+    expect(console).toMatch(
+      /blkfront: xvda: flush diskcache: enabled;.*indirect descriptors: enabled/,
+    );
+    expect(console).toMatch(/^SAME\r?$/m);
+    expect(console).toMatch(/BLKDISCARD failed: Operation not supported/);
+    expect(console).toContain('sysrq: HELP');
+    expect(console).toMatch(/Freezing user space processes[\s\S]*Restarting tasks/);
+    expect(console).toContain('reboot: ');
+    expect(console).not.toMatch(/BUG:|WARNING:|Call Trace|I\/O error/);
+    expect([verdict, reason]).toEqual(['up', expect.stringContaining('halted with interrupts')]);
   });
 });
