@@ -18,8 +18,8 @@ export interface Assembly {
   readonly choice: InterfaceChoice;
   readonly model: ModelDefinition;
   readonly fittings: Fittings;
-  /** For the interface's own devices. */
-  readonly own: Pick<Fittings, 'disks' | 'nets'>;
+  /** For the interface's own devices; none if not given. */
+  readonly own?: Pick<Fittings, 'disks' | 'nets'>;
   readonly memoryBytes: number;
   readonly engine: EngineName;
   readonly time: 'virtual' | 'wall';
@@ -99,8 +99,8 @@ export function assemble(parts: Assembly): Assembled {
       ram,
       epochSeconds: parts.epochSeconds,
       seed: parts.seed,
-      disks: parts.own.disks.map(({ disk }) => disk),
-      nets: parts.own.nets,
+      disks: parts.own?.disks.map(({ disk }) => disk) ?? [],
+      nets: parts.own?.nets ?? [],
       memoryBytes,
       memoryMap: memoryMap(memoryBytes),
       rsdp,
