@@ -73,6 +73,16 @@ describe('pvops', () => {
     expect(status).toBe(1);
   });
 
+  it('traces: events as JSON lines, counts by operation, and a file beside a run', () => {
+    const events = pvops('trace', 'up', '--initrd', 'initrd').stdout.trimEnd().split('\n');
+    expect(JSON.parse(events[0] ?? '')).toMatchObject({ interface: 'native', kernel: 'up' });
+    expect(JSON.parse(events[1] ?? '')).toMatchObject({ entryPoint: 'OUT', retired: 2 });
+    const args = ['--initrd', 'initrd', '--summary', '--ops', 'irq.*'];
+    expect(pvops('trace', 'up', ...args).stdout).toContain('entry point');
+    expect(pvops('run', 'up', '--initrd', 'initrd', '--trace', 't.jsonl').status).toBe(0);
+    expect(readFileSync(join(folder, 't.jsonl'), 'utf8').trimEnd().split('\n')).toEqual(events);
+  });
+
   it('ends with 42 when guest time is up', () => {
     const args = ['--initrd', 'initrd', '--expect-text', 'never', '--timeout', '1ms'];
     const { status, stderr } = pvops('run', 'up', ...args);
@@ -87,6 +97,8 @@ describe('pvops', () => {
     [['run', 'up'], 'there is no initrd'],
     [['matrix', 'up', '--on', 'native,kmv'], "there is no interface 'kmv'"],
     [['matrix', 'up', '--baseline', 'text'], 'it is not JSON'],
+    [['trace', 'up', '--ops', 'mmu.set_ptee'], "there is no operation 'mmu.set_ptee'"],
+    [['run', 'up', '--trace', 'no/folder', '--initrd', 'initrd'], 'its folder does not exist'],
     [['ops', '--can', 'set_pte'], "there is no operation 'set_pte'"],
     [['run', 'up', '--on', 'kmv'], "there is no interface 'kmv'"],
     [['run', 'up', '--disk', 'disk,cow,ide', '--machine', 'microvm'], 'no room for an ide disk'],

@@ -12,6 +12,7 @@ import { addOps } from './ops.ts';
 import { addPull } from './pull.ts';
 import { addRun } from './run.ts';
 import { addStart } from './start.ts';
+import { addTrace } from './trace.ts';
 
 const STATUS_USAGE = 2;
 const STATUS_BUG = 70;
@@ -27,7 +28,15 @@ async function commandLine(): Promise<void> {
     .helpCommand(false)
     .exitOverride()
     .configureHelp({ showGlobalOptions: false });
-  for (const add of [addRun, addMatrix(entry), addOps, addPull, addStart(entry), addDoctor])
+  for (const add of [
+    addRun,
+    addMatrix(entry),
+    addOps,
+    addTrace,
+    addPull,
+    addStart(entry),
+    addDoctor,
+  ])
     add(program);
   for (const command of program.commands) command.exitOverride();
   process.stdout.on('error', pipeClosed);

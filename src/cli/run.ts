@@ -34,6 +34,8 @@ import {
   type RunResult,
   type RunSpec,
   runKernel,
+  startTrace,
+  type TraceSession,
 } from '../lab/index.ts';
 import {
   addMachineOptions,
@@ -43,6 +45,7 @@ import {
 } from './machine-options.ts';
 import { ProgressLine } from './progress-line.ts';
 import { evidence, statistics, summaryLine } from './report.ts';
+import { traceTo } from './tracing.ts';
 import {
   parseChoice,
   parseRequest,
@@ -69,6 +72,7 @@ interface RunOptions extends MachineOptions {
   readonly seed: string;
   readonly json?: boolean;
   readonly stats?: boolean;
+  readonly trace?: string;
 }
 
 /** CPU seconds of the host that a guest second may cost before a run is given up, and what every run may cost. */
@@ -108,6 +112,7 @@ export function addRun(program: Command): void {
     .option('--fail-text <text>', 'the run has failed as soon as the console prints this')
     .option('--engine <name>', 'auto, jit, interpreter or reference', 'auto')
     .option('--seed <number>', 'what differs between two machines: the first value of the TSC', '0')
+    .option('--trace <file>', 'write every operation that the kernel asks for, as JSON lines')
     .option('--json', 'print the result as JSON instead of the console')
     .option('--stats', 'print exits by kind, speed and digests at the end')
     .action(async (kernel: string | undefined, options: RunOptions) => {
@@ -234,17 +239,29 @@ async function execute(spec: RunSpec, options: RunOptions): Promise<number> {
   const hidden = options.json === true || !process.stdout.isTTY;
   const line = new ProgressLine(process.stderr, hidden && spec.input.kind !== 'live');
   let result: RunResult;
+  const tracing = options.trace === undefined ? null : traceTo(options.trace, wholeTrace(spec));
   try {
     result = await runKernel(nodeHost(console), console, spec, {
+      ...tracing?.watcher,
       progress: (progress) => line.run(spec.on.name, progress),
     });
+    tracing?.finish();
   } finally {
+    tracing?.close();
     line.clear();
     console.close();
   }
   print(result, options);
   return exitStatus(result);
 }
+
+const wholeTrace = ({ on, kernel, kernelDigest }: RunSpec): TraceSession =>
+  startTrace({
+    on,
+    head: { kernel: kernel?.name ?? 'BIOS', sha256: kernelDigest },
+    operations: null,
+    format: 'jsonl',
+  });
 
 function print(result: RunResult, options: RunOptions): void {
   if (options.json) {

@@ -16,6 +16,7 @@ import type { InterfacePower } from '../machine/power.ts';
 import type { RequestEnd } from '../machine/request-end.ts';
 import type { SnapshotSlots } from '../machine/snapshot.ts';
 import type { Manifest } from './manifest.ts';
+import type { EntryNames, Seen } from './seen.ts';
 
 /** The machine under an interface: built, and not yet started. */
 export interface Platform {
@@ -44,6 +45,8 @@ export interface Platform {
   /** Bytes of RAM that the guest is to have; `ram` has the interface's own beside them. */
   readonly memoryBytes: number;
   readonly memoryMap: readonly MemoryMapEntry[];
+  /** To be called where the interface has decoded what its guest asks. Not given: nobody listens. */
+  readonly seen?: Seen;
   /** Guest-physical address of the ACPI root pointer; 0 if there is none. */
   readonly rsdp: number;
 }
@@ -135,6 +138,8 @@ export interface HypervisorInterface {
   ownBytes?(memoryBytes: number): number;
   /** Which instructions and exceptions leave the CPU. */
   readonly policy: ExitPolicy;
+  /** Names of its own for what passes the border of the CPU. */
+  readonly entryNames?: EntryNames;
   /** By which entry points each operation is done. */
   readonly ops?: Manifest;
   /** Every call that a guest of it may try, for its page. */

@@ -26,6 +26,7 @@ export {
   type Visibility,
 } from './manifest.ts';
 export { nearest } from './nearest.ts';
+export type { Seen, SeenArguments } from './seen.ts';
 
 export const INTERFACES: readonly HypervisorInterface[] = [
   native, //

@@ -7,7 +7,7 @@ import type { Attached } from './define.ts';
 
 /** Runs at most `budget` instructions; `seen` hears of each exit that the interface answers. */
 export function runGuest(
-  cpu: Cpu,
+  cpu: Pick<Cpu, 'run' | 'retired'>,
   attached: Pick<Attached, 'enter' | 'exit'>,
   budget: number,
   seen: (exit: PolicyExit) => void = () => {},

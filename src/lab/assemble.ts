@@ -6,6 +6,8 @@ import { type Cpu, createCpu, type EngineName } from '../cpu/core.ts';
 import { FRAME_DIRTY } from '../cpu/frames.ts';
 import { setPolicy } from '../cpu/policy.ts';
 import { processorFacts } from '../hypervisors/hw/border.ts';
+import { seenBorder } from '../hypervisors/hw/seen-border.ts';
+import { seenInstructions } from '../hypervisors/hw/seen-instructions.ts';
 import type { Attached, InterfaceChoice } from '../hypervisors/index.ts';
 import { runGuest } from '../hypervisors/run-guest.ts';
 import type { ConsoleEnd } from '../machine/console-ends.ts';
@@ -13,6 +15,7 @@ import type { MachineCpu } from '../machine/cpu-link.ts';
 import { Machine } from '../machine/machine.ts';
 import { GuestRam, memoryMap } from '../machine/memory.ts';
 import type { BuiltMachine, Fittings, ModelDefinition } from '../machine/models/define.ts';
+import type { Tracer } from './trace/tracer.ts';
 
 export interface Assembly {
   readonly choice: InterfaceChoice;
@@ -25,6 +28,8 @@ export interface Assembly {
   readonly time: 'virtual' | 'wall';
   readonly epochSeconds: number;
   readonly seed: number;
+  /** Hears what the guest asks for. Nobody does if not given, and it costs nothing. */
+  readonly tracer?: Tracer | null;
   /** A byte of console output. */
   transmit(byte: number): void;
   /** Asked after `requestExit`: whether the run is to come back to its caller. */
@@ -104,15 +109,32 @@ export function assemble(parts: Assembly): Assembled {
       memoryBytes,
       memoryMap: memoryMap(memoryBytes),
       rsdp,
+      ...(parts.tracer && { seen: parts.tracer.seen }),
     },
     choice.version,
   );
-  front.use({ ...devices.border, ...attached.border });
-  const machine = new Machine(devices, machineCpu(cpu, attached, exits), {
+  const border = { ...devices.border, ...attached.border };
+  front.use(border);
+  const runner = parts.tracer ? traced(parts.tracer, choice, cpu, devices, front, border) : cpu;
+  const machine = new Machine(devices, machineCpu(cpu, runner, attached, exits), {
     time: parts.time,
     attend: parts.attend,
   });
   return { cpu, machine, devices, attached, exits };
+}
+
+/** Puts the tracer where the guest's doings show. */
+function traced(
+  tracer: Tracer,
+  { interface: on }: InterfaceChoice,
+  cpu: Cpu,
+  devices: BuiltMachine,
+  front: CountingBorder,
+  border: Border,
+): Pick<Cpu, 'run' | 'retired'> {
+  tracer.connect({ retired: () => cpu.retired(), nanos: () => devices.clock.now() });
+  front.use(seenBorder(border, cpu.state, tracer.seen, on.entryNames ?? {}));
+  return seenInstructions(cpu, on.policy, tracer.seen);
 }
 
 /** The machine's part of what an interface gets. */
@@ -131,7 +153,12 @@ function platformOf(devices: BuiltMachine) {
   };
 }
 
-function machineCpu(cpu: Cpu, attached: Attached, exits: ExitCounts): MachineCpu {
+function machineCpu(
+  cpu: Cpu,
+  runner: Pick<Cpu, 'run' | 'retired'>,
+  attached: Attached,
+  exits: ExitCounts,
+): MachineCpu {
   const count = ({ kind }: PolicyExit) => {
     exits[kind]++;
   };
@@ -145,7 +172,7 @@ function machineCpu(cpu: Cpu, attached: Attached, exits: ExitCounts): MachineCpu
     halted: () => cpu.state.get('halted') !== 0,
     interruptsEnabled: () => (cpu.state.get('eflags') & EFLAGS_IF) !== 0,
     run(budget): MachineExit {
-      const exit = runGuest(cpu, attached, budget, count);
+      const exit = runGuest(runner, attached, budget, count);
       if (exit.kind === 'halt') exits.halt++;
       return exit;
     },

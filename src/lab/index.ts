@@ -104,4 +104,7 @@ export {
   machineOf,
   type RunSpec,
 } from './spec.ts';
+export { TRACE_FORMATS, type TraceFormat } from './trace/format.ts';
+export { startTrace, type TraceSession } from './trace/session.ts';
+export { type TraceCount, type TraceEvent, Tracer } from './trace/tracer.ts';
 export { exitStatus, type VerdictWord } from './verdict.ts';

@@ -18,6 +18,7 @@ import {
 } from './spec.ts';
 import { stateHash } from './state-hash.ts';
 import { touchedBytes } from './touched-bytes.ts';
+import type { Tracer } from './trace/tracer.ts';
 import { vcpuDump } from './vcpu-dump.ts';
 import {
   type Aim,
@@ -60,6 +61,10 @@ export interface RunResult {
 }
 
 export interface RunWatcher {
+  /** Hears what the guest asks of the interface. */
+  readonly tracer?: Tracer;
+  /** Called between two slices, and once at the end: the place to write what a tracer has given. */
+  flush?(): Promise<void>;
   /** Called after each slice. */
   progress?(progress: Progress): void;
 }
@@ -87,7 +92,7 @@ export async function runKernel(
   checkStart(spec);
   const { interface: on } = spec.on;
   const cpuAtStart = host.cpuSeconds();
-  const run = new Run(host, console, spec);
+  const run = new Run(host, console, spec, watcher.tracer ?? null);
   const lacking = absent(on.id, on.guestNeeds, () => spec.kernel?.config() ?? null);
   const verdict = lacking ?? (await run.toTheEnd(watcher));
   return run.result(verdict, host.cpuSeconds() - cpuAtStart);
@@ -115,7 +120,7 @@ class Run {
   private startCpuSeconds = 0;
   private typed: Uint8Array = new Uint8Array(0);
 
-  constructor(host: LabHost, console: LabConsole, spec: RunSpec) {
+  constructor(host: LabHost, console: LabConsole, spec: RunSpec, tracer: Tracer | null) {
     this.host = host;
     this.console = console;
     this.spec = spec;
@@ -139,6 +144,7 @@ class Run {
       time: spec.time,
       epochSeconds: spec.epochSeconds,
       seed: spec.seed,
+      tracer,
       transmit: (byte) => this.transmit(byte),
       attend: () => this.attention,
     });
@@ -154,6 +160,7 @@ class Run {
       const stop = this.slice();
       const verdict = judgeStop(stop, this.seen, this.aim) ?? this.judge(stop);
       if (this.log.waiting()) await this.console.write(this.log.take());
+      await watcher.flush?.();
       if (verdict) return this.checkNoticed(verdict);
       watcher.progress?.(this.progress());
       await this.wait(stop);

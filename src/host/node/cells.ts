@@ -64,7 +64,7 @@ async function runCell(job: CellJob, note: (progress: Progress) => void): Promis
       kernel: found.kernel,
       kernelDigest: found.digest,
       on: findInterface(job.on),
-      initrd: await initrdOf(job, found),
+      initrd: await initrdFor(found, job.initrd),
       time: 'virtual',
       hostCpuSeconds: job.hostSeconds,
       input: { kind: 'none' },
@@ -79,7 +79,11 @@ async function runCell(job: CellJob, note: (progress: Progress) => void): Promis
   return cellOfRun(job, result, log);
 }
 
-async function initrdOf({ initrd }: CellJob, found: FoundKernel): Promise<Uint8Array | null> {
+/** The user's, or busybox for a Linux kernel. */
+export async function initrdFor(
+  found: FoundKernel,
+  initrd: string | null,
+): Promise<Uint8Array | null> {
   if (initrd !== null) return readUserFile(initrd, 'initrd');
   const { bzImage, multiboot } = found.kernel;
   if (bzImage ? bzImage.payload === null : multiboot !== null) return null;

@@ -1,7 +1,7 @@
 // The door of the Node host: files, kernels, consoles and what drives a run.
 
 export { cacheDirectory } from './cache.ts';
-export { type CellEvents, runCells, serveCells } from './cells.ts';
+export { type CellEvents, initrdFor, runCells, serveCells } from './cells.ts';
 export { type DiskFile, openDiskFile } from './disk-file.ts';
 export { readUserFile, readUserJson, sha256OfBytes } from './files.ts';
 export { FLAVOUR_NAMES } from './flavours.ts';
@@ -18,3 +18,4 @@ export {
 export { isPoolWorker, type WorkerFailure } from './pool.ts';
 export { readPipedInput } from './stdin.ts';
 export { type NodeConsole, outputConsole, terminalConsole } from './terminal.ts';
+export { createTextFile, type TextFile } from './text-file.ts';

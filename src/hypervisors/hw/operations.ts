@@ -19,12 +19,14 @@ const SEEN = {
   event: 'unseen',
 } as const satisfies Record<Operation['native']['by'], Visibility>;
 
+/** Instructions that end a run of the CPU, or that exit when somebody traces (seen-instructions.ts). */
+const EXITS = /^(STI; |CLI; )?HLT|^MOV (to|from) [CD]R|^CLTS|^INVLPG|^[LS][GI]DT/;
+
 export function hardwareEntryPoint({ native }: Operation): EntryPoint {
-  const halts = native.by === 'instruction' && /\bHLT\b/.test(native.what);
   const entry = {
     name: native.what,
     by: native.by,
-    seen: halts ? 'exit' : SEEN[native.by],
+    seen: EXITS.test(native.what) ? 'exit' : SEEN[native.by],
   } as const;
   // Nobody can press the machine's buttons yet.
   return native.by === 'event' ? { ...entry, status: 'not modelled' } : entry;

@@ -58,6 +58,34 @@ export function hypercall(
 
 /** One call, whose arguments lie in `frame.words`. */
 export function perform(frame: Frame, number: number): CallResult {
+  const { seen } = frame.domain.platform;
+  if (!seen) return performUnseen(frame, number);
+  const call = frame.table.get(number);
+  const args = call ? decode(call, frame) : {}; // A call that continues changes its words.
+  const result = performUnseen(frame, number);
+  const effect = result === CONTINUE ? 'to be continued' : result;
+  seen(call ? entryName(call, args) : `hypercall ${number}`, plainArguments(args), effect);
+  return result;
+}
+
+/** As manifests spell it: the call, and behind a dot its sub-operation. */
+function entryName(call: AnyHypercall, args: Readonly<Record<string, unknown>>): string {
+  const first = Object.values(args)[0];
+  if (!call.subOperations || typeof first !== 'number') return call.name;
+  const sub = call.subOperations[(call.subMask ?? -1) & first];
+  return sub ? `${call.name}.${sub.name}` : call.name;
+}
+
+function plainArguments(args: Readonly<Record<string, unknown>>): Record<string, number | string> {
+  const pairs = Object.entries(args).map(([name, value]) => {
+    if (typeof value === 'number') return [name, value] as const;
+    const { lo, hi } = value as Pair;
+    return [name, `0x${((BigInt(hi >>> 0) << 32n) | BigInt(lo >>> 0)).toString(16)}`] as const;
+  });
+  return Object.fromEntries(pairs);
+}
+
+function performUnseen(frame: Frame, number: number): CallResult {
   const call = frame.table.get(number);
   if (!call?.callers.includes(frame.caller)) return -ENOSYS;
   if (call.refuse) return call.refuse[0];

@@ -61,7 +61,18 @@ function one(pv: PvDomain, call: Call, at: number, bytes: number): number {
   const hi = call.wide ? buf.getInt32(12, true) : 0;
   const second = buf.getUint32(call.wide ? 16 : 8, true);
   const secondHi = call.wide ? buf.getUint32(20, true) : 0;
-  return perform(pv, cmd, { lo, hi, second, secondHi });
+  const result = perform(pv, cmd, { lo, hi, second, secondHi });
+  call.domain.platform.seen?.(
+    `mmuext_op.${commandName(cmd)}`,
+    { arg1: hi * 4294967296 + lo },
+    result,
+  );
+  return result;
+}
+
+function commandName(cmd: number): string {
+  const named = Object.entries(abi).find(([name, n]) => name.startsWith('MMUEXT_') && n === cmd);
+  return named ? named[0] : `${cmd}`;
 }
 
 interface Words {

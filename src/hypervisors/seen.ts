@@ -1,0 +1,24 @@
+// The one call by which interfaces report what a guest asked of them, where they have decoded it.
+
+import type { OperationId } from '../ops/index.ts';
+
+export type SeenArguments = Readonly<Record<string, number | string>>;
+
+/**
+ * `entryPoint` is a name of the interface's manifest, or of what hardware has. `effect` is what came of it: a result, an
+ * error, or null. `operation` only where arguments tell more than the manifest does. Nobody traces: there is no such call.
+ */
+export type Seen = (
+  entryPoint: string,
+  args: SeenArguments,
+  effect: number | string | null,
+  operation?: OperationId,
+) => void;
+
+/** What an interface calls its MSRs and calls at the border of the CPU; null: nothing of its own. */
+export interface EntryNames {
+  msr?(index: number): string | null;
+  cpuid?(leaf: number): string | null;
+  /** The call that the vCPU is about to make. */
+  hypercall?(number: number): string | null;
+}

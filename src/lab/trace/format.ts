@@ -1,0 +1,58 @@
+// Traces as text: JSON lines, and the trace events that Chrome and Perfetto open.
+
+import type { TraceEvent } from './tracer.ts';
+
+export const TRACE_FORMATS = ['jsonl', 'chrome'] as const;
+export type TraceFormat = (typeof TRACE_FORMATS)[number];
+
+export interface TraceHead {
+  readonly interface: string;
+  readonly kernel: string;
+  readonly sha256: string;
+}
+
+/** A format as a stream: what comes first, each event, and what comes last. */
+export interface TraceWriter {
+  head(): string;
+  event(event: TraceEvent): string;
+  tail(): string;
+}
+
+export function traceWriter(format: TraceFormat, head: TraceHead): TraceWriter {
+  return format === 'jsonl' ? jsonLines(head) : chrome(head);
+}
+
+/** The first line says what was run. A trace that is cut off is whole up to its last line. */
+function jsonLines(head: TraceHead): TraceWriter {
+  return {
+    head: () => `${JSON.stringify({ format: 'pvops-trace-1', ...head })}\n`,
+    event: (event) => `${JSON.stringify(event)}\n`,
+    tail: () => '',
+  };
+}
+
+/** The array form, which readers accept without its end: "Trace Event Format", JSON Array Format. Times in microseconds. */
+function chrome({ interface: on, kernel }: TraceHead): TraceWriter {
+  const name = {
+    name: 'process_name',
+    ph: 'M',
+    pid: 1,
+    tid: 0,
+    args: { name: `${kernel} on ${on}` },
+  };
+  return {
+    head: () => `[\n${JSON.stringify(name)}`,
+    event: ({ operations, entryPoint, args, effect, vcpu, retired, nanos }) =>
+      `,\n${JSON.stringify({
+        name: operations[0] ?? entryPoint,
+        cat: operations[0]?.split('.')[0] ?? 'other',
+        ph: 'i',
+        s: 't',
+        ts: nanos / 1000,
+        pid: 1,
+        tid: vcpu,
+        args: { ...args, entryPoint, effect, retired },
+      })}`,
+    tail: () => '\n]\n',
+  };
+}
