@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { sha256Hex } from '../base/sha256.ts';
 import { findInterface } from '../hypervisors/index.ts';
 import { openKernel } from '../image/index.ts';
-import { NO_FITTINGS } from '../machine/index.ts';
+import { type DiskMode, memoryStore, NO_FITTINGS, openDisk } from '../machine/index.ts';
 import { runKernel } from './run.ts';
 import type { RunSpec } from './spec.ts';
 import {
@@ -209,6 +209,41 @@ describe('the machine model', () => {
     await expect(run(UD2, { machine: 'bare' })).rejects.toMatchObject({
       code: 'machine/not-there',
     });
+  });
+});
+
+describe('a disk', () => {
+  /** Writes the guest's first 512 bytes to sector 0 of the first IDE disk (ATA-6 8.62), and then prints. */
+  const out = (port: number, value: number) => [0x66, 0xba, port, 1, 0xb0, value, 0xee];
+  const [poll, status] = [[0x66, 0xba, 0xf7, 1], 0xec];
+  const code = [
+    ...[[0xf6, 0xe0] as const, [0xf2, 1], [0xf3, 0], [0xf4, 0], [0xf5, 0], [0xf7, 0x30]].flatMap(
+      ([port = 0, value = 0]) => out(port, value),
+    ),
+    ...[...poll, status, 0xa8, 8, 0x74, 0xfb], // until DRQ
+    ...[0xbe, 0, 0, 0x10, 0, 0xb9, 0, 1, 0, 0, 0x66, 0xba, 0xf0, 1, 0xf3, 0x66, 0x6f], // rep outsw
+    ...[...poll, status, 0xa8, 0x80, 0x75, 0xfb], // until not BSY
+    ...[...printing('INIT-UP\n'), ...CLI_LOOP],
+  ];
+
+  async function runOn(mode: DiskMode) {
+    const image = new Uint8Array(1 << 20);
+    const disk = openDisk(memoryStore(image), mode, 'd');
+    const fittings = { ...NO_FITTINGS, disks: [{ bus: 'ide', disk }] } as const;
+    const result = await run(code, { fittings });
+    expect(result).toMatchObject({ verdict: 'up', machine: 'pc' });
+    return { result, first: Array.from(image.subarray(0, code.length)) };
+  }
+
+  it('has in its file what the guest wrote', async () => {
+    expect((await runOn('read-write')).first).toEqual(code);
+  });
+
+  it('that is copied on write leaves the file alone, and equal runs end in equal states', async () => {
+    const [one, two] = [await runOn('copy-on-write'), await runOn('copy-on-write')];
+    expect(one.first.every((byte) => byte === 0)).toBe(true);
+    expect(two.result.stateHash).toBe(one.result.stateHash);
+    expect(two.result.instructions).toBe(one.result.instructions);
   });
 });
 

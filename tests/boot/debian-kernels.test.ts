@@ -1,30 +1,35 @@
 // Debian's other stock kernels, and all four of them from their own 16-bit setup code, from their entry to our init.
 
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { BootWay } from '../../src/lab/index.ts';
+import type { BootWay, MachineModelId } from '../../src/lab/index.ts';
 import { boot, type FoundKernel, findKernel, pulledKernel, titleOf } from './boot.ts';
 
-/** What each kernel is booted on and by: every one directly on both interfaces but the first, which has its own test. */
-const KERNELS: Readonly<Record<string, readonly (readonly [on: string, boot: BootWay])[]>> = {
+type Way = readonly [on: string, boot: BootWay, machine: MachineModelId];
+
+/**
+ * What each kernel is booted on and by. Directly on both interfaces on a pc, the larger machine; the microvm has the other
+ * ways. The cloud kernel's direct boots, on both machines, are in tests of their own.
+ */
+const KERNELS: Readonly<Record<string, readonly Way[]>> = {
   'debian:12/cloud-amd64': [
-    ['native', 'setup'],
-    ['native', 'linux64'],
-    ['kvm', 'linux32'],
+    ['native', 'setup', 'microvm'],
+    ['native', 'linux64', 'pc'],
+    ['kvm', 'linux32', 'microvm'],
   ],
+  // Directly on native on a pc: pc-devices.test.ts.
   'debian:12/amd64': [
-    ['native', 'direct'],
-    ['kvm', 'direct'],
-    ['kvm', 'setup'],
+    ['kvm', 'direct', 'pc'],
+    ['kvm', 'setup', 'microvm'],
   ],
   'debian:12/686-pae': [
-    ['native', 'direct'],
-    ['kvm', 'direct'],
-    ['kvm', 'setup'],
+    ['native', 'direct', 'pc'],
+    ['kvm', 'direct', 'pc'],
+    ['kvm', 'setup', 'microvm'],
   ],
   'debian:12/686': [
-    ['native', 'direct'],
-    ['kvm', 'direct'],
-    ['native', 'setup'],
+    ['native', 'direct', 'pc'],
+    ['kvm', 'direct', 'pc'],
+    ['native', 'setup', 'microvm'],
   ],
 };
 
@@ -37,8 +42,8 @@ for (const [name, ways] of Object.entries(KERNELS)) {
       found = await findKernel(name);
     });
 
-    it.each(ways)('reaches its init on %s, started by %s', async (on, way) => {
-      const { console, reason, verdict } = await boot(found, on, { boot: way });
+    it.each(ways)('reaches its init on %s, started by %s, on a %s', async (on, way, machine) => {
+      const { console, reason, verdict } = await boot(found, on, { boot: way, machine });
       expect(reason).toBe('the console printed INIT-UP');
       expect(verdict).toBe('up');
       expect(console).not.toMatch(/BUG:|WARNING:|Call Trace|unchecked MSR access/);
