@@ -149,7 +149,10 @@ function platformOf(devices: BuiltMachine) {
     interrupt: { set: (level: boolean) => link.setInterfaceLine(level) },
     power: powerSwitch,
     requests,
-    console: { transmit, connect: (end: ConsoleEnd) => consoles.connect('interface', end) },
+    console: {
+      transmit: consoles.speaker('interface', transmit),
+      connect: (end: ConsoleEnd) => consoles.connect('interface', end),
+    },
   };
 }
 

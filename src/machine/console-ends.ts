@@ -1,4 +1,4 @@
-// Who in the machine takes what is typed: one end per target, and which of them the run's console types on.
+// Who in the machine takes what is typed: one end per target; the run's console types on the one that spoke last.
 
 import type { InputTarget } from './inputs.ts';
 
@@ -8,14 +8,24 @@ export interface ConsoleEnd {
   room(): number;
 }
 
-/** First the end that only a guest with the right driver reads, then the one that any guest finds. */
-const PREFERENCE: readonly InputTarget[] = ['interface', 'virtio', 'serial', 'keyboard'];
+/** Before anybody has spoken: first the end that only some guests know of, because they do not have the others. */
+const PREFERENCE: readonly InputTarget[] = ['interface', 'serial', 'virtio', 'keyboard'];
 
 export class ConsoleEnds {
+  /** Plain state: a guest chooses its console by using it. */
+  readonly state: { spoke: InputTarget | '' } = { spoke: '' };
   private readonly ends: Partial<Record<InputTarget, ConsoleEnd>> = {};
 
   connect(to: InputTarget, end: ConsoleEnd): void {
     this.ends[to] = end;
+  }
+
+  /** Output that is marked as this end's. */
+  speaker(from: InputTarget, transmit: (byte: number) => void): (byte: number) => void {
+    return (byte) => {
+      this.state.spoke = from;
+      transmit(byte);
+    };
   }
 
   receive(to: InputTarget, bytes: ArrayLike<number>): void {
@@ -27,6 +37,8 @@ export class ConsoleEnds {
   }
 
   target(): InputTarget {
+    const { spoke } = this.state;
+    if (spoke !== '') return spoke;
     return PREFERENCE.find((to) => this.ends[to]) ?? 'serial';
   }
 }

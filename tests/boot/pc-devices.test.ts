@@ -36,6 +36,7 @@ if [ -e /sys/class/net/eth1 ]; then
   ip addr add 10.0.0.1/24 dev eth0; ip link set eth0 up
   ping -c 2 10.0.0.2
 fi
+if [ -e /dev/hvc0 ]; then echo by way of virtio > /dev/hvc0; fi
 if [ -e /dev/hwrng ]; then head -c 8 /dev/hwrng | od -An -tx1; fi
 echo ${DONE}
 `;
@@ -65,7 +66,10 @@ async function bootWithDisks(
   const busybox = (await found.busybox()) ?? new Uint8Array();
   const initrd = buildInitramfs({ busybox, script: SCRIPT, ...(modules ? { modules } : {}) });
   try {
-    return { ...(await boot(found, on, { initrd, fittings, expectText: DONE })), images };
+    return {
+      ...(await boot(found, on, { initrd, fittings, expectText: DONE })),
+      images,
+    };
   } finally {
     for (const file of files) file.close();
   }
@@ -82,7 +86,7 @@ const cloud = await pulledKernel(CLOUD);
 describe.skipIf(!cloud || !tools)(titleOf(CLOUD, cloud), () => {
   let booted: Awaited<ReturnType<typeof bootWithDisks>>;
   beforeAll(async () => {
-    const more = { nets: ['link'], extras: ['virtio-rng'] } as const;
+    const more = { nets: ['link'], extras: ['virtio-rng', 'virtio-console'] } as const;
     booted = await bootWithDisks(CLOUD, 'kvm', ['virtio', 'ide'], more);
   });
 
@@ -102,6 +106,10 @@ describe.skipIf(!cloud || !tools)(titleOf(CLOUD, cloud), () => {
 
   it('pings from one network card to the other over their wire', () => {
     expect(booted.console).toMatch(/2 packets transmitted, 2 packets received, 0% packet loss/);
+  });
+
+  it('prints on its virtio console', () => {
+    expect(booted.console).toContain('by way of virtio');
   });
 
   it('reads random bytes from its virtio device', () => {

@@ -85,7 +85,7 @@ export function buildChipset(
   const uart = board.add('com1', uart16550, model.com1, {
     irq: isa(model.com1.irq!),
     clock,
-    transmit: config.transmit,
+    transmit: consoles.speaker('serial', config.transmit),
   }).face;
   const pmNeeds = { sci: isa(model.pm.irq!), clock, power: powerLines, timerBits: 32 } as const;
   const pm = variant.placePm?.(board, pmNeeds) ?? board.add('pm', acpiPm, model.pm, pmNeeds).face;

@@ -36,7 +36,9 @@ export function buildCore({ transmit, record, onSkip }: CoreConfig): MachineCore
   const clock = new Clock(link, onSkip);
   const inputs = new Inputs(record);
   const power: Power = { state: 'running', why: '' };
+  const consoles = new ConsoleEnds();
   snapshots.addState('power', power);
+  snapshots.addState('consoles', consoles.state);
   snapshots.add('clock', {
     save: () => clock.save() as unknown as Plain,
     restore: (saved) => clock.restore(saved as unknown as ReturnType<Clock['save']>),
@@ -56,7 +58,7 @@ export function buildCore({ transmit, record, onSkip }: CoreConfig): MachineCore
     inputs,
     power,
     powerSwitch: powerSwitch(power, () => link.requestExit()),
-    consoles: new ConsoleEnds(),
+    consoles,
     requests: new RequestEnd(),
     transmit,
   };

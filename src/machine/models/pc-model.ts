@@ -82,10 +82,9 @@ function plugVirtio(
     if (extra === 'virtio-rng') {
       pci.add('virtio-rng', RNG, place(), { ...shared('virtio-rng'), seed: config.seed });
     } else {
-      const { transmit } = config;
       const face = pci.add('virtio-console', CONSOLE, place(), {
         ...shared('virtio-console'),
-        transmit,
+        transmit: consoles.speaker('virtio', config.transmit),
       });
       consoles.connect('virtio', face);
     }
