@@ -10,6 +10,7 @@ import {
   type DiskBus,
   driversOf,
   type Fittings,
+  findInterface,
   NO_FITTINGS,
   openDisk,
 } from '../../src/lab/index.ts';
@@ -62,7 +63,7 @@ async function bootWithDisks(
     disk: openDisk(files[n]!, 'read-write', images[n]!, n + 1),
   }));
   const fittings = { ...NO_FITTINGS, disks, ...more };
-  const modules = await found.modules(driversOf(fittings));
+  const modules = await found.modules(driversOf(fittings, findInterface(on).interface));
   const busybox = (await found.busybox()) ?? new Uint8Array();
   const initrd = buildInitramfs({ busybox, script: SCRIPT, ...(modules ? { modules } : {}) });
   try {
