@@ -21,9 +21,21 @@ export function statistics(result: RunResult): string {
     ...rows,
     `start ${result.startCpuSeconds.toFixed(2)} CPU s before the first instruction of the guest`,
     `engine ${result.engine}: ${mips.toFixed(1)} million instructions per CPU second`,
+    ...Object.entries(result.engineStats).map(([name, n]) => `  ${name.padEnd(30)} ${n}`),
+    ...perEntry(result),
     `state ${result.stateHash}`,
     `console ${result.consoleBytes} bytes, ${result.consoleDigest}`,
   ].join('\n');
+}
+
+/** How much of the work translated code did, and how long it stayed in it. */
+function perEntry({ engineStats, instructions }: RunResult): string[] {
+  const { entries, instructions: translated } = engineStats;
+  if (!entries || translated === undefined) return [];
+  const share = (100 * translated) / instructions;
+  return [
+    `  ${share.toFixed(1)}% of the instructions in translated code, ${(translated / entries).toFixed(1)} at an entry`,
+  ];
 }
 
 /** What helps to find out why a run ended badly. */

@@ -143,6 +143,7 @@ async function run(kernel: string | undefined, options: RunOptions): Promise<num
     on,
     boot,
     engine: engine === 'auto' ? ('interpreter' as const) : engine,
+    counting: options.stats ?? false,
     expectText,
     failText,
     append: options.append ?? '',

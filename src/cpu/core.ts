@@ -36,6 +36,8 @@ export interface Engine {
   /** Whether decoded code lies in these bytes; if so, `codeWritten` drops it. */
   codeAt(gpa: number, bytes: number): boolean;
   codeWritten(gpa: number, bytes: number): void;
+  /** Numbers about how it works, by name. */
+  stats?(): Readonly<Record<string, number>>;
 }
 
 export type EngineName = 'jit' | 'interpreter' | 'reference';
@@ -44,6 +46,8 @@ export interface CpuOptions {
   readonly ramBytes: number;
   readonly border: Border;
   readonly engine: EngineName;
+  /** Counts what costs time to count, for --stats. */
+  readonly counting?: boolean;
 }
 
 /** What an engine is made of. */
@@ -125,7 +129,7 @@ class VCpu implements Cpu {
   };
   private readonly instruction = { kind: 'instruction' as const, policy: 0, bytes: 0 };
 
-  constructor({ ramBytes, border, engine }: CpuOptions) {
+  constructor({ ramBytes, border, engine, counting = false }: CpuOptions) {
     this.border = border;
     this.layout = layoutFor(ramBytes);
     this.memory = new WebAssembly.Memory({
@@ -168,7 +172,7 @@ class VCpu implements Cpu {
     this.engine =
       engine === 'reference'
         ? createReferenceEngine(parts)
-        : new Interpreter(parts, engine === 'jit');
+        : new Interpreter(parts, { tiered: engine === 'jit', counting });
   }
 
   retired(): number {

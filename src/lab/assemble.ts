@@ -25,6 +25,7 @@ export interface Assembly {
   readonly own?: Pick<Fittings, 'disks' | 'nets'>;
   readonly memoryBytes: number;
   readonly engine: EngineName;
+  readonly counting?: boolean;
   readonly time: 'virtual' | 'wall';
   readonly epochSeconds: number;
   readonly seed: number;
@@ -86,7 +87,12 @@ export function assemble(parts: Assembly): Assembled {
     parts.fittings,
   );
   const front = new CountingBorder(devices.border, exits);
-  const cpu = createCpu({ ramBytes, border: front, engine: parts.engine });
+  const cpu = createCpu({
+    ramBytes,
+    border: front,
+    engine: parts.engine,
+    counting: parts.counting ?? false,
+  });
   const ram = new GuestRam(cpu.memory, cpu.layout.ramBase, ramBytes, (gpa, bytes) => {
     cpu.ramWritten(gpa, bytes);
     for (let frame = gpa >>> 12; frame * 4096 < gpa + bytes; frame++) {

@@ -42,6 +42,8 @@ export interface RunResult {
   readonly machine: string;
   readonly kernel: { readonly name: string; readonly version: string; readonly sha256: string };
   readonly engine: string;
+  /** How the engine worked, by name. */
+  readonly engineStats: Readonly<Record<string, number>>;
   readonly seed: number;
   readonly instructions: number;
   readonly guestSeconds: number;
@@ -141,6 +143,7 @@ class Run {
       ...machineOf(spec),
       memoryBytes: spec.memoryBytes,
       engine: spec.engine,
+      counting: spec.counting ?? false,
       time: spec.time,
       epochSeconds: spec.epochSeconds,
       seed: spec.seed,
@@ -183,6 +186,7 @@ class Run {
         sha256: spec.kernelDigest,
       },
       engine: cpu.engine.name,
+      engineStats: cpu.engine.stats?.() ?? {},
       seed: spec.seed,
       instructions: cpu.retired(),
       guestSeconds: devices.clock.now() / SECOND,

@@ -51,6 +51,8 @@ export interface RunSpec {
   readonly memoryBytes: number;
   readonly time: 'virtual' | 'wall';
   readonly engine: EngineName;
+  /** The engine counts what costs time to count: `RunResult.engineStats`. */
+  readonly counting?: boolean;
   /** Guest seconds after which the run is over; null: never. */
   readonly timeoutSeconds: number | null;
   /** CPU seconds of the host after which the run is over, whatever the guest's clock says; null: never. */

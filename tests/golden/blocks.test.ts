@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { GOLDEN } from './blocks.ts';
 import { GoldenRunner, goldenText, memoryInstructions } from './harness.ts';
 
-const STATES = 220;
+const STATES = 70;
 const runner = new GoldenRunner();
 
 describe.each(GOLDEN)('the block $name', (block) => {
@@ -21,14 +21,14 @@ describe.each(GOLDEN)('the block $name', (block) => {
   });
 });
 
-it('docs/ir.md quotes the worked example as it is', () => {
+it('docs/jit.md quotes the worked example as it is', () => {
   const example = GOLDEN.find((block) => block.name === 'worked-example') ?? GOLDEN[0]!;
   const lines = new Set(
     goldenText(example)
       .split('\n')
       .map((line) => line.trim()),
   );
-  const doc = readFileSync(new URL('../../docs/ir.md', import.meta.url), 'utf8');
+  const doc = readFileSync(new URL('../../docs/jit.md', import.meta.url), 'utf8');
   const quoted = [...doc.matchAll(/```text\n([^`]*)```/g)].flatMap((m) => (m[1] ?? '').split('\n'));
   expect(quoted.length).toBeGreaterThan(20);
   for (const line of quoted) if (!line.includes('...')) expect(lines).toContain(line.trim());

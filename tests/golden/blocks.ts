@@ -31,7 +31,7 @@ const FCW_MASKS = 0x3f;
 
 export const GOLDEN: readonly GoldenBlock[] = [
   {
-    name: 'worked-example', // Quoted by docs/ir.md.
+    name: 'worked-example', // Quoted by docs/jit.md.
     code: `
       back:
       add ecx, ecx

@@ -5,10 +5,12 @@ import type { Engine, EngineParts } from '../../src/cpu/core.ts';
 import { decode } from '../../src/cpu/decode.ts';
 import type { Decoded } from '../../src/cpu/decoded.ts';
 import { disasm } from '../../src/cpu/disasm.ts';
+import { Interpreter, slowNameOf, slowNumber } from '../../src/cpu/interp/engine.ts';
+import { RECORD_BYTES } from '../../src/cpu/interp/records.ts';
 import { GPR } from '../../src/cpu/isa/build.ts';
 import { printProgram } from '../../src/cpu/isa/print.ts';
-import { BlockEngine, slowNameOf, slowNumbers } from '../../src/cpu/jit/engine.ts';
-import { blockText } from '../../src/cpu/jit/module.ts';
+import { jitForm, liveParts } from '../../src/cpu/jit/forms.ts';
+import { regionText } from '../../src/cpu/jit/module.ts';
 import { programOf } from '../../src/cpu/program.ts';
 import { createReferenceEngine } from '../../src/cpu/reference-engine.ts';
 import { randomState } from '../../src/cpu/testing/cases.ts';
@@ -99,19 +101,19 @@ const PLACES: readonly ((k: number) => number)[] = [
   (k) => 0x7ffffffffffc - k,
 ];
 
+/** Every block is translated before it first runs. */
+export const AT_ONCE = { tiered: true, threshold: 1, batch: 1 } as const;
+
 export class GoldenRunner {
   private readonly reference = new Runner(createReferenceEngine);
-  private readonly jits = [
-    new Runner((p) => new BlockEngine(p)),
-    new Runner((p) => new BlockEngine(p, { anyAddress: true })),
-  ] as const;
+  private readonly jit = new Runner((p) => new Interpreter(p, AT_ONCE));
 
   /** `states` random states, each run three times on the same memory: with cold, warm and flushed TLBs. */
   compare(block: GoldenBlock, states: number): Report {
     const report: Report = { differences: [], faultedAt: new Set(), completed: 0, runs: 0 };
     const code = assembleBlock(block);
     for (let seed = 1; seed <= states && report.differences.length < 3; seed++) {
-      const jit = this.jits[seed % 2] as Runner;
+      const { jit } = this;
       for (const r of [this.reference, jit]) resetMachine(r.machine, block.setup ?? 'long');
       for (let round = 0; round < ROUNDS; round++) {
         const found = this.round(block, code, jit, seed * ROUNDS + round, report);
@@ -226,14 +228,27 @@ export function goldenText(block: GoldenBlock): string {
 
 function basicText(block: GoldenBlock, insns: readonly { d: Decoded; at: number }[]): string {
   const start = startOf(block) + (insns[0]?.at ?? 0);
-  const made = blockText(
-    { insns: insns.map((i) => i.d), rip: BigInt(start), flat: false },
-    slowNumbers,
-    slowNameOf,
-  );
-  const ir = made.insns.map(({ d, program, offset }) => {
-    const head = `${(start + offset).toString(16)}  ${disasm(d, start + offset)}`;
-    return [head, ...printProgram(program.nodes, d.regs).map((line) => `    ${line}`)].join('\n');
+  const programs = liveParts(insns.map((i) => jitForm(i.d)));
+  const ir = insns.map(({ d, at }, i) => {
+    const rip = startOf(block) + at;
+    const head = `${rip.toString(16)}  ${disasm(d, rip)}`;
+    return [
+      head,
+      ...printProgram(programs[i]?.nodes ?? [], d.regs).map((line) => `    ${line}`),
+    ].join('\n');
   });
-  return `${ir.join('\n')}\n\n${made.text}`;
+  return `${ir.join('\n')}\n\n${textOf(block, insns, start)}`;
+}
+
+/** Records of tier 0 as they would lie: the head, then one for each instruction. */
+function textOf(block: GoldenBlock, insns: readonly { d: Decoded }[], start: number): string {
+  const head = 0x100000;
+  const record = head + RECORD_BYTES;
+  const last = record + (insns.length - 1) * RECORD_BYTES;
+  const blocks = [
+    { insns: insns.map((i) => i.d), offset: start & 0xfff, head, record, last, leaves: false },
+  ];
+  const mode = modeOf(block.setup ?? 'long');
+  if (mode === 16) return '(tier 0 runs 16-bit code)\n';
+  return regionText({ blocks, mode, flat: false }, { slowId: slowNumber }, slowNameOf);
 }

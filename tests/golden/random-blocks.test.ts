@@ -1,7 +1,7 @@
 // Property: blocks of random instructions do on the JIT's translation what they do on the reference.
 
 import { describe, expect, it } from 'vitest';
-import { BlockEngine } from '../../src/cpu/jit/engine.ts';
+import { Interpreter } from '../../src/cpu/interp/engine.ts';
 import { programOf } from '../../src/cpu/program.ts';
 import { createReferenceEngine } from '../../src/cpu/reference-engine.ts';
 import { instructions } from '../../src/cpu/table.ts';
@@ -11,7 +11,7 @@ import { writeRam } from '../../src/cpu/testing/machine.ts';
 import { Random } from '../../src/cpu/testing/random.ts';
 import { type Setup, WORLD } from '../../src/cpu/testing/world.ts';
 import { randomFlags } from './blocks.ts';
-import { Runner } from './harness.ts';
+import { AT_ONCE, Runner } from './harness.ts';
 
 const BLOCKS = 260;
 const LONGEST = 8;
@@ -19,9 +19,8 @@ const PAGE = 4096;
 
 const reference = new Runner(createReferenceEngine);
 const jits = [
-  new Runner((p) => new BlockEngine(p)),
-  new Runner((p) => new BlockEngine(p, { anyAddress: true })),
-  new Runner((p) => new BlockEngine(p, { maxBlock: 3 })),
+  new Runner((p) => new Interpreter(p, AT_ONCE)),
+  new Runner((p) => new Interpreter(p, { ...AT_ONCE, maxBlock: 3 })),
 ] as const;
 
 /** The integer core is worth most: it is where flags and partial registers meet. */

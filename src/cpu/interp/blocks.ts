@@ -6,7 +6,6 @@ import { FRAME_CODE } from '../frames.ts';
 import type { Program } from '../isa/ir.ts';
 import type { KnownFlags } from '../lower/site.ts';
 import type { Mmu } from '../mmu.ts';
-import { programOf } from '../program.ts';
 import {
   type Layout,
   MODE_KEY_FLAT,
@@ -14,8 +13,9 @@ import {
   MODE_KEY_STACK,
   type Views,
 } from '../state.ts';
-import { type Handlers, handlerSpec, traitsOf } from './handlers.ts';
-import { JUMP_SLOT_BYTES, JUMP_SLOTS } from './module.ts';
+import { COUNTERS_BYTES, countersAt } from './counters.ts';
+import { type FormFacts, factsOf, type Handlers } from './handlers.ts';
+import { JUMP_SLOT_BYTES, JUMP_SLOTS } from './lookup.ts';
 import {
   HANDLER_GUARD,
   HANDLER_HEAD,
@@ -32,7 +32,7 @@ import {
   writeRecord,
 } from './records.ts';
 
-const MAX_BLOCK = 64;
+export const MAX_BLOCK = 64;
 const MAX_INSN = 15;
 /** Decoded code is tracked in granules of 64 bytes: 64 to a page, as two words. */
 const GRANULE_SHIFT = 6;
@@ -42,7 +42,6 @@ const GRANULE_SHIFT = 6;
  * `chains`: how many chain fields its last record has (END one, a branch two).
  */
 export interface Block {
-  readonly key: number;
   readonly record: number;
   readonly last: number;
   readonly chains: 0 | 1 | 2;
@@ -70,8 +69,10 @@ export class CodeCache {
   /** Told of every block that is dropped. */
   onDrop: ((block: Block) => void) | null = null;
   private readonly heads: boolean;
+  private readonly maxBlock: number;
   private readonly byRecord = new Map<number, Block>();
-  private readonly blocks = new Map<number, Block>();
+  /** By mode key, then by address (`gpa | 0`: a small integer, which a Map finds fast). */
+  private readonly blocks = new Map<number, Map<number, Block>>();
   private readonly byPage = new Map<number, Block[]>();
   /** Guest-physical addresses of instructions that must end their block: they touched MMIO or decoded code. */
   private readonly alone = new Set<number>();
@@ -83,16 +84,23 @@ export class CodeCache {
   /** Room for a copy of a block's beginning. */
   readonly partial: number;
 
-  /** `heads`: blocks begin with a record that counts. */
-  constructor(views: Views, layout: Layout, handlers: Handlers, mmu: Mmu, heads: boolean) {
+  /** `heads`: blocks begin with a record that counts. `maxBlock`: their most instructions, 64 or fewer. */
+  constructor(
+    views: Views,
+    layout: Layout,
+    handlers: Handlers,
+    mmu: Mmu,
+    { heads, maxBlock = MAX_BLOCK }: { heads: boolean; maxBlock?: number },
+  ) {
     this.heads = heads;
+    this.maxBlock = maxBlock;
     this.views = views;
     this.layout = layout;
     this.handlers = handlers;
     this.mmu = mmu;
     this.granules = new Uint32Array((layout.ramBytes >>> 12) * 2);
     this.jumpCache = layout.engine;
-    this.partial = this.jumpCache + JUMP_SLOTS * JUMP_SLOT_BYTES;
+    this.partial = countersAt(layout) + COUNTERS_BYTES;
     this.poolStart = this.partial + (MAX_BLOCK + 3) * RECORD_BYTES;
     this.poolEnd = layout.engine + layout.engineBytes;
     this.poolNext = this.poolStart;
@@ -100,7 +108,7 @@ export class CodeCache {
   }
 
   find(gpa: number, modeKey: number): Block | undefined {
-    return this.blocks.get(blockKey(gpa, modeKey));
+    return this.blocks.get(modeKey)?.get(gpa | 0);
   }
 
   /** The live block whose first record this is. */
@@ -132,8 +140,8 @@ export class CodeCache {
 
   dropAll(): void {
     for (const page of this.byPage.keys()) this.unmarkPage(page);
-    this.dropped += this.blocks.size;
-    if (this.onDrop) for (const b of this.blocks.values()) this.onDrop(b);
+    this.dropped += this.byRecord.size;
+    if (this.onDrop) for (const b of this.byRecord.values()) this.onDrop(b);
     this.blocks.clear();
     this.byRecord.clear();
     this.byPage.clear();
@@ -160,7 +168,7 @@ export class CodeCache {
     let known: KnownFlags | null = null;
     let ends = false;
     if (offset >= room) return { failure: 'limit' };
-    for (let n = 0; n < MAX_BLOCK && offset < Math.min(room, 0x1000) && !ends; n++) {
+    for (let n = 0; n < this.maxBlock && offset < Math.min(room, 0x1000) && !ends; n++) {
       const from = ram + page + offset;
       const d = decode(u8, from, Math.min(pageEnd, from + MAX_INSN), mode, otherStack, limited);
       if ('failure' in d) {
@@ -169,9 +177,9 @@ export class CodeCache {
         if (room <= 0x1000) return { failure: 'limit' };
         return this.decodeCrossing(gpa, modeKey, second);
       }
-      const program = programOf(d);
-      this.put(at, d, offset, known, modeKey, u8, from);
-      const t = traitsOf(d, program);
+      const facts = factsOf(d);
+      const { program, traits: t } = facts;
+      this.put(at, d, facts, offset, known, modeKey, u8, from);
       if (t.leaves !== 'kept') known = t.leaves;
       offset += d.length;
       at += RECORD_BYTES;
@@ -254,7 +262,8 @@ export class CodeCache {
 
   private drop(b: Block, page: number): void {
     const { i32, u32 } = this.views;
-    if (this.blocks.get(b.key) === b) this.blocks.delete(b.key);
+    const ofMode = this.blocks.get(b.modeKey);
+    if (ofMode?.get(b.gpa | 0) === b) ofMode.delete(b.gpa | 0);
     this.byRecord.delete(b.record);
     this.onDrop?.(b);
     this.dropped++;
@@ -295,15 +304,23 @@ export class CodeCache {
   private put(
     at: number,
     d: Decoded,
+    facts: FormFacts,
     page: number,
     known: KnownFlags | null,
     modeKey: number,
     code: Uint8Array,
     codeAt: number,
   ): void {
-    const spec = handlerSpec(d, known, (modeKey & MODE_KEY_FLAT) !== 0);
-    writeRecord(this.views, at, d, page, traitsOf(d, spec.program).branches);
-    this.views.u16[(at + R_HANDLER) >> 1] = this.handlers.numberOf(spec, code, codeAt);
+    const flat = (modeKey & MODE_KEY_FLAT) !== 0;
+    writeRecord(this.views, at, d, page, facts.traits.branches);
+    this.views.u16[(at + R_HANDLER) >> 1] = this.handlers.numberOf(
+      d,
+      facts,
+      known,
+      flat,
+      code,
+      codeAt,
+    );
   }
 
   /** An instruction that reaches into the next page: a block of its own, behind a guard. */
@@ -325,15 +342,16 @@ export class CodeCache {
     if ('failure' in d) return { failure: d.failure === 'truncated' ? 'too-long' : d.failure };
     const first = this.poolNext;
     const at = first + RECORD_BYTES;
-    const program = programOf(d);
-    this.put(at, d, gpa & 0xfff, null, modeKey, bytes, 0);
+    const facts = factsOf(d);
+    const { program, traits } = facts;
+    this.put(at, d, facts, gpa & 0xfff, null, modeKey, bytes, 0);
     u8.copyWithin(first, at, at + RECORD_BYTES);
     u16[(first + R_HANDLER) >> 1] = HANDLER_GUARD;
     i32[(first + R_TARGET) >> 2] = gpa2 & ~0xfff;
     const end = at + RECORD_BYTES;
     const jumps = program.ends && isJump(program);
     if (!jumps) writeEnd(this.views, end, u16[(at + R_NEXT) >> 1] as number);
-    const chains = jumps ? (traitsOf(d, program).branches ? 2 : 0) : 1;
+    const chains = jumps ? (traits.branches ? 2 : 0) : 1;
     return this.close({ first, end, gpa, gpa2, modeKey, chains, gpaEnd: gpa + d.length });
   }
 
@@ -360,7 +378,6 @@ export class CodeCache {
     const falls = b.chains === 1;
     this.poolNext = falls ? b.end + RECORD_BYTES : b.end;
     const block: Block = {
-      key: blockKey(b.gpa, b.modeKey),
       record: b.first,
       last: falls ? b.end : b.end - RECORD_BYTES,
       chains: b.chains,
@@ -371,7 +388,12 @@ export class CodeCache {
       modeKey: b.modeKey,
     };
     this.decoded++;
-    this.blocks.set(block.key, block);
+    let ofMode = this.blocks.get(b.modeKey);
+    if (!ofMode) {
+      ofMode = new Map();
+      this.blocks.set(b.modeKey, ofMode);
+    }
+    ofMode.set(b.gpa | 0, block);
     this.byRecord.set(block.record, block);
     this.markCode(block, b.gpa, block.end);
     if (crossing) this.markCode(block, b.gpa2 & ~0xfff, block.end2);
@@ -416,9 +438,6 @@ export const ROOM_SHIFT = 10;
 export const ROOM_ENOUGH = 0x1000 + MAX_INSN - 1;
 
 const roomOf = (modeKey: number): number => modeKey >>> ROOM_SHIFT || ROOM_ENOUGH;
-
-/** Below 2^53: the four lowest bits of a mode key are 0. */
-const blockKey = (gpa: number, modeKey: number): number => gpa + (modeKey >>> 4) * 2 ** 32;
 
 export function modeOf(modeKey: number): 16 | 32 | 64 {
   const mode = modeKey & 0x7f;

@@ -3,11 +3,12 @@
 import { bug } from '../../base/errors.ts';
 import { GP } from '../control-bits.ts';
 import type { Engine, EngineParts, Stop } from '../core.ts';
-import { THRESHOLD, Tier1 } from '../jit/tier.ts';
+import { BATCH, THRESHOLD, Tier1 } from '../jit/tier.ts';
 import { checkSegment } from '../segment-check.ts';
 import { slowPaths } from '../slow/registry.ts';
 import { FIELDS, MODE_KEY_LIMIT } from '../state.ts';
-import { CodeCache, ROOM_ENOUGH, ROOM_SHIFT } from './blocks.ts';
+import { CodeCache, MAX_BLOCK, ROOM_ENOUGH, ROOM_SHIFT } from './blocks.ts';
+import { COUNTERS, countersAt } from './counters.ts';
 import { type HandlerList, Handlers } from './handlers.ts';
 import { hotHandlers, warmHandlers } from './hot.ts';
 import { hotModule, type ModuleContext, STOP_ATTENTION, STOP_BUDGET } from './module.ts';
@@ -17,6 +18,8 @@ const TABLE_SIZE = 8192;
 const REGION_SLOTS = 8192;
 
 const paths = [...slowPaths.values()];
+/** Of a slow path's number, for golden texts. */
+export const slowNameOf = (id: number): string => paths[id]?.name ?? `${id}`;
 const slowIds = new Map(paths.map((p, id) => [p.name, id]));
 
 /** Compiled once for all vCPUs of a process with the same layout; the last few are kept. */
@@ -24,7 +27,7 @@ const compiled = new Map<string, WebAssembly.Module>();
 const MOST_COMPILED = 4;
 
 function compiledHot({ specs }: HandlerList, context: ModuleContext): WebAssembly.Module {
-  const key = `${context.jumpCache}/${context.threshold}`;
+  const key = `${context.jumpCache}/${context.threshold}/${context.counters}`;
   let module = compiled.get(key);
   if (!module) {
     if (compiled.size >= MOST_COMPILED) compiled.clear();
@@ -32,6 +35,22 @@ function compiledHot({ specs }: HandlerList, context: ModuleContext): WebAssembl
     compiled.set(key, module);
   }
   return module;
+}
+
+export function slowNumber(name: string): number {
+  return slowIds.get(name) ?? bug(`no slow path named ${name}`);
+}
+
+export interface InterpreterOptions {
+  /** Hot blocks are translated, after `threshold` entries. */
+  readonly tiered?: boolean;
+  readonly threshold?: number;
+  /** Hot blocks in one module of translated code. */
+  readonly batch?: number;
+  /** Most instructions of a block. */
+  readonly maxBlock?: number;
+  /** What costs time to count is counted too. */
+  readonly counting?: boolean;
 }
 
 export class Interpreter implements Engine {
@@ -46,11 +65,17 @@ export class Interpreter implements Engine {
   private readonly modeWord: number;
   /** Record at which the budget last ran out (0: between blocks): what a sampling profiler reads. */
   interrupted = 0;
+  private readonly counting: boolean;
+  private slowAccesses = 0;
+  private slowCalls = 0;
+  private finds = 0;
   private running = false;
   private restarting = false;
 
-  /** With `tiered`, hot blocks are translated. */
-  constructor(p: EngineParts, tiered = false, threshold = THRESHOLD) {
+  constructor(p: EngineParts, options: InterpreterOptions = {}) {
+    const { tiered = false, threshold = THRESHOLD, counting = false } = options;
+    const { batch = BATCH, maxBlock = MAX_BLOCK } = options;
+    this.counting = counting;
     this.p = p;
     this.recWord = (p.state.base + FIELDS.rec.at) >> 2;
     this.modeWord = (p.state.base + FIELDS.codeMode.at) >> 2;
@@ -62,19 +87,32 @@ export class Interpreter implements Engine {
       tableSize: TABLE_SIZE,
       jumpCache: layout.engine,
       threshold,
-      slowId: (name) => slowIds.get(name) ?? bug(`no slow path named ${name}`),
+      counters: counting ? countersAt(layout) : 0,
+      slowId: slowNumber,
     };
     const imports: Record<string, unknown> = {
       memory: p.memory,
       table,
-      load: (va: number, bytes: number, stack: number) => mmu.loadSlow(va, bytes, stack),
-      rmw: (va: number, bytes: number, stack: number) => mmu.rmwSlow(va, bytes, stack),
-      store: (va: number, bytes: number, stack: number) => mmu.storeSlow(va, bytes, stack),
+      load: (va: number, bytes: number, stack: number) => {
+        this.slowAccesses++;
+        return mmu.loadSlow(va, bytes, stack);
+      },
+      rmw: (va: number, bytes: number, stack: number) => {
+        this.slowAccesses++;
+        return mmu.rmwSlow(va, bytes, stack);
+      },
+      store: (va: number, bytes: number, stack: number) => {
+        this.slowAccesses++;
+        return mmu.storeSlow(va, bytes, stack);
+      },
       probe: (va: number, bytes: number, stack: number) => mmu.probeSlow(va, bytes, stack),
       segment: (seg: number, offset: number, bytes: number, writes: number) =>
         checkSegment(p.state, seg, offset >>> 0, bytes, writes !== 0),
       slow: (id: number) => this.slow(id),
-      find: (patch: number) => this.find(patch),
+      find: (patch: number) => {
+        this.finds++;
+        return this.find(patch);
+      },
       heat: (head: number) => this.tier?.heat(head),
     };
     const hot = hotHandlers();
@@ -82,14 +120,15 @@ export class Interpreter implements Engine {
     this.run_ = exports.run as (state: number, start: number) => number;
     imports.flags = exports.flags;
     this.handlers = new Handlers({ hot, warm: warmHandlers, context, table, imports });
-    this.cache = new CodeCache(views, layout, this.handlers, mmu, tiered);
-    this.tier = tiered ? this.createTier(table, imports, context) : null;
+    this.cache = new CodeCache(views, layout, this.handlers, mmu, { heads: tiered, maxBlock });
+    this.tier = tiered ? this.createTier(table, imports, context, batch) : null;
   }
 
   private createTier(
     table: WebAssembly.Table,
     imports: Record<string, unknown>,
-    { slowId }: ModuleContext,
+    { slowId, threshold }: ModuleContext,
+    batch: number,
   ): Tier1 {
     const { views, layout, state } = this.p;
     table.grow(REGION_SLOTS);
@@ -101,6 +140,8 @@ export class Interpreter implements Engine {
       table,
       imports,
       firstSlot: TABLE_SIZE,
+      batch,
+      threshold,
       slowId,
     });
     this.cache.onDrop = (block) => tier.dropped(block);
@@ -130,6 +171,27 @@ export class Interpreter implements Engine {
       if (gpa < 0) bug('an instruction that ran cannot be fetched again');
       this.cache.isolate(gpa);
     }
+  }
+
+  /** Numbers for --stats; those of the hot function only with `counting`. */
+  stats(): Record<string, number> {
+    const { cache, tier, handlers } = this;
+    const counters: Record<string, number> = {};
+    if (this.counting && tier) {
+      COUNTERS.forEach((name, i) => {
+        counters[name] = Number(this.p.views.i64[(countersAt(this.p.layout) >> 3) + i]);
+      });
+    }
+    return {
+      'blocks decoded': cache.decoded,
+      'blocks dropped': cache.dropped,
+      handlers: handlers.count,
+      'lookups in JavaScript': this.finds,
+      'slow paths': this.slowCalls,
+      'accesses that missed the TLB': this.slowAccesses,
+      ...tier?.stats(),
+      ...counters,
+    };
   }
 
   pending(): number {
@@ -180,6 +242,7 @@ export class Interpreter implements Engine {
   }
 
   private slow(id: number): number {
+    this.slowCalls++;
     const { cx, views } = this.p;
     const rec = views.i32[this.recWord] as number;
     cx.insn.length = views.u8[rec + R_LENGTH] as number;

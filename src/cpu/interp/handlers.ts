@@ -1,11 +1,11 @@
 // Which handler runs an instruction: hot ones are cases of the hot function, cold ones are compiled when first met.
 
 import type { Decoded } from '../decoded.ts';
-import { isValue, type Program } from '../isa/ir.ts';
+import { type FlagFn, isValue, type Program } from '../isa/ir.ts';
 import type { KnownFlags } from '../lower/site.ts';
 import { programOf } from '../program.ts';
 import { coldModule, type HandlerSpec, type ModuleContext } from './module.ts';
-import { FIRST_HOT_HANDLER, shapeOf } from './records.ts';
+import { FIRST_HOT_HANDLER, type Shape, shapeOf } from './records.ts';
 
 /** Facts about a program that decoding a block asks for. */
 interface Traits {
@@ -16,14 +16,24 @@ interface Traits {
   readonly branches: boolean;
 }
 
-const traits = new Map<string, Traits>();
+/** What decoding asks of a form with its prefixes, looked up once for each instruction. */
+export interface FormFacts {
+  /** Equal for equal keys, and small. */
+  readonly id: number;
+  readonly program: Program;
+  readonly traits: Traits;
+}
 
-export function traitsOf(d: Decoded, program: Program): Traits {
-  const known = traits.get(d.key);
+/** By key: pure functions of the table, as programs are. */
+const facts = new Map<string, FormFacts>();
+
+export function factsOf(d: Decoded): FormFacts {
+  const known = facts.get(d.key);
   if (known) return known;
-  const t = computeTraits(program);
-  traits.set(d.key, t);
-  return t;
+  const program = programOf(d);
+  const made = { id: facts.size, program, traits: computeTraits(program) };
+  facts.set(d.key, made);
+  return made;
 }
 
 function computeTraits(program: Program): Traits {
@@ -48,27 +58,43 @@ function computeTraits(program: Program): Traits {
   return { readsFlags, branches, leaves };
 }
 
-/** Stable text that names a handler: the table entry, its variant, its address shape, what it knows of the flags. */
-export function handlerKey(spec: HandlerSpec): string {
-  const { d, program, known, shape } = spec;
-  const flags = known && traitsOf(d, program).readsFlags ? `${known.fn}${known.width}` : '';
-  return `${d.key}|${shape}|${flags}`;
+const SHAPES: Readonly<Record<Shape, number>> = { s: 0, f: 1, a: 2, c: 3 };
+const PRODUCERS: Readonly<Record<FlagFn, number>> = {
+  add: 0,
+  adc: 1,
+  sub: 2,
+  sbb: 3,
+  logic: 4,
+  mix: 5,
+};
+
+/** Names a handler: the table entry, its variant, its address shape, what it knows of the flags. */
+function handlerKey({ id, traits }: FormFacts, shape: Shape, known: KnownFlags | null): number {
+  const producer =
+    known && traits.readsFlags
+      ? 1 + PRODUCERS[known.fn] * 4 + (31 - Math.clz32(known.width >> 3))
+      : 0;
+  return (id << 7) | (SHAPES[shape] << 5) | producer;
+}
+
+export function keyOf({ d, shape, known }: HandlerSpec): number {
+  return handlerKey(factsOf(d), shape, known);
 }
 
 export function handlerSpec(d: Decoded, known: KnownFlags | null, flat: boolean): HandlerSpec {
-  const program = programOf(d);
+  const { program, traits } = factsOf(d);
   return {
     d,
     program,
     shape: shapeOf(d, flat),
-    known: traitsOf(d, program).readsFlags ? known : null,
-    branches: traitsOf(d, program).branches,
+    known: traits.readsFlags ? known : null,
+    branches: traits.branches,
   };
 }
 
 /** A list of handlers, see hot.ts. */
 export interface HandlerList {
-  readonly keys: readonly string[];
+  readonly keys: readonly number[];
   readonly examples: readonly string[];
   readonly specs: readonly HandlerSpec[];
 }
@@ -83,7 +109,7 @@ const MOST_COMPILED = 4096;
 
 function compiledCold(
   specs: readonly HandlerSpec[],
-  keys: readonly string[],
+  keys: readonly number[],
   context: ModuleContext,
 ): WebAssembly.Module {
   const name = keys.join('\n');
@@ -100,7 +126,7 @@ function compiledCold(
 export class Handlers {
   /** For tools: a line of hot-list.ts for each handler number. */
   readonly examples: (string | undefined)[] = [];
-  private readonly numbers = new Map<string, number>();
+  private readonly numbers = new Map<number, number>();
   private readonly context: ModuleContext;
   private readonly table: WebAssembly.Table;
   private readonly imports: Record<string, unknown>;
@@ -132,16 +158,24 @@ export class Handlers {
     return this.next - FIRST_HOT_HANDLER;
   }
 
-  /** `code[at]` is where the instruction's bytes lie. */
-  numberOf(spec: HandlerSpec, code: Uint8Array, at: number): number {
-    const key = handlerKey(spec);
+  /** `code[at]` is where the instruction's bytes lie; `facts` are its form's. */
+  numberOf(
+    d: Decoded,
+    facts: FormFacts,
+    known: KnownFlags | null,
+    flat: boolean,
+    code: Uint8Array,
+    at: number,
+  ): number {
+    const key = handlerKey(facts, shapeOf(d, flat), known);
     const number = this.numbers.get(key);
     if (number !== undefined) return number;
     if (++this.misses === MISSES_BEFORE_WARM) {
       this.compileWarm();
-      return this.numberOf(spec, code, at);
+      return this.numberOf(d, facts, known, flat, code, at);
     }
-    this.compile([spec], [key], [exampleOf(spec, code.subarray(at, at + spec.d.length))]);
+    const spec = handlerSpec(d, known, flat);
+    this.compile([spec], [key], [exampleOf(spec, code.subarray(at, at + d.length))]);
     return this.next - 1;
   }
 
@@ -170,7 +204,7 @@ export class Handlers {
 
   private compile(
     specs: readonly HandlerSpec[],
-    keys: readonly string[],
+    keys: readonly number[],
     examples: readonly (string | undefined)[],
   ): void {
     if (specs.length === 0) return;
@@ -182,7 +216,7 @@ export class Handlers {
     });
   }
 
-  private add(key: string, example: string | undefined): void {
+  private add(key: number, example: string | undefined): void {
     this.examples[this.next] = example;
     this.numbers.set(key, this.next++);
   }

@@ -2,17 +2,16 @@
 
 import type { Decoded } from '../decoded.ts';
 import type { Program } from '../isa/ir.ts';
-import { REGION_FAULT } from '../jit/region.ts';
+import { REGION_BUDGET, REGION_FAULT } from '../jit/region.ts';
 import { flagsFunction } from '../lower/flags.ts';
 import { lowerProgram } from '../lower/lower.ts';
 import type { Helpers, KnownFlags } from '../lower/site.ts';
-import { FETCH_TLB_ENTRIES, FIELDS } from '../state.ts';
+import { FIELDS } from '../state.ts';
 import { Code, ModuleBuilder } from '../wasm/encode.ts';
+import { emitCount } from './counters.ts';
+import { emitFetchEntry, emitLookup, type LookupLocals } from './lookup.ts';
 import {
   H_COUNT,
-  H_INDEX,
-  H_PAGE,
-  H_SLOT,
   HANDLER_END,
   HANDLER_GUARD,
   HANDLER_HEAD,
@@ -28,6 +27,7 @@ import {
   RECORD_BYTES,
   type Shape,
 } from './records.ts';
+import { regionRunner } from './region-runner.ts';
 import { type Exits, pushTarget, RecordSite } from './site.ts';
 
 /** Why the hot function returned. */
@@ -40,10 +40,6 @@ const COLD_NEXT = 0;
 const COLD_FAULT = 1;
 const COLD_LOOKUP = 2;
 const COLD_AGAIN = 3;
-
-/** A slot of the jump cache: key i64 (mode key << 32 | guest-physical address), record i32. */
-export const JUMP_SLOT_BYTES = 16;
-export const JUMP_SLOTS = 1 << 16;
 
 /** What a handler is generated from. */
 export interface HandlerSpec {
@@ -59,8 +55,10 @@ export interface ModuleContext {
   readonly memoryPages: number;
   readonly tableSize: number;
   readonly jumpCache: number;
-  /** Entries of a block after which it is hot. */
+  /** Entries of a block after which it is hot: a power of two. */
   readonly threshold: number;
+  /** Address of the counters (`COUNTERS`), for --stats; 0: nothing is counted, which costs nothing. */
+  readonly counters: number;
   slowId(name: string): number;
 }
 
@@ -86,10 +84,12 @@ export function hotModule(hot: readonly HandlerSpec[], context: ModuleContext): 
   const cold = m.type(['i32', 'i32', 'i32'], ['i32']);
   const region = m.type(['i32', 'i32'], ['i32']);
   const flags = m.addFunction(m.type(['i32'], ['i32']), flagsFunction().body(), 'flags');
+  const runnerType = m.type(['i32', 'i32'], ['i32']);
+  const runner = m.addFunction(runnerType, regionRunner(region, context).body());
   const hotFunction = new HotFunction(
     hot,
     { ...helpers, flags },
-    { find, heat, cold, region },
+    { find, heat, cold, runner },
     context,
   );
   m.addFunction(m.type(['i32', 'i32'], ['i32']), hotFunction.emit().body(), 'run');
@@ -147,17 +147,17 @@ function coldBody(spec: HandlerSpec, helpers: Helpers, context: ModuleContext): 
  *   enter     `rec` begins a block: pay for it out of the budget
  *   dispatch  `rec` is the next record
  */
-class HotFunction {
+class HotFunction implements LookupLocals {
   private readonly c = new Code(2);
-  private readonly st = 0;
+  readonly st = 0;
   private readonly start = 1;
   private readonly tlb = this.c.take('i32');
   private readonly rec = this.c.take('i32');
-  private readonly rip = this.c.take('i64');
+  readonly rip = this.c.take('i64');
   private readonly patch = this.c.take('i32');
-  private readonly t = this.c.take('i32');
-  private readonly u = this.c.take('i32');
-  private readonly lin = this.c.take('i64');
+  readonly t = this.c.take('i32');
+  readonly u = this.c.take('i32');
+  readonly lin = this.c.take('i64');
   private reload = 0;
   private lookup = 0;
   private enter = 0;
@@ -167,13 +167,13 @@ class HotFunction {
   private readonly find: number;
   private readonly heat: number;
   private readonly coldType: number;
-  private readonly regionType: number;
+  private readonly runner: number;
   private readonly context: ModuleContext;
 
   constructor(
     hot: readonly HandlerSpec[],
     helpers: Helpers,
-    indexes: { find: number; heat: number; cold: number; region: number },
+    indexes: { find: number; heat: number; cold: number; runner: number },
     context: ModuleContext,
   ) {
     this.hot = hot;
@@ -181,7 +181,7 @@ class HotFunction {
     this.find = indexes.find;
     this.heat = indexes.heat;
     this.coldType = indexes.cold;
-    this.regionType = indexes.region;
+    this.runner = indexes.runner;
     this.context = context;
   }
 
@@ -215,54 +215,17 @@ class HotFunction {
   /** From `rip` to `rec`: the fetch TLB gives the page, the jump cache the record. */
   private emitLookup(): void {
     const { c } = this;
-    const CS_BASE = 0x0c0 + 32;
+    emitCount(c, this.context.counters, 'lookups', () => c.i64(1n));
     c.get(this.st).get(this.rip).mem('i64.store', FIELDS.rip.at);
     // Looking is an effect (TLB fills, faults): not when nothing may run any more.
     c.get(this.st).mem('i32.load', FIELDS.budget.at).i32(0).op('i32.le_s').iff();
     c.get(this.st).i32(0).mem('i32.store', FIELDS.rec.at);
     this.stop(STOP_BUDGET);
     c.end();
-    c.get(this.rip).get(this.st).mem('i64.load', CS_BASE).op('i64.add').set(this.lin);
-    c.get(this.st).mem('i32.load', FIELDS.codeMode.at).i32(64).op('i32.ne').iff();
-    c.get(this.lin).i64(0xffffffffn).op('i64.and').set(this.lin);
-    c.end();
-    c.get(this.st)
-      .get(this.rip)
-      .get(this.lin)
-      .i64(4095n)
-      .op('i64.and')
-      .op('i64.sub')
-      .mem('i64.store', FIELDS.ripPage.at);
     const found = c.block();
     const miss = c.block();
-    // t: the fetch TLB's entry; then the guest-physical address of the instruction; then the jump slot.
-    c.get(this.lin)
-      .i64(8n)
-      .op('i64.shr_u')
-      .op('i32.wrap_i64')
-      .i32((FETCH_TLB_ENTRIES - 1) << 4)
-      .op('i32.and');
-    c.get(this.st).mem('i32.load', FIELDS.fetchTlb.at).op('i32.add').tee(this.t);
-    c.mem('i64.load', 0).get(this.lin).i64(-4096n).op('i64.and').op('i64.ne').brIf(miss);
-    c.get(this.t)
-      .mem('i32.load', 8)
-      .get(this.lin)
-      .op('i32.wrap_i64')
-      .i32(4095)
-      .op('i32.and')
-      .op('i32.or')
-      .tee(this.t);
-    this.emitSlotOf();
-    c.tee(this.u).mem('i64.load', 0);
-    c.get(this.t)
-      .op('i64.extend_i32_u')
-      .get(this.st)
-      .mem('i64.load32_u', FIELDS.modeKey.at)
-      .i64(32n)
-      .op('i64.shl')
-      .op('i64.or');
-    c.op('i64.ne').brIf(miss);
-    c.get(this.u).mem('i32.load', 8).set(this.rec);
+    emitLookup(c, this, this.context.jumpCache, miss);
+    c.set(this.rec);
     c.get(this.patch).iff();
     c.get(this.patch).get(this.rec).mem('i32.store', 0);
     c.end();
@@ -273,20 +236,6 @@ class HotFunction {
     this.stop(STOP_FAULT);
     c.end();
     c.end();
-  }
-
-  /** The guest-physical address on the stack becomes the address of its jump slot; see `jumpSlot`. */
-  private emitSlotOf(): void {
-    const { c } = this;
-    c.get(this.t)
-      .i32(12)
-      .op('i32.shr_u')
-      .op('i32.xor')
-      .i32(JUMP_SLOTS - 1)
-      .op('i32.and')
-      .i32(4)
-      .op('i32.shl');
-    c.i32(this.context.jumpCache).op('i32.add');
   }
 
   private emitEnter(): void {
@@ -389,13 +338,7 @@ class HotFunction {
       .i64(4096n)
       .op('i64.add')
       .set(this.lin);
-    c.get(this.lin)
-      .i64(8n)
-      .op('i64.shr_u')
-      .op('i32.wrap_i64')
-      .i32((FETCH_TLB_ENTRIES - 1) << 4)
-      .op('i32.and');
-    c.get(this.st).mem('i32.load', FIELDS.fetchTlb.at).op('i32.add').tee(this.t);
+    emitFetchEntry(c, this);
     c.mem('i64.load', 0).get(this.lin).op('i64.eq');
     c.get(this.t)
       .mem('i32.load', 8)
@@ -421,7 +364,7 @@ class HotFunction {
     c.br(this.enter);
   }
 
-  /** Counts entries; at the threshold the second tier hears of it. */
+  /** Counts entries; at each multiple of the threshold the second tier hears of it. */
   private emitHead(): void {
     const { c } = this;
     c.get(this.rec)
@@ -431,27 +374,39 @@ class HotFunction {
       .op('i32.add')
       .tee(this.t)
       .mem('i32.store', H_COUNT);
-    c.get(this.t).i32(this.context.threshold).op('i32.eq').iff();
+    c.get(this.t)
+      .i32(this.context.threshold - 1)
+      .op('i32.and')
+      .op('i32.eqz')
+      .iff();
     c.get(this.rec).call(this.heat);
+    c.get(this.rec)
+      .mem('i32.load16_u', R_HANDLER)
+      .i32(HANDLER_REGION)
+      .op('i32.eq')
+      .brIf(this.dispatch);
     c.end();
     this.next();
   }
 
-  /** Into translated code, where the page is mapped as it was. It pays for its blocks itself. */
+  /** Into translated code, which pays for its blocks itself. What it returns: see region.ts. */
   private emitRegion(): void {
     const { c } = this;
-    c.get(this.rec)
-      .mem('i64.load', H_PAGE)
-      .get(this.st)
-      .mem('i64.load', FIELDS.ripPage.at)
-      .op('i64.ne')
-      .iff();
-    this.next();
-    c.end();
     c.get(this.st).get(this.st).mem('i32.load', FIELDS.budget.at);
     c.get(this.rec).mem('i32.load8_u', R_LEFT).op('i32.add').mem('i32.store', FIELDS.budget.at);
-    c.get(this.st).get(this.rec).mem('i32.load', H_INDEX).get(this.rec).mem('i32.load', H_SLOT);
-    c.callIndirect(this.regionType).tee(this.t).op('i32.eqz').brIf(this.reload);
+    c.get(this.st).get(this.rec).call(this.runner).set(this.t);
+    c.get(this.t).op('i32.eqz').brIf(this.reload);
+    c.get(this.t).i32(REGION_BUDGET).op('i32.gt_u').iff();
+    c.get(this.t)
+      .i32(RECORD_BYTES - 1)
+      .op('i32.and')
+      .op('i32.eqz')
+      .iff();
+    c.get(this.t).set(this.rec).br(this.enter);
+    c.end();
+    c.get(this.t).set(this.patch);
+    c.get(this.st).mem('i64.load', FIELDS.rip.at).set(this.rip).br(this.lookup);
+    c.end();
     c.i32(STOP_FAULT)
       .i32(STOP_BUDGET)
       .get(this.t)

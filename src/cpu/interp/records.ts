@@ -53,8 +53,7 @@ export const HANDLER_HEAD = 2;
 export const HANDLER_REGION = 3;
 export const FIRST_HOT_HANDLER = 4;
 
-/** Of a head: RIP of its page where the region may run, i64; entries counted, or the block's index in the region; the table's slot. */
-export const H_PAGE = 8;
+/** Of a head: entries counted, or the block's index in the region; the table's slot. */
 export const H_COUNT = 20;
 export const H_INDEX = 20;
 export const H_SLOT = 24;
@@ -97,7 +96,7 @@ export function writeRecord(
 ): void {
   const { u8, u16, i32 } = views;
   const next = page + d.length;
-  u8.fill(0, at, at + RECORD_BYTES);
+  clear(i32, at);
   u16[(at + R_NEXT) >> 1] = next;
   u8[at + R_LENGTH] = d.length;
   u8[at + R_OSIZE] = d.variant.osize;
@@ -130,17 +129,21 @@ export function writeRecord(
 /** A head for the block whose first instruction's record lies behind it. */
 export function writeHead(views: Views, at: number): void {
   const { u8, u16 } = views;
-  u8.copyWithin(at, at + RECORD_BYTES, at + RECORD_BYTES + H_PAGE); // Length and place, for whoever asks where the block begins.
-  u8.fill(0, at + H_PAGE, at + RECORD_BYTES);
+  u8.copyWithin(at, at + RECORD_BYTES, at + RECORD_BYTES + R_REG); // Length and place, for whoever asks where the block begins.
+  u8.fill(0, at + R_REG, at + RECORD_BYTES);
   u16[(at + R_HANDLER) >> 1] = HANDLER_HEAD;
 }
 
 /** The record that closes a block: the next instruction is at `next` (an offset from the start of the page). */
 export function writeEnd(views: Views, at: number, next: number): void {
   const { u8, u16, i32 } = views;
-  u8.fill(0, at, at + RECORD_BYTES);
+  clear(i32, at);
   u16[(at + R_HANDLER) >> 1] = HANDLER_END;
   u16[(at + R_NEXT) >> 1] = next;
   u8[at + R_CHAINABLE] = next < 4096 ? 1 : 0;
   i32[(at + R_TARGET) >> 2] = next;
+}
+
+function clear(i32: Int32Array, at: number): void {
+  for (let i = at >> 2; i < (at + RECORD_BYTES) >> 2; i++) i32[i] = 0;
 }

@@ -3,7 +3,7 @@
 import type { Decoded } from '../decoded.ts';
 import type { RegRef, SegRef, Variant } from '../isa/ir.ts';
 import { loadOf, storeOf } from '../lower/memory-ops.ts';
-import type { FlagField, Helpers, KnownFlags, Site } from '../lower/site.ts';
+import type { FlagField, Helpers, KnownFlags, Site, SlowAccess } from '../lower/site.ts';
 import { FIELDS, SEG_AT, SEG_STRIDE, ST_AT, XMM_AT } from '../state.ts';
 import type { Code } from '../wasm/encode.ts';
 import type { HandlerSpec } from './module.ts';
@@ -214,6 +214,13 @@ export class RecordSite implements Site {
 
   pushAllFlags(): void {
     this.c.get(this.st).call(this.helpers.flags);
+  }
+
+  slowAccess(kind: SlowAccess, va: number, bytes: number, seg: SegRef): void {
+    this.noteInstruction();
+    this.c.get(va).op('f64.convert_i64_s').i32(bytes);
+    this.pushIsStack(seg);
+    this.c.call(this.helpers[kind]);
   }
 
   beforeSlow(): void {}

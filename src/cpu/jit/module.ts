@@ -1,54 +1,68 @@
-// WebAssembly modules of translated blocks: their imports, and their text for golden tests and docs.
+// The WebAssembly modules of translated regions, and their text for golden tests and docs.
 
-import { flagsFunction } from '../lower/flags.ts';
+import { importHelpers } from '../interp/module.ts';
 import type { LowerOptions } from '../lower/lower.ts';
-import type { Helpers } from '../lower/site.ts';
 import { FIELDS, GPR_AT, SEG_AT, SEG_STRIDE, XMM_AT } from '../state.ts';
-import { ModuleBuilder, type ValType } from '../wasm/encode.ts';
-import { type BlockCode, type BlockSpec, compileBlock } from './block.ts';
+import { Code, ModuleBuilder } from '../wasm/encode.ts';
+import { compileRegion, type RegionHelpers, type RegionSpec } from './region.ts';
 
-const SLOW_ACCESS: readonly ValType[] = ['f64', 'i32', 'i32'];
+/** A module that exports its regions as `r0`, `r1` ... */
+export function regionsModule(specs: readonly RegionSpec[], options: LowerOptions): Uint8Array {
+  const m = new ModuleBuilder();
+  const helpers = importAll(m);
+  m.importMemory('e', 'memory', 1);
+  emitSlowAccesses(m, helpers);
+  const type = m.type(['i32', 'i32'], ['i32']);
+  specs.forEach((spec, i) => {
+    m.addFunction(type, compileRegion(spec, helpers, options).body(), `r${i}`);
+  });
+  return m.encode();
+}
 
-function importHelpers(m: ModuleBuilder): Helpers {
-  return {
-    load: m.importFunction('e', 'load', SLOW_ACCESS, ['i32']),
-    rmw: m.importFunction('e', 'rmw', SLOW_ACCESS, ['i32']),
-    store: m.importFunction('e', 'store', SLOW_ACCESS, ['i32']),
-    probe: m.importFunction('e', 'probe', SLOW_ACCESS, ['i32']),
-    segment: m.importFunction('e', 'segment', ['i32', 'i32', 'i32', 'i32'], ['i32']),
-    slow: m.importFunction('e', 'slow', ['i32'], ['i32']),
+const KINDS = ['load', 'rmw', 'store', 'probe'] as const;
+
+/** The module's own functions follow the imports: one for each kind of slow access. */
+function importAll(m: ModuleBuilder): RegionHelpers {
+  const imported = {
+    ...importHelpers(m),
     flags: m.importFunction('e', 'flags', ['i32'], ['i32']),
   };
+  const first = m.nextFunction();
+  const slowAccess = { load: first, rmw: first + 1, store: first + 2, probe: first + 3 };
+  return { ...imported, slowAccess };
 }
 
-/** A module with one block: exports `block(state) -> exit`. */
-export function blockModule(spec: BlockSpec, options: LowerOptions): Uint8Array {
-  const m = new ModuleBuilder();
-  const helpers = importHelpers(m);
-  m.importMemory('e', 'memory', 1);
-  const { code } = compileBlock(spec, helpers, options);
-  m.addFunction(m.type(['i32'], ['i32']), code.body(), 'block');
-  return m.encode();
+/** What happens on a miss is the same everywhere: outside the regions it costs them a call and four small arguments. */
+function emitSlowAccesses(m: ModuleBuilder, helpers: RegionHelpers): void {
+  const type = m.type(['i32', 'i64', 'i32', 'i32'], ['i32']);
+  for (const kind of KINDS) {
+    const c = new Code(4);
+    c.get(0).get(2).mem('i32.store', FIELDS.rec.at);
+    c.get(1).op('f64.convert_i64_s').get(3).i32(0xff).op('i32.and');
+    c.get(3).i32(8).op('i32.shr_u').call(helpers[kind]);
+    m.addFunction(type, c.body());
+  }
 }
 
-/** The module of `flags(state)`, which all blocks import. */
-export function flagsModule(): Uint8Array {
-  const m = new ModuleBuilder();
-  m.importMemory('e', 'memory', 1);
-  m.addFunction(m.type(['i32'], ['i32']), flagsFunction().body(), 'flags');
-  return m.encode();
-}
-
-/** What a block became. `slowName` gives back the name behind a slow path's number. */
-export function blockText(
-  spec: BlockSpec,
+/** What a region became. `slowName` gives back the name behind a slow path's number. */
+export function regionText(
+  spec: RegionSpec,
   options: LowerOptions,
   slowName: (id: number) => string,
-): BlockCode & { readonly text: string } {
-  const helpers = importHelpers(new ModuleBuilder());
-  const made = compileBlock({ ...spec, withText: true }, helpers, options);
-  const calls = new Map(Object.entries(helpers).map(([name, index]) => [index as number, name]));
-  return { ...made, text: format(made.code.text ?? [], made.names, calls, slowName) };
+): string {
+  const helpers = importAll(new ModuleBuilder());
+  const code = compileRegion({ ...spec, withText: true }, helpers, options);
+  const { slowAccess, ...imported } = helpers;
+  const calls = new Map([
+    ...Object.entries(imported).map(([name, index]) => [index as number, name] as const),
+    ...Object.entries(slowAccess).map(([name, index]) => [index, `missed ${name}`] as const),
+  ]);
+  const names = new Map([
+    [0, 'st'],
+    [1, 'entry'],
+    [2, 'tlb'],
+  ]);
+  return format(code.text ?? [], names, calls, slowName);
 }
 
 /** These end a line of text: the stack is empty behind them, or control moves. */

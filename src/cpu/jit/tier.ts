@@ -3,11 +3,9 @@
 import { decode } from '../decode.ts';
 import type { Decoded } from '../decoded.ts';
 import type { Block, CodeCache } from '../interp/blocks.ts';
-import { importHelpers } from '../interp/module.ts';
 import {
   H_COUNT,
   H_INDEX,
-  H_PAGE,
   H_SLOT,
   HANDLER_HEAD,
   HANDLER_REGION,
@@ -15,19 +13,19 @@ import {
   R_LEFT,
   RECORD_BYTES,
 } from '../interp/records.ts';
-import { isValue } from '../isa/ir.ts';
-import { programOf } from '../program.ts';
 import { type Layout, MODE_KEY_FLAT, MODE_KEY_LIMIT, type State, type Views } from '../state.ts';
-import { ModuleBuilder } from '../wasm/encode.ts';
-import { compileRegion, type RegionBlock, type RegionSpec } from './region.ts';
+import { jitForm } from './forms.ts';
+import { regionsModule } from './module.ts';
+import type { RegionBlock, RegionSpec } from './region.ts';
 
-/** Entries of a block before it is translated. */
-export const THRESHOLD = 2000;
-const BATCH = 8;
-const REGION_INSNS = 200;
-const REGION_BLOCKS = 40;
-/** Blocks that have run at least so often join a hot neighbour's region. */
-const WARM = 16;
+/** Entries of a block before it is translated: a power of two. */
+export const THRESHOLD = 2048;
+/** Hot blocks in one module, which costs some 0.3 ms whatever it holds. */
+export const BATCH = 48;
+const REGION_INSNS = 100;
+const REGION_BLOCKS = 20;
+/** Blocks that have run this part of the threshold join a hot neighbour's region. */
+const WARM_PART = 32;
 
 interface Region {
   readonly slot: number;
@@ -43,14 +41,22 @@ export interface TierParts {
   readonly table: WebAssembly.Table;
   readonly imports: Record<string, unknown>;
   readonly firstSlot: number;
+  /** Hot blocks that are gathered before they are translated, in one module. */
+  readonly batch: number;
+  readonly threshold: number;
   slowId(name: string): number;
 }
 
 export class Tier1 {
-  regions = 0;
-  bytes = 0;
+  private regions = 0;
+  private translated = 0;
+  private instructions = 0;
+  private modules = 0;
+  private bytes = 0;
+  private droppedRegions = 0;
   private readonly p: TierParts;
-  private readonly queue: { block: Block; page: bigint }[] = [];
+  private readonly queue: Block[] = [];
+  private readonly queued = new Set<Block>();
   private readonly byBlock = new Map<Block, Region>();
   private readonly freeSlots: number[] = [];
 
@@ -59,12 +65,28 @@ export class Tier1 {
     for (let slot = p.table.length - 1; slot >= p.firstSlot; slot--) this.freeSlots.push(slot);
   }
 
-  /** A block's head has counted to the threshold. The state's ripPage is that of its page now. */
+  stats(): Record<string, number> {
+    return {
+      regions: this.regions,
+      'regions dropped': this.droppedRegions,
+      'blocks translated': this.translated,
+      'instructions translated': this.instructions,
+      modules: this.modules,
+      'bytes of WebAssembly': this.bytes,
+    };
+  }
+
+  /** A block's head has counted to the threshold. */
   heat(head: number): void {
     const block = this.p.cache.blockAt(head);
     if (!block) return;
-    this.queue.push({ block, page: this.p.state.get64('ripPage') });
-    if (this.queue.length >= BATCH) this.translate();
+    // Once more at each further threshold: what is as hot as that does not wait for the batch to fill.
+    const waits = this.queued.has(block);
+    if (!waits) {
+      this.queued.add(block);
+      this.queue.push(block);
+    }
+    if (waits || this.queue.length >= this.p.batch) this.translate();
   }
 
   /** The cache has dropped a block: its region is not entered again. */
@@ -72,6 +94,7 @@ export class Tier1 {
     const region = this.byBlock.get(block);
     if (!region || region.dead) return;
     region.dead = true;
+    this.droppedRegions++;
     this.p.table.set(region.slot, null);
     this.freeSlots.push(region.slot);
     for (const b of region.blocks) {
@@ -81,50 +104,48 @@ export class Tier1 {
   }
 
   private translate(): void {
-    const m = new ModuleBuilder();
-    const helpers = {
-      ...importHelpers(m),
-      flags: m.importFunction('e', 'flags', ['i32'], ['i32']),
-    };
-    m.importMemory('e', 'memory', 1);
-    const type = m.type(['i32', 'i32'], ['i32']);
     const made: { spec: RegionSpec; blocks: Block[] }[] = [];
     const taken = new Set<Block>(); // A block lies in one region only: else it would outlive the drop of its bytes.
-    for (const { block, page } of this.queue.splice(0)) {
+    this.queued.clear();
+    for (const block of this.queue.splice(0)) {
       if (this.byBlock.has(block) || taken.has(block)) continue;
       if (this.p.cache.blockAt(block.record) !== block) continue; // Dropped since.
-      const region = this.gather(block, page, taken);
+      const region = this.gather(block, taken);
       if (!region) continue;
       for (const b of region.blocks) taken.add(b);
-      const code = compileRegion(region.spec, helpers, { slowId: this.p.slowId });
-      m.addFunction(type, code.body(), `r${made.length}`);
       made.push(region);
     }
     if (made.length === 0) return;
-    const bytes = m.encode();
+    for (const { spec } of made)
+      this.instructions += spec.blocks.reduce((n, b) => n + b.insns.length, 0);
+    const bytes = regionsModule(
+      made.map((r) => r.spec),
+      { slowId: this.p.slowId },
+    );
     this.bytes += bytes.length;
+    this.modules++;
     const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), {
       e: this.p.imports,
     });
-    made.forEach(({ spec, blocks }, i) => {
-      this.install(spec, blocks, exports[`r${i}`]);
+    made.forEach(({ blocks }, i) => {
+      this.install(blocks, exports[`r${i}`]);
     });
   }
 
-  private install(spec: RegionSpec, blocks: readonly Block[], code: unknown): void {
+  private install(blocks: readonly Block[], code: unknown): void {
     const slot = this.freeSlots.pop();
     if (slot === undefined) return;
     this.p.table.set(slot, code);
     const region: Region = { slot, blocks, dead: false };
-    const { u16, i32, u32, i64 } = this.p.views;
+    const { u16, i32, u32 } = this.p.views;
     blocks.forEach((b, index) => {
       this.byBlock.set(b, region);
-      i64[(b.record + H_PAGE) >> 3] = BigInt.asIntN(64, spec.page);
       i32[(b.record + H_INDEX) >> 2] = index;
       u32[(b.record + H_SLOT) >> 2] = slot;
       u16[(b.record + R_HANDLER) >> 1] = HANDLER_REGION;
     });
     this.regions++;
+    this.translated += blocks.length;
   }
 
   private resetHead(b: Block): void {
@@ -137,7 +158,6 @@ export class Tier1 {
   /** The blocks that can be reached from this one by jumps within the page, as far as they have run. */
   private gather(
     entry: Block,
-    page: bigint,
     taken: ReadonlySet<Block>,
   ): { spec: RegionSpec; blocks: Block[] } | null {
     const mode = (entry.modeKey & 0x7f) as 16 | 32 | 64;
@@ -160,7 +180,7 @@ export class Tier1 {
     const blocks = sorted.map(([, r]) => r);
     const flat = (entry.modeKey & MODE_KEY_FLAT) !== 0;
     return {
-      spec: { blocks, page, mode, flat, recordBytes: RECORD_BYTES },
+      spec: { blocks, mode, flat },
       blocks: sorted.map(([b]) => b),
     };
   }
@@ -175,7 +195,7 @@ export class Tier1 {
     const { u16, i32 } = this.p.views;
     return (
       u16[(b.record + R_HANDLER) >> 1] === HANDLER_HEAD &&
-      (i32[(b.record + H_COUNT) >> 2] as number) >= WARM
+      (i32[(b.record + H_COUNT) >> 2] as number) >= this.p.threshold / WARM_PART
     );
   }
 
@@ -198,22 +218,26 @@ export class Tier1 {
       offset: b.gpa & 0xfff,
       head: b.record,
       record: b.record + RECORD_BYTES,
+      last: b.last,
       leaves: this.p.cache.isAlone(last),
     };
   }
 }
 
-/** Repeated string instructions are tier 0's: they do many iterations at once there. */
+/** What can be left in the middle, and at its end by a branch too, is tier 0's: its record has no place for both chains. */
 function translatable(d: Decoded): boolean {
-  return programOf(d).nodes.every((n) => isValue(n) || (n.op !== 'again' && n.op !== 'bulk'));
+  const form = jitForm(d);
+  return !(form.skips && form.branches);
 }
 
 /** Offsets in the page to which the block can go by itself. */
 function targets(b: RegionBlock): number[] {
   const end = b.offset + b.insns.reduce((sum, d) => sum + d.length, 0);
   const last = b.insns.at(-1);
-  const branch = last && programOf(last).nodes.find((n) => n.op === 'branch');
-  if (!last || !branch || branch.op !== 'branch') return last && programOf(last).ends ? [] : [end];
+  if (!last) return [];
+  const { branches, fallsThrough, program } = jitForm(last);
+  if (!branches) return fallsThrough ? [end] : [];
+  const always = program.nodes.some((n) => n.op === 'branch' && n.when === null);
   const target = end + last.immLo[0];
-  return branch.when === null ? [target] : [end, target];
+  return always ? [target] : [end, target];
 }

@@ -4,6 +4,7 @@ import type { Effect, SegRef, Value, Width } from '../isa/ir.ts';
 import { DATA_TLB_ENTRIES, DATA_TLB_FOLD, SCRATCH_AT } from '../state.ts';
 import type { Lowering } from './lower.ts';
 import { loadOf, storeOf } from './memory-ops.ts';
+import type { SlowAccess } from './site.ts';
 
 const READ_TAG = 0;
 const WRITE_TAG = 8;
@@ -39,16 +40,10 @@ export class Access {
   }
 
   load(v: Load): void {
-    const { c, site } = this.l;
+    const { c } = this.l;
     const va = this.linear(v.seg, v.addr, v.width / 8, v.rmw);
     if (v.aligned) this.checkAligned(va);
-    this.host(
-      va,
-      v.width,
-      v.rmw ? WRITE_TAG : READ_TAG,
-      v.rmw ? site.helpers.rmw : site.helpers.load,
-      v.seg,
-    );
+    this.host(va, v.width, v.rmw ? WRITE_TAG : READ_TAG, v.rmw ? 'rmw' : 'load', v.seg);
     if (v.rmw) {
       const host = this.l.temp('i32');
       this.hosts.set(v.id, host);
@@ -82,12 +77,9 @@ export class Access {
   }
 
   probe(e: Effect & { op: 'probe' }): void {
-    const { c, site } = this.l;
+    const { site } = this.l;
     const va = this.linear(e.seg, e.addr, e.bytes, true);
-    site.noteInstruction();
-    c.get(va).op('f64.convert_i64_s').i32(e.bytes);
-    site.pushIsStack(e.seg);
-    c.call(site.helpers.probe);
+    site.slowAccess('probe', va, e.bytes, e.seg);
     site.leaveFaultedIf();
   }
 
@@ -106,12 +98,7 @@ export class Access {
   private throughScratch(va: number, value: number, width: Width, seg: SegRef): void {
     const { c, site } = this.l;
     c.get(site.st).get(value).mem(storeOf(width), SCRATCH_AT);
-    site.noteInstruction();
-    c.get(va)
-      .op('f64.convert_i64_s')
-      .i32(width / 8);
-    site.pushIsStack(seg);
-    c.call(site.helpers.store);
+    site.slowAccess('store', va, width / 8, seg);
   }
 
   /** Local with the linear address; one per address value and segment. */
@@ -151,7 +138,7 @@ export class Access {
   }
 
   /** Leaves the host address of the bytes at `va`. */
-  private host(va: number, width: Width, tag: number, slow: number, seg: SegRef): void {
+  private host(va: number, width: Width, tag: number, slow: SlowAccess, seg: SegRef): void {
     const { c, site } = this.l;
     const entry = this.entry(va);
     const host = this.l.temp('i32');
@@ -159,12 +146,8 @@ export class Access {
     c.iff('i32');
     c.get(va).op('i32.wrap_i64').get(entry).mem('i32.load', ADDEND).op('i32.add');
     c.else();
-    site.noteInstruction();
-    c.get(va)
-      .op('f64.convert_i64_s')
-      .i32(width / 8);
-    site.pushIsStack(seg);
-    c.call(slow).tee(host).op('i32.eqz');
+    site.slowAccess(slow, va, width / 8, seg);
+    c.tee(host).op('i32.eqz');
     site.leaveFaultedIf();
     c.get(host);
     c.end();

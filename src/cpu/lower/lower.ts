@@ -42,7 +42,7 @@ export class Lowering {
   private readonly access: Access;
   private readonly locals = new Map<number, number>();
   private readonly results = new Map<number, number>();
-  private readonly inlined = new Set<number>();
+  private readonly inlined: ReadonlySet<number>;
   private readonly taken: { type: ValType; local: number }[] = [];
 
   constructor(program: Program, site: Site, options: LowerOptions) {
@@ -51,10 +51,10 @@ export class Lowering {
     this.c = site.c;
     this.options = options;
     this.access = new Access(this);
+    this.inlined = inlinedOf(program);
   }
 
   run(): void {
-    this.planInlining();
     for (const node of this.program.nodes) {
       if (isValue(node)) this.define(node);
       else this.effect(node);
@@ -114,38 +114,6 @@ export class Lowering {
     );
   }
 
-  // Which values are emitted at their only use.
-
-  private planInlining(): void {
-    const nodes = this.program.nodes;
-    const uses = new Map<number, Node[]>();
-    for (const n of nodes) {
-      for (const a of argumentsOf(n)) {
-        const list = uses.get(a.id);
-        if (list) list.push(n);
-        else uses.set(a.id, [n]);
-      }
-    }
-    const emittedAt = new Map<number, number>();
-    for (let i = nodes.length - 1; i >= 0; i--) {
-      const n = nodes[i] as Node;
-      emittedAt.set(n.id, i);
-      if (!isValue(n)) continue;
-      const users = uses.get(n.id) ?? [];
-      if (n.op === 'const' || n.op === 'imm' || n.op === 'next' || n.op === 'regno') {
-        this.inlined.add(n.id);
-      } else if (users.length === 1) {
-        const at = emittedAt.get((users[0] as Node).id) as number;
-        if (canMove(nodes, i, at)) {
-          this.inlined.add(n.id);
-          emittedAt.set(n.id, at);
-        }
-      } else if (users.length === 0 && isPure(n)) {
-        this.inlined.add(n.id); // Never emitted.
-      }
-    }
-  }
-
   private define(v: Value): void {
     if (this.inlined.has(v.id)) return;
     const local = this.temp(valType(v.width));
@@ -160,6 +128,7 @@ export class Lowering {
       case 'const':
         return this.constant(v.width, v.value);
       case 'imm':
+        if (v.width < 64 && site.pushNarrowImm?.(v.n, v.width)) return;
         site.pushImm(v.n);
         return this.narrow(v.width);
       case 'ea':
@@ -331,6 +300,48 @@ export class Lowering {
     if (!pure) this.site.afterSlow(ends);
     this.site.leaveFaultedIf();
   }
+}
+
+const inlinings = new WeakMap<Program, ReadonlySet<number>>();
+
+/** Which values are emitted at their only use. The same for every site. */
+function inlinedOf(program: Program): ReadonlySet<number> {
+  const known = inlinings.get(program);
+  if (known) return known;
+  const made = planInlining(program.nodes);
+  inlinings.set(program, made);
+  return made;
+}
+
+function planInlining(nodes: readonly Node[]): ReadonlySet<number> {
+  const inlined = new Set<number>();
+  const uses = new Map<number, Node[]>();
+  for (const n of nodes) {
+    for (const a of argumentsOf(n)) {
+      const list = uses.get(a.id);
+      if (list) list.push(n);
+      else uses.set(a.id, [n]);
+    }
+  }
+  const emittedAt = new Map<number, number>();
+  for (let i = nodes.length - 1; i >= 0; i--) {
+    const n = nodes[i] as Node;
+    emittedAt.set(n.id, i);
+    if (!isValue(n)) continue;
+    const users = uses.get(n.id) ?? [];
+    if (n.op === 'const' || n.op === 'imm' || n.op === 'next' || n.op === 'regno') {
+      inlined.add(n.id);
+    } else if (users.length === 1) {
+      const at = emittedAt.get((users[0] as Node).id) as number;
+      if (canMove(nodes, i, at)) {
+        inlined.add(n.id);
+        emittedAt.set(n.id, at);
+      }
+    } else if (users.length === 0 && isPure(n)) {
+      inlined.add(n.id); // Never emitted.
+    }
+  }
+  return inlined;
 }
 
 export function argumentsOf(n: Node): readonly Value[] {

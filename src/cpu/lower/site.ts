@@ -19,6 +19,8 @@ export interface Helpers {
   readonly flags: number;
 }
 
+export type SlowAccess = 'load' | 'rmw' | 'store' | 'probe';
+
 /** The lazy flags' producer, where it is known when code is generated. */
 export interface KnownFlags {
   readonly fn: FlagFn;
@@ -45,6 +47,8 @@ export interface Site {
   pushRegNumber(slot: number): void;
   /** Immediate `n` as i64 (sign-extended). */
   pushImm(n: number): void;
+  /** The same as a value of less than 64 bits, if the site has it as a constant. */
+  pushNarrowImm?(n: number, width: Width): boolean;
   /** Offset of the memory operand within its segment, i64, truncated to the address size. */
   pushEa(): void;
   /** Base of a segment, i64; false (and nothing pushed) when it is known to be 0. */
@@ -60,6 +64,8 @@ export interface Site {
   pushFlagField(name: FlagField): void;
   setFlagField(name: FlagField, push: () => void): void;
   pushAllFlags(): void;
+  /** Calls the helper of that name for the address in local `va` (i64), having noted the instruction. */
+  slowAccess(kind: SlowAccess, va: number, bytes: number, seg: SegRef): void;
   /** Notes which instruction is running, before anything that may look. */
   noteInstruction(): void;
   /** Around a slow path, which reads and writes registers and flags in the state. */

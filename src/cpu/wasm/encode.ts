@@ -29,6 +29,10 @@ export class Bytes {
     this.buffer.set(bytes, this.length);
     this.length += bytes.length;
   }
+  /** An opcode: mostly one byte, which a copy would cost too much for. */
+  opcode(bytes: readonly number[]): void {
+    for (let i = 0; i < bytes.length; i++) this.byte(bytes[i] as number);
+  }
   /** Unsigned LEB128 of up to 32 bits. */
   u32(value: number): void {
     let n = value >>> 0;
@@ -50,13 +54,19 @@ export class Bytes {
     }
   }
   s64(value: bigint): void {
-    let n = BigInt.asIntN(64, value);
+    this.s64Halves(Number(BigInt.asIntN(32, value)), Number(BigInt.asIntN(32, value >> 32n)));
+  }
+  /** Signed LEB128 of 64 bits, from their signed halves. */
+  s64Halves(low: number, high: number): void {
+    let lo = low | 0;
+    let hi = high | 0;
     for (;;) {
-      const low = Number(n & 0x7fn);
-      n >>= 7n;
-      if ((n === 0n && (low & 0x40) === 0) || (n === -1n && (low & 0x40) !== 0))
-        return this.byte(low);
-      this.byte(low | 0x80);
+      const bits = lo & 0x7f;
+      lo = (lo >>> 7) | (hi << 25);
+      hi >>= 7;
+      const rest = (bits & 0x40) === 0 ? 0 : -1;
+      if (lo === rest && hi === rest) return this.byte(bits);
+      this.byte(bits | 0x80);
     }
   }
   name(s: string): void {
@@ -94,58 +104,70 @@ export class Code {
     this.text = withText ? [] : null;
   }
 
+  /** How many blocks, loops and ifs are open. */
+  get level(): number {
+    return this.depth;
+  }
+
   /** A plain instruction by name; `n` is its index, lane or constant where it has one. */
   op(name: string, n = 0): this {
     const o = opcode(name) ?? bug(`no WebAssembly instruction ${name}`);
-    this.out.bytes(o.bytes);
+    this.out.opcode(o.bytes);
     if (o.imm === 'index') this.out.u32(n);
     else if (o.imm === 'lane') this.out.byte(n);
     else if (o.imm === 'i32') this.out.s32(n);
     else if (o.imm !== 'none') bug(`${name} needs its own method`);
-    this.say(o.imm === 'none' ? name : `${name} ${n}`);
+    this.text?.push(o.imm === 'none' ? name : `${name} ${n}`);
     return this;
   }
   /** A load or store; `offset` is a constant added to the address on the stack. */
   mem(name: string, offset: number): this {
     const o = opcode(name) ?? bug(`no WebAssembly instruction ${name}`);
-    this.out.bytes(o.bytes);
+    this.out.opcode(o.bytes);
     this.out.u32(0); // Alignment is a hint; guest addresses promise none.
     this.out.u32(offset);
-    this.say(`${name} offset=${offset}`);
+    this.text?.push(`${name} offset=${offset}`);
     return this;
   }
   i32(n: number): this {
     this.out.byte(0x41);
     this.out.s32(n);
-    this.say(`i32.const ${n | 0}`);
+    this.text?.push(`i32.const ${n | 0}`);
     return this;
   }
   i64(n: bigint): this {
     this.out.byte(0x42);
     this.out.s64(n);
-    this.say(`i64.const ${BigInt.asIntN(64, n)}`);
+    this.text?.push(`i64.const ${BigInt.asIntN(64, n)}`);
+    return this;
+  }
+  /** The same from halves, as decoded operands have them: no BigInt is made. */
+  i64Halves(low: number, high: number): this {
+    this.out.byte(0x42);
+    this.out.s64Halves(low, high);
+    this.text?.push(`i64.const ${(BigInt(high) << 32n) | BigInt(low >>> 0)}`);
     return this;
   }
   f64(n: number): this {
     this.out.byte(0x44);
     this.out.bytes(new Uint8Array(new Float64Array([n]).buffer));
-    this.say(`f64.const ${n}`);
+    this.text?.push(`f64.const ${n}`);
     return this;
   }
   lanes(name: 'v128.const' | 'i8x16.shuffle', lanes: readonly number[]): this {
     this.out.bytes((opcode(name) ?? bug(name)).bytes);
     this.out.bytes(lanes);
-    this.say(`${name} ${lanes.join(' ')}`);
+    this.text?.push(`${name} ${lanes.join(' ')}`);
     return this;
   }
   get(local: number): this {
-    return this.op('local.get', local);
+    return this.local(0x20, 'local.get', local);
   }
   set(local: number): this {
-    return this.op('local.set', local);
+    return this.local(0x21, 'local.set', local);
   }
   tee(local: number): this {
-    return this.op('local.tee', local);
+    return this.local(0x22, 'local.tee', local);
   }
   call(index: number): this {
     return this.op('call', index);
@@ -154,7 +176,7 @@ export class Code {
     this.out.byte(0x11);
     this.out.u32(type);
     this.out.u32(tableIndex);
-    this.say(`call_indirect (type ${type})`);
+    this.text?.push(`call_indirect (type ${type})`);
     return this;
   }
   block(type: BlockType = 'void'): number {
@@ -184,7 +206,7 @@ export class Code {
     this.out.u32(labels.length);
     for (const l of labels) this.out.u32(this.depth - l);
     this.out.u32(this.depth - otherwise);
-    this.say(`br_table (${labels.length})`);
+    this.text?.push(`br_table (${labels.length})`);
     return this;
   }
 
@@ -218,21 +240,24 @@ export class Code {
     return b.done();
   }
 
+  private local(byte: number, name: string, local: number): this {
+    this.out.byte(byte);
+    this.out.u32(local);
+    this.text?.push(`${name} ${local}`);
+    return this;
+  }
   private open(name: string, byte: number, type: BlockType): number {
     this.out.byte(byte);
     this.out.byte(TYPE_BYTE[type]);
-    this.say(type === 'void' ? name : `${name} (result ${type})`);
+    this.text?.push(type === 'void' ? name : `${name} (result ${type})`);
     this.depth++;
     return this.depth;
   }
   private branch(byte: number, name: string, label: number): this {
     this.out.byte(byte);
     this.out.u32(this.depth - label);
-    this.say(`${name} ${this.depth - label}`);
+    this.text?.push(`${name} ${this.depth - label}`);
     return this;
-  }
-  private say(line: string): void {
-    this.text?.push(line);
   }
 }
 

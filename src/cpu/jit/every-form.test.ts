@@ -1,19 +1,18 @@
-// Every form of the table as a block of one instruction, against the reference.
+// Every form of the table as a translated block of one instruction, against the reference.
 
 import { describe, expect, it } from 'vitest';
+import { Interpreter } from '../interp/engine.ts';
 import { instructions } from '../table.ts';
 import { type Case, forEveryForm } from '../testing/cases.ts';
 import { Differential } from '../testing/differential.ts';
 import { referenceEngine } from '../testing/engines.ts';
 import { engineOf } from '../testing/machine.ts';
-import { BlockEngine } from './engine.ts';
 
-describe.each([
-  { setup: 'long', anyAddress: false },
-  { setup: 'real', anyAddress: true },
-] as const)('one-instruction blocks in $setup', ({ setup, anyAddress }) => {
+const AT_ONCE = { tiered: true, threshold: 1, batch: 1, maxBlock: 1 };
+
+describe.each(['long'] as const)('translated instructions in %s', (setup) => {
   it('do what the reference does', () => {
-    const engine = engineOf('jit', (parts) => new BlockEngine(parts, { anyAddress }));
+    const engine = engineOf('jit', (parts) => new Interpreter(parts, AT_ONCE));
     const differential = new Differential(referenceEngine, engine);
     const differences: string[] = [];
     let cases = 0;

@@ -1,0 +1,52 @@
+// From RIP to the record of its block, in WebAssembly: the fetch TLB gives the page, the jump cache the record.
+
+import { FETCH_TLB_ENTRIES, FIELDS, SEG_AT, SEG_STRIDE } from '../state.ts';
+import type { Code } from '../wasm/encode.ts';
+
+/** A slot of the jump cache: key i64 (mode key << 32 | guest-physical address), record i32. */
+export const JUMP_SLOT_BYTES = 16;
+export const JUMP_SLOTS = 1 << 16;
+
+const CS_BASE = SEG_AT + SEG_STRIDE;
+
+/** Locals: the state and RIP; `lin`, `t` and `u` are free. */
+export interface LookupLocals {
+  readonly st: number;
+  readonly rip: number;
+  readonly lin: number;
+  readonly t: number;
+  readonly u: number;
+}
+
+/** Stores ripPage, and leaves the record; goes to `miss` if TLB or cache do not have it, with nothing changed. */
+export function emitLookup(c: Code, l: LookupLocals, jumpCache: number, miss: number): void {
+  c.get(l.rip).get(l.st).mem('i64.load', CS_BASE).op('i64.add').set(l.lin);
+  c.get(l.st).mem('i32.load', FIELDS.codeMode.at).i32(64).op('i32.ne').iff();
+  c.get(l.lin).i64(0xffffffffn).op('i64.and').set(l.lin);
+  c.end();
+  c.get(l.st).get(l.rip).get(l.lin).i64(4095n).op('i64.and').op('i64.sub');
+  c.mem('i64.store', FIELDS.ripPage.at);
+  emitFetchEntry(c, l);
+  c.mem('i64.load', 0).get(l.lin).i64(-4096n).op('i64.and').op('i64.ne').brIf(miss);
+  // t: the guest-physical address of the instruction; u: its slot, see CodeCache.jumpSlot.
+  c.get(l.t).mem('i32.load', 8).get(l.lin).op('i32.wrap_i64').i32(4095).op('i32.and');
+  c.op('i32.or').tee(l.t).get(l.t).i32(12).op('i32.shr_u').op('i32.xor');
+  c.i32(JUMP_SLOTS - 1)
+    .op('i32.and')
+    .i32(4)
+    .op('i32.shl')
+    .i32(jumpCache)
+    .op('i32.add')
+    .tee(l.u);
+  c.mem('i64.load', 0).get(l.t).op('i64.extend_i32_u');
+  c.get(l.st).mem('i64.load32_u', FIELDS.modeKey.at).i64(32n).op('i64.shl').op('i64.or');
+  c.op('i64.ne').brIf(miss);
+  c.get(l.u).mem('i32.load', 8);
+}
+
+/** Leaves the address of the fetch TLB's entry for `lin`, also in `t`. */
+export function emitFetchEntry(c: Code, l: Omit<LookupLocals, 'u' | 'rip'>): void {
+  c.get(l.lin).i64(8n).op('i64.shr_u').op('i32.wrap_i64');
+  c.i32((FETCH_TLB_ENTRIES - 1) << 4).op('i32.and');
+  c.get(l.st).mem('i32.load', FIELDS.fetchTlb.at).op('i32.add').tee(l.t);
+}

@@ -1,0 +1,68 @@
+// Runs translated code as long as it leads to more of it: a small function, so that V8 makes a tight loop of it.
+
+import { REGION_BUDGET, REGION_LOOKUP } from '../jit/region.ts';
+import { FIELDS } from '../state.ts';
+import { Code } from '../wasm/encode.ts';
+import { emitCount } from './counters.ts';
+import { emitLookup } from './lookup.ts';
+import type { ModuleContext } from './module.ts';
+import { H_INDEX, H_SLOT, HANDLER_REGION, R_HANDLER, RECORD_BYTES } from './records.ts';
+
+/** `(state, head of a region's block) -> what a region returns`, see region.ts: a record is not a region's. */
+export function regionRunner(regionType: number, context: ModuleContext): Code {
+  const c = new Code(2);
+  const st = 0;
+  const rec = 1;
+  const t = c.take('i32');
+  const u = c.take('i32');
+  const rip = c.take('i64');
+  const lin = c.take('i64');
+  const { counters } = context;
+  const again = c.loop();
+  emitCount(c, counters, 'entries', () => c.i64(1n));
+  emitCount(c, counters, 'instructions', () => pushLeft(c, st));
+  c.get(st).get(rec).mem('i32.load', H_INDEX).get(rec).mem('i32.load', H_SLOT);
+  c.callIndirect(regionType).set(t);
+  emitCount(c, counters, 'instructions', () => {
+    c.i64(0n);
+    pushLeft(c, st);
+    c.op('i64.sub');
+  });
+  const found = c.block();
+  const miss = c.block();
+  const record = c.block();
+  c.get(t).i32(REGION_BUDGET).op('i32.gt_u').brIf(record);
+  c.get(t).iff();
+  c.get(t).op('return');
+  c.end();
+  c.get(st).mem('i32.load', FIELDS.attention.at).brIf(miss);
+  // Looking is an effect (TLB fills, faults): not when nothing may run any more.
+  c.get(st).mem('i32.load', FIELDS.budget.at).i32(0).op('i32.le_s').brIf(miss);
+  c.get(st).mem('i64.load', FIELDS.rip.at).set(rip);
+  emitCount(c, counters, 'lookups', () => c.i64(1n));
+  emitLookup(c, { st, rip, lin, t, u }, context.jumpCache, miss);
+  c.set(rec).br(found);
+  c.end();
+  // A chain field wants to be filled: the hot function looks, and fills it.
+  c.get(t)
+    .i32(RECORD_BYTES - 1)
+    .op('i32.and')
+    .iff();
+  c.get(t).op('return');
+  c.end();
+  emitCount(c, counters, 'chained', () => c.i64(1n));
+  c.get(t).set(rec).br(found);
+  c.end();
+  c.i32(REGION_LOOKUP).op('return');
+  c.end();
+  c.get(rec).mem('i32.load16_u', R_HANDLER).i32(HANDLER_REGION).op('i32.eq').brIf(again);
+  c.end();
+  c.get(rec);
+  return c;
+}
+
+/** Instructions that are granted and not yet paid for. */
+function pushLeft(c: Code, st: number): void {
+  c.get(st).mem('i64.load32_s', FIELDS.budget.at);
+  c.get(st).mem('i64.load32_s', FIELDS.slack.at).op('i64.add');
+}

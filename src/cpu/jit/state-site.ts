@@ -1,0 +1,283 @@
+// Where the JIT's code stands: operands are constants, registers live in the state, what a block has seen of them in locals.
+
+import type { Decoded } from '../decoded.ts';
+import { fixedRegisterOffset } from '../interp/records.ts';
+import type { RegRef, SegRef, Width } from '../isa/ir.ts';
+import { loadOf, storeOf } from '../lower/memory-ops.ts';
+import type { FlagField, Helpers, KnownFlags, Site, SlowAccess } from '../lower/site.ts';
+import { FIELDS, GPR_AT, SEG_AT, SEG_STRIDE } from '../state.ts';
+import type { Code } from '../wasm/encode.ts';
+import type { FlagsKnown } from './flags.ts';
+import type { Mirror } from './mirror.ts';
+
+const SEG_CS = 1;
+const SEG_SS = 2;
+const SEG_FS = 4;
+
+/** How a region's instructions are left, and what they share. */
+export interface Exits {
+  /** The end of a relative branch: to `offset` in the page, or behind the instruction; the i32 on the stack decides unless `always`. */
+  branch(always: boolean, offset: number): void;
+  /** The i64 on the stack is the new RIP. */
+  jump(): void;
+  /** RIP and everything else are in the state. */
+  ended(): void;
+  /** The instruction once more, if the budget allows. */
+  again(): void;
+  /** Where a fault that has been raised leaves. */
+  readonly faultLabel: number;
+}
+
+/** Functions of the region's module: (state, va i64, record, size and IS_STACK) -> what the helper of that name gives. */
+export type SlowAccessFunctions = Readonly<Record<SlowAccess, number>>;
+
+/** What all instructions of a region have in common. */
+export interface Ground {
+  readonly c: Code;
+  readonly helpers: Helpers;
+  readonly st: number;
+  readonly tlb: number;
+  readonly mode: 32 | 64;
+  /** ES, SS and DS need no checks (`isFlatData`). */
+  readonly flat: boolean;
+  readonly mirror: Mirror;
+  readonly slowAccess: SlowAccessFunctions;
+}
+
+/** One instruction of a block. `offset`: of its first byte in the page; `record`: tier 0's. */
+export interface Placed {
+  readonly d: Decoded;
+  readonly offset: number;
+  readonly record: number;
+}
+
+/** Of a slow access's last argument: a fault of it is #SS. The low byte is its size. */
+export const IS_STACK = 0x100;
+
+export class StateSite implements Site {
+  readonly c: Code;
+  readonly helpers: Helpers;
+  readonly st: number;
+  readonly tlb: number;
+  readonly knownFlags: KnownFlags | null;
+  private readonly full: boolean;
+  private readonly g: Ground;
+  private readonly at: Placed;
+  private readonly exits: Exits;
+  private readonly skipTo: number;
+
+  /** `skipTo`: label of the instruction's end. */
+  constructor(g: Ground, at: Placed, exits: Exits, known: FlagsKnown, skipTo: number) {
+    this.g = g;
+    this.c = g.c;
+    this.helpers = g.helpers;
+    this.st = g.st;
+    this.tlb = g.tlb;
+    this.at = at;
+    this.exits = exits;
+    this.skipTo = skipTo;
+    this.full = known === 'full';
+    this.knownFlags = known === 'full' ? null : known;
+  }
+
+  pushReg(reg: RegRef): void {
+    const { c } = this;
+    const n = this.number(reg);
+    if (reg.file !== 'gpr' || n >= 16) {
+      c.get(this.st).mem(loadOf(reg.width), fixedRegisterOffset({ ...reg, fixed: n }));
+      return;
+    }
+    if (reg.width < 32 && !this.g.mirror.has(n)) {
+      c.get(this.st).mem(loadOf(reg.width), GPR_AT + n * 8);
+      return;
+    }
+    this.g.mirror.push(n);
+    if (reg.width === 64) return;
+    c.op('i32.wrap_i64');
+    if (reg.width < 32) c.i32(reg.width === 8 ? 0xff : 0xffff).op('i32.and');
+  }
+
+  setReg(reg: RegRef, push: () => void): void {
+    const { c } = this;
+    const n = this.number(reg);
+    c.get(this.st);
+    push();
+    if (reg.file !== 'gpr' || n >= 16) {
+      c.mem(storeOf(reg.width), fixedRegisterOffset({ ...reg, fixed: n }));
+      if (reg.file === 'gpr') this.g.mirror.forget(n - 16);
+      return;
+    }
+    if (reg.width < 32) {
+      c.mem(storeOf(reg.width), GPR_AT + n * 8);
+      this.g.mirror.forget(n);
+      return;
+    }
+    if (reg.width === 32) c.op('i64.extend_i32_u');
+    this.g.mirror.tee(n);
+    c.mem('i64.store', GPR_AT + n * 8);
+  }
+
+  pushRegNumber(slot: number): void {
+    this.c.i32(this.at.d.regs[slot] as number);
+  }
+
+  pushImm(n: number): void {
+    const { immLo, immHi } = this.at.d;
+    this.c.i64Halves(immLo[n as 0 | 1], immHi[n as 0 | 1]);
+  }
+
+  pushNarrowImm(n: number, width: Width): boolean {
+    const lo = this.at.d.immLo[n as 0 | 1];
+    this.c.i32(width === 32 ? lo : lo & ((1 << width) - 1));
+    return true;
+  }
+
+  pushEa(): void {
+    const { c, g } = this;
+    const { d } = this.at;
+    let pushed = true;
+    if (d.base >= 0) g.mirror.push(d.base);
+    else if (d.ripRelative) this.pushPage(this.at.offset + d.length + d.disp);
+    else pushed = false;
+    if (d.index >= 0) {
+      g.mirror.push(d.index);
+      if (d.scale > 0) c.i64Halves(d.scale, 0).op('i64.shl');
+      if (pushed) c.op('i64.add');
+      pushed = true;
+    }
+    if (!pushed) c.i64Halves(d.disp, d.dispHi);
+    else if (d.disp !== 0 && !d.ripRelative) c.i64Halves(d.disp, d.dispHi).op('i64.add');
+    if (d.variant.asize === 32) c.i64Halves(-1, 0).op('i64.and');
+    else if (d.variant.asize === 16) c.i64Halves(0xffff, 0).op('i64.and');
+  }
+
+  pushSegBase(seg: SegRef): boolean {
+    const n = this.segment(seg);
+    if (n < SEG_FS && (this.g.mode === 64 || this.isFlat(n))) return false;
+    this.c.get(this.st).mem('i64.load', SEG_AT + n * SEG_STRIDE);
+    return true;
+  }
+
+  get checksSegments(): boolean {
+    return this.g.mode !== 64;
+  }
+
+  checkSegment(seg: SegRef, offset: number, bytes: number, writes: boolean): void {
+    const n = this.segment(seg);
+    if (this.isFlat(n)) return;
+    this.noteInstruction();
+    this.c
+      .i32(n)
+      .get(offset)
+      .op('i32.wrap_i64')
+      .i32(bytes)
+      .i32(writes ? 1 : 0)
+      .call(this.helpers.segment);
+    this.leaveFaultedIf();
+  }
+
+  pushIsStack(seg: SegRef): void {
+    this.c.i32(this.segment(seg) === SEG_SS ? 1 : 0);
+  }
+
+  pushNext(): void {
+    this.pushPage(this.at.offset + this.at.d.length);
+    this.truncate();
+  }
+
+  pushFlagField(name: FlagField): void {
+    this.g.mirror.pushFlag(name);
+  }
+
+  setFlagField(name: FlagField, push: () => void): void {
+    this.c.get(this.st);
+    push();
+    this.g.mirror.teeFlag(name);
+    this.c.mem(FIELDS[name].bits === 64 ? 'i64.store' : 'i32.store', FIELDS[name].at);
+  }
+
+  pushAllFlags(): void {
+    if (this.full) this.pushFlagField('flAux');
+    else this.c.get(this.st).call(this.helpers.flags);
+  }
+
+  noteInstruction(): void {
+    this.c.get(this.st).i32(this.at.record).mem('i32.store', FIELDS.rec.at);
+  }
+
+  beforeSlow(): void {}
+
+  afterSlow(ends: boolean): void {
+    if (!ends) this.g.mirror.forgetAll();
+  }
+
+  leaveFaulted(): void {
+    this.c.br(this.exits.faultLabel);
+  }
+
+  leaveFaultedIf(): void {
+    this.c.brIf(this.exits.faultLabel);
+  }
+
+  slowAccess(kind: SlowAccess, va: number, bytes: number, seg: SegRef): void {
+    const isStack = this.segment(seg) === SEG_SS;
+    this.c.get(this.st).get(va).i32(this.at.record);
+    this.c.i32(bytes | (isStack ? IS_STACK : 0)).call(this.g.slowAccess[kind]);
+  }
+
+  branch(always: boolean, n: number): void {
+    const { c } = this;
+    const { d, offset } = this.at;
+    const target = offset + d.length + d.immLo[n as 0 | 1];
+    if (d.variant.osize !== 16) return this.exits.branch(always, target);
+    // Truncated to 16 bits: never within the page by itself.
+    if (!always) c.iff();
+    this.pushPage(target);
+    c.i64Halves(0xffff, 0).op('i64.and');
+    this.exits.jump();
+    if (always) return;
+    c.end();
+    this.pushNext();
+    this.exits.jump();
+  }
+
+  jump(): void {
+    this.exits.jump();
+  }
+
+  skip(): void {
+    this.c.brIf(this.skipTo);
+  }
+
+  again(): void {
+    this.c.iff();
+    this.exits.again();
+    this.c.end();
+  }
+
+  ended(): void {
+    this.exits.ended();
+  }
+
+  /** Leaves RIP of byte 0 of the page, and `offset` more. */
+  private pushPage(offset: number): void {
+    this.c.get(this.st).mem('i64.load', FIELDS.ripPage.at);
+    if (offset !== 0) this.c.i64Halves(offset, offset < 0 ? -1 : 0).op('i64.add');
+  }
+
+  private truncate(): void {
+    if (this.g.mode !== 64) this.c.i64Halves(-1, 0).op('i64.and');
+  }
+
+  private number(reg: RegRef): number {
+    return reg.fixed ?? (this.at.d.regs[reg.slot] as number);
+  }
+
+  private segment(seg: SegRef): number {
+    return seg === 'operand' ? this.at.d.segment : seg;
+  }
+
+  private isFlat(n: number): boolean {
+    return this.g.flat && n !== SEG_CS && n < SEG_FS;
+  }
+}
