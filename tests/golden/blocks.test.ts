@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { GOLDEN } from './blocks.ts';
 import { GoldenRunner, goldenText, memoryInstructions } from './harness.ts';
 
-const STATES = 70;
+const STATES = 110;
 const runner = new GoldenRunner();
 
 describe.each(GOLDEN)('the block $name', (block) => {

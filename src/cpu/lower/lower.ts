@@ -14,6 +14,7 @@ import { ARG_AT, FIELDS, type FieldName, RET_AT } from '../state.ts';
 import type { Code, ValType } from '../wasm/encode.ts';
 import { Access } from './access.ts';
 import { emitBin, emitCast, emitCompare, emitMask, emitUn } from './arith.ts';
+import { emitDivide } from './divide.ts';
 import { emitCond, emitFlag, emitFlags, emitSetFlags } from './flags.ts';
 import { emitFloat } from './float.ts';
 import { emitFloatCall } from './float-calls.ts';
@@ -24,6 +25,8 @@ export interface LowerOptions {
   /** Number of a slow path, by name. */
   slowId(name: string): number;
 }
+
+const MOST_RESULTS = 4;
 
 /** Emits `program` at `site`. Falls through at the end unless the program ends the block. */
 export function lowerProgram(program: Program, site: Site, options: LowerOptions): void {
@@ -170,7 +173,7 @@ export class Lowering {
       case 'getstate':
         return this.getState(v.field as FieldName, v.width);
       case 'result': {
-        const kept = this.results.get(v.call.id);
+        const kept = this.results.get(v.call.id * MOST_RESULTS + v.n);
         if (kept !== undefined) {
           c.get(kept);
           return;
@@ -201,7 +204,7 @@ export class Lowering {
         this.push(e.when);
         return this.faultIf(e.vector, e.error);
       case 'call':
-        if (emitFloatCall(this, e)) return;
+        if (emitFloatCall(this, e) || emitDivide(this, e)) return;
         return this.slow(e);
       case 'skip':
         this.push(e.when);
@@ -250,9 +253,9 @@ export class Lowering {
     this.callSlow(name);
   }
 
-  /** The result of `call` is in a local of its own, not in the state. */
-  keepResult(call: Effect, local: number): void {
-    this.results.set(call.id, local);
+  /** Result `n` of `call` is in a local of its own, not in the state. */
+  keepResult(call: Effect, local: number, n = 0): void {
+    this.results.set(call.id * MOST_RESULTS + n, local);
   }
 
   private getState(name: FieldName, width: Width): void {

@@ -7,12 +7,14 @@ const DE = 0;
 export const div64 = defineSlow({
   name: 'div64',
   ref: 'SDM 2A DIV',
+  pure: true,
   run: (cx) => divide(cx, BigInt.asUintN),
 });
 
 export const idiv64 = defineSlow({
   name: 'idiv64',
   ref: 'SDM 2A IDIV',
+  pure: true,
   run: (cx) => divide(cx, BigInt.asIntN),
 });
 
