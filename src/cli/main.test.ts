@@ -80,7 +80,14 @@ describe('pvops', () => {
     const args = ['--initrd', 'initrd', '--summary', '--ops', 'irq.*'];
     expect(pvops('trace', 'up', ...args).stdout).toContain('entry point');
     expect(pvops('run', 'up', '--initrd', 'initrd', '--trace', 't.jsonl').status).toBe(0);
-    expect(readFileSync(join(folder, 't.jsonl'), 'utf8').trimEnd().split('\n')).toEqual(events);
+    const text = readFileSync(join(folder, 't.jsonl'), 'utf8');
+    expect(text.trimEnd().split('\n')).toEqual(events);
+    expect(pvops('diff', 't.jsonl', 't.jsonl').stdout).toContain('identical: ');
+    writeFileSync(join(folder, 'cut.jsonl'), text.slice(0, -30));
+    const { status, stdout, stderr } = pvops('diff', 't.jsonl', 'cut.jsonl');
+    expect(stderr).toContain('cut.jsonl is cut off');
+    expect(stdout).toContain('B: has ended');
+    expect(status).toBe(1);
   });
 
   it('ends with 42 when guest time is up', () => {
@@ -99,6 +106,7 @@ describe('pvops', () => {
     [['matrix', 'up', '--baseline', 'text'], 'it is not JSON'],
     [['trace', 'up', '--ops', 'mmu.set_ptee'], "there is no operation 'mmu.set_ptee'"],
     [['run', 'up', '--trace', 'no/folder', '--initrd', 'initrd'], 'its folder does not exist'],
+    [['diff', 'text', 'text'], 'is not a trace of pvops'],
     [['ops', '--can', 'set_pte'], "there is no operation 'set_pte'"],
     [['run', 'up', '--on', 'kmv'], "there is no interface 'kmv'"],
     [['run', 'up', '--disk', 'disk,cow,ide', '--machine', 'microvm'], 'no room for an ide disk'],

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { BugError, InputError } from '../base/errors.ts';
 import { isPoolWorker, serveCells } from '../host/node/index.ts';
+import { addDiff } from './diff.ts';
 import { addDoctor } from './doctor.ts';
 import { addMatrix } from './matrix.ts';
 import { addOps } from './ops.ts';
@@ -33,6 +34,7 @@ async function commandLine(): Promise<void> {
     addMatrix(entry),
     addOps,
     addTrace,
+    addDiff,
     addPull,
     addStart(entry),
     addDoctor,

@@ -104,7 +104,14 @@ export {
   machineOf,
   type RunSpec,
 } from './spec.ts';
+export {
+  compareTraces,
+  type Divergence,
+  type OperationDifference,
+  type TraceDifference,
+} from './trace/diff.ts';
 export { TRACE_FORMATS, type TraceFormat } from './trace/format.ts';
+export { readTrace, type Trace } from './trace/read.ts';
 export { startTrace, type TraceSession } from './trace/session.ts';
 export { type TraceCount, type TraceEvent, Tracer } from './trace/tracer.ts';
 export { exitStatus, type VerdictWord } from './verdict.ts';

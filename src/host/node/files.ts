@@ -31,6 +31,23 @@ export async function readUserJson(path: string, what: string): Promise<unknown>
   }
 }
 
+/** Values of a file with one JSON text a line. A last line without its end may be cut off: it is left out then. */
+export async function readUserJsonLines(
+  path: string,
+  what: string,
+): Promise<{ lines: unknown[]; cut: boolean }> {
+  const texts = new TextDecoder().decode(await readUserFile(path, what)).split('\n');
+  const last = texts.pop() ?? '';
+  const lines = texts.map((text, n) => {
+    try {
+      return JSON.parse(text) as unknown;
+    } catch {
+      throw refused(path, what, `line ${n + 1} is not JSON`);
+    }
+  });
+  return { lines, cut: last !== '' };
+}
+
 export function sha256OfBytes(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }

@@ -1,0 +1,51 @@
+// Traces read back from JSON lines: whatever the file holds, it is checked before it is believed.
+
+import * as v from 'valibot';
+import { InputError } from '../../base/errors.ts';
+import type { TraceHead } from './format.ts';
+import type { TraceEvent } from './tracer.ts';
+
+export interface Trace {
+  readonly head: TraceHead;
+  readonly events: readonly TraceEvent[];
+  /** The last line was cut off: the run that wrote it ended early. */
+  readonly cut: boolean;
+}
+
+const headSchema = v.object({
+  format: v.literal('pvops-trace-1'),
+  interface: v.string(),
+  kernel: v.string(),
+  sha256: v.string(),
+});
+const value = v.union([v.string(), v.number()]);
+const eventSchema = v.object({
+  operations: v.array(v.string()),
+  entryPoint: v.string(),
+  args: v.record(v.string(), value),
+  effect: v.nullable(value),
+  vcpu: v.number(),
+  retired: v.number(),
+  nanos: v.number(),
+});
+
+/** What the lines of a file gave as JSON; `name` is the subject of errors. */
+export function readTrace(lines: readonly unknown[], cut: boolean, name: string): Trace {
+  const head = v.safeParse(headSchema, lines[0]);
+  if (!head.success) throw notTrace(name, 'its first line does not say what was traced');
+  const events = lines.slice(1).map((line, n) => {
+    const event = v.safeParse(eventSchema, line);
+    if (!event.success) throw notTrace(name, `line ${n + 2} is not an event`);
+    return event.output as TraceEvent; // Operations that this version does not know stay strings.
+  });
+  const { format: _, ...rest } = head.output;
+  return { head: rest, events, cut };
+}
+
+function notTrace(name: string, why: string): InputError {
+  return new InputError(
+    'trace/not-trace',
+    `${name} is not a trace of pvops: ${why}`,
+    'make one with: pvops trace KERNEL --on INTERFACE --out FILE',
+  );
+}
