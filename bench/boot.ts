@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { INIT_UP } from '../src/lab/index.ts';
+import { bootOf, bootTargets, bootText } from './boot-report.ts';
 import { writeGuest } from './guest/guest-files.ts';
 import {
   type Guest,
@@ -17,25 +18,16 @@ import {
   qemuMachine,
   v86Machine,
 } from './guest/machines.ts';
+import { targetText } from './guest/report.ts';
 import type { Bits } from './guest/suite.ts';
 import { type Cost, costUntil, median } from './measure.ts';
 
-/** CPU seconds by those of the peer, and what is wished for. */
-const TARGETS: Readonly<
-  Record<Bits, { peer: Machine['name']; required: number; stretch: string }>
-> = {
-  64: { peer: 'QEMU', required: 2.5, stretch: '1.5x QEMU' },
-  32: { peer: 'v86', required: 0.6, stretch: '1.5x QEMU' },
-};
 const INTERFACES: Readonly<Record<Bits, readonly string[]>> = {
   64: ['kvm', 'native'],
   32: ['kvm'],
 };
-const REQUIRED_MEGABYTES = 450;
-const REQUIRED_START_SECONDS = 0.4;
 
 interface Row {
-  readonly kernel: string;
   readonly name: string;
   readonly machine: Machine;
   readonly costs: Cost[];
@@ -75,7 +67,7 @@ async function measure(guest: Guest): Promise<object[]> {
   const rows = rowsFor(guest);
   for (let round = 0; round < rounds; round++) {
     for (const { machine, costs } of rows) {
-      const cost = await costUntil(INIT_UP, machine.command, machine.args);
+      const cost = await costUntil(INIT_UP, { ...machine, ends: machine.name === 'pvops' });
       if (cost) costs.push(cost);
     }
   }
@@ -84,9 +76,7 @@ async function measure(guest: Guest): Promise<object[]> {
 
 function rowsFor(guest: Guest): Row[] {
   const { engine } = values;
-  const row = (name: string, machine: Machine): Row[] => [
-    { kernel: guest.kernel, name, machine, costs: [] },
-  ];
+  const row = (name: string, machine: Machine): Row[] => [{ name, machine, costs: [] }];
   const ours = INTERFACES[guest.bits].flatMap((on) =>
     row(`pvops ${on}`, pvopsMachine(guest, { on, engine, until: INIT_UP })),
   );
@@ -98,17 +88,13 @@ function rowsFor(guest: Guest): Row[] {
 }
 
 function report(rows: readonly Row[], guest: Guest): object[] {
-  const { peer, required, stretch } = TARGETS[guest.bits];
-  const peerSeconds = cpuOf(rows.find((r) => r.machine.name === peer));
   process.stdout.write(`${guest.kernel} to ${INIT_UP}\n`);
-  const described = rows.map((row) => describe(row, peer, peerSeconds));
-  for (const { text } of described) process.stdout.write(`  ${text}\n`);
-  const start = startSeconds(guest);
-  process.stdout.write(`  start to first guest instruction: ${start.toFixed(2)} CPU s (of 3)\n`);
-  process.stdout.write(
-    `  required: ${required}x ${peer} (stretch ${stretch}), ${REQUIRED_MEGABYTES} MB, first instruction within ${REQUIRED_START_SECONDS} CPU s\n`,
-  );
-  return described.map((d) => ({ ...d.data, startCpuSeconds: start, required, peer }));
+  const boots = rows.map(({ name, machine, costs }) => bootOf(name, machine, costs));
+  for (const boot of boots) process.stdout.write(`  ${bootText(boot, boots)}\n`);
+  const startCpuSeconds = startSeconds(guest);
+  const targets = bootTargets(boots, guest.bits, startCpuSeconds);
+  for (const target of targets) process.stdout.write(`  ${targetText(target)}\n`);
+  return [{ kernel: guest.kernel, boots, startCpuSeconds, targets }];
 }
 
 /** CPU seconds from the start of the process to the first guest instruction, as the run itself reports them. */
@@ -119,33 +105,6 @@ function startSeconds({ kernel }: Guest): number {
     return Number((JSON.parse(stdout) as { startCpuSeconds: number }).startCpuSeconds);
   };
   return median([once(), once(), once()]);
-}
-
-function describe(
-  { kernel, name, machine, costs }: Row,
-  peer: string,
-  peerSeconds: number | null,
-): { text: string; data: object } {
-  const { how } = machine;
-  const cpu = cpuOf({ costs });
-  if (cpu === null) {
-    const text = `${name.padEnd(16)} did not get there   (${how})`;
-    return { text, data: { kernel, name, how, runs: [] } };
-  }
-  const peakMegabytes = Math.max(...costs.map((c) => c.peakMegabytes));
-  const ratio = peerSeconds === null ? null : cpu / peerSeconds;
-  const text = [
-    name.padEnd(16),
-    `${cpu.toFixed(2)} CPU s`.padStart(12),
-    `${ratio === null ? '-' : ratio.toFixed(1)}x ${peer}`.padStart(12),
-    `${peakMegabytes.toFixed(0)} MB`.padStart(9),
-    `  (${how}; median of ${costs.length})`,
-  ].join('');
-  return { text, data: { kernel, name, how, runs: costs, cpuSeconds: cpu, ratio, peakMegabytes } };
-}
-
-function cpuOf(row: Pick<Row, 'costs'> | undefined): number | null {
-  return row && row.costs.length > 0 ? median(row.costs.map((c) => c.cpuSeconds)) : null;
 }
 
 function say(text: string): void {

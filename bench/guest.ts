@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { cached } from '../src/host/node/index.ts';
 import { BuildFailed, builtWorkloads } from './guest/build.ts';
 import { writeGuest } from './guest/guest-files.ts';
 import {
@@ -83,11 +84,13 @@ function chosenPrograms(): Program[] {
 }
 
 async function makeGuest(programs: readonly Program[], width: Bits): Promise<Guest> {
+  const kernel = KERNELS[width];
+  const notPulled = () =>
+    fail(`${kernel} has not been pulled`, `say: node ${PVOPS} pull ${kernel}`);
+  if (!(await cached(kernel))) notPulled(); // Before minutes go into compiling.
   const files = workloads(programs, width);
   const parts = { files, script: suiteScript(programs), exit: true };
-  const guest = await writeGuest(folder, width, parts, 'quiet');
-  const kernel = KERNELS[width];
-  return guest ?? fail(`${kernel} has not been pulled`, `say: node ${PVOPS} pull ${kernel}`);
+  return (await writeGuest(folder, width, parts, 'quiet')) ?? notPulled();
 }
 
 function workloads(programs: readonly Program[], width: Bits) {
@@ -116,6 +119,7 @@ function machinesFor(guest: Guest): Machine[] {
     if (v86) machines.push(v86);
     else missing(HOW_TO_INSTALL.v86());
   }
+  if (machines.length === 0) fail('none of the chosen machines is here', 'add --machine pvops');
   return machines;
 }
 

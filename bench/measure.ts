@@ -9,36 +9,55 @@ export interface Cost {
   readonly wallSeconds: number;
   /** Largest resident set so far, MB (10^6 bytes). */
   readonly peakMegabytes: number;
+  /** Of the guest, if the command says so when it ends (pvops does). */
+  readonly instructions: number | null;
 }
 
+/** How long a command may take to end after the marker; a boot has cost seconds by then. */
+const LINGER_MILLISECONDS = 5000;
 /** Clock ticks per second in /proc/PID/stat: fixed at 100 for user space on Linux, proc(5). */
 const TICKS = 100;
 
-/** Starts `command`, waits for `marker` on its output, then kills it. Null: it ended without printing it. */
+/**
+ * Starts `command`, waits for `marker` on its output, and reads what it has cost so far. `ends`: the command ends by itself
+ * then, and may report how many instructions its guest ran; others are killed. Null: it ended without printing the marker.
+ */
 export function costUntil(
   marker: string,
-  command: string,
-  args: readonly string[],
+  { command, args, ends = false }: { command: string; args: readonly string[]; ends?: boolean },
   limitSeconds = 600,
 ): Promise<Cost | null> {
   return new Promise((resolve) => {
     const started = performance.now();
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'ignore'] });
-    const limit = setTimeout(() => child.kill('SIGKILL'), limitSeconds * 1000);
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const kill = () => child.kill('SIGKILL');
+    let limit = setTimeout(kill, limitSeconds * 1000);
     let tail = '';
+    let report = '';
     let cost: Cost | null = null;
     child.on('error', () => resolve(null));
+    child.stderr.on('data', (chunk: Buffer) => {
+      report = (report + chunk.toString('latin1')).slice(-4096);
+    });
     child.stdout.on('data', (chunk: Buffer) => {
       tail = (tail + chunk.toString('latin1')).slice(-4096);
       if (cost || !tail.includes(marker)) return;
-      cost = { ...usage(child.pid as number), wallSeconds: (performance.now() - started) / 1000 };
-      child.kill('SIGKILL');
+      const wallSeconds = (performance.now() - started) / 1000;
+      cost = { ...usage(child.pid as number), wallSeconds, instructions: null };
+      clearTimeout(limit);
+      limit = setTimeout(kill, ends ? LINGER_MILLISECONDS : 0);
     });
     child.on('close', () => {
       clearTimeout(limit);
-      resolve(cost);
+      resolve(cost && { ...cost, instructions: instructionsIn(report) });
     });
   });
+}
+
+/** The line with which `pvops run` ends: `... 1234.5 M instructions, ...`. */
+function instructionsIn(report: string): number | null {
+  const millions = /([\d.]+) M instructions/.exec(report)?.[1];
+  return millions === undefined ? null : Math.round(Number(millions) * 1e6);
 }
 
 /** What the process and its threads have used so far. */

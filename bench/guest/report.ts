@@ -29,7 +29,8 @@ export interface SectionRow {
 export interface Target {
   readonly name: string;
   readonly ratio: number | null;
-  readonly required: number;
+  /** Null: only wished for. */
+  readonly required: number | null;
   readonly stretch: number | null;
 }
 
@@ -155,9 +156,13 @@ export function memoryText({ machine, runs }: Measured): string {
 }
 
 export function targetText({ name, ratio: is, required, stretch }: Target): string {
-  const verdict = is === null ? 'not measured' : is <= required ? 'met' : 'missed';
-  const wish = stretch === null ? '' : `, stretch ${stretch}`;
-  return `${name}: ${number(is)} (required ${required}${wish}): ${verdict}`;
+  const bound = required ?? stretch ?? Number.POSITIVE_INFINITY;
+  const verdict = is === null ? 'not measured' : is <= bound ? 'met' : 'missed';
+  const wishes = [
+    ...(required === null ? [] : [`required ${required}`]),
+    ...(stretch === null ? [] : [`stretch ${stretch}`]),
+  ];
+  return `${name}: ${number(is)} (${wishes.join(', ')}): ${verdict}`;
 }
 
 function cellText(of: Cell | null): string {

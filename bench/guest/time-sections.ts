@@ -69,7 +69,8 @@ export function runSuite(
         onSection(timed);
         open = null;
       } else if (text.startsWith(INIT_UP)) {
-        boot = { ...usage(pid), wallSeconds: (performance.now() - started) / 1000 };
+        const wallSeconds = (performance.now() - started) / 1000;
+        boot = { ...usage(pid), wallSeconds, instructions: null };
       } else if (text.startsWith(ALL_DONE)) finished = true;
       else return;
       peakMegabytes = usage(pid).peakMegabytes;
