@@ -17,11 +17,6 @@ export function programOf(d: Decoded): Program {
   return program;
 }
 
-/** Form ids whose IR has been recorded so far: those that have been met. For coverage. */
-export function recordedForms(): Set<number> {
-  return new Set([...programs.keys()].map((key) => Number.parseInt(key, 10)));
-}
-
 function record(d: Decoded): Program {
   const b = new Build(d.variant);
   if (d.insn.privileged) b.faultIf(b.not1(b.isZero(b.state('cpl', 32))), GP, 0);

@@ -16,12 +16,14 @@ export function createReferenceEngine(parts: EngineParts): Engine {
   return new ReferenceEngine(parts);
 }
 
-class ReferenceEngine implements Engine {
+export class ReferenceEngine implements Engine {
   readonly name = 'reference';
   private readonly p: EngineParts;
   /** Bytes of an instruction that may lie in two pages. */
   private readonly window = new Uint8Array(MAX_INSN);
   private executing = false;
+  /** Coverage: told of every instruction that has run, with its linear address. */
+  onRun: ((d: Decoded, linear: number, faulted: boolean) => void) | null = null;
 
   constructor(parts: EngineParts) {
     this.p = parts;
@@ -52,6 +54,7 @@ class ReferenceEngine implements Engine {
   /** One instruction, paid for before it runs and refunded if it faults. */
   private step(): 'done' | 'fault' {
     const { state, cx } = this.p;
+    const linear = this.linearRip();
     const d = this.decodeNext();
     if (d === null) return 'fault';
     state.set('budget', (state.get('budget') | 0) - 1);
@@ -66,6 +69,7 @@ class ReferenceEngine implements Engine {
     const repeats = d.variant.rep !== 'none' && program.nodes.at(-1)?.op === 'again';
     state.set('stop', repeats && state.get64('rip') === rip ? 1 : 0);
     this.executing = false;
+    this.onRun?.(d, linear, faulted === 1);
     if (!faulted) return 'done';
     state.set('budget', (state.get('budget') | 0) + 1);
     return 'fault';

@@ -233,22 +233,37 @@ function loadLdt(cx: Cx, selector: number, ext: number): 0 | 1 {
   return 0;
 }
 
-/** Code, stack and data segments, with the checks of SDM 3A table 7-1. */
+/**
+ * Code, stack and data segments, with the checks of SDM 3A table 7-1 in its order: the privilege of CS, SS, the rest of CS.
+ * With SS the new task has a stack: what faults from then on does so at its own CPL, the RPL of CS.
+ */
 function loadProtected(cx: Cx, image: TaskImage, ext: number): 0 | 1 {
   const cs = image.selectors[CS] ?? 0;
-  const code = taskCode(cx, cs, ext);
-  if (code === null) return 1;
   const cpl = cs & 3;
-  if (loadStack(cx, image.selectors[SS_REG] ?? 0, cpl, ext)) return 1;
-  if (!markAccessed(cx, code)) return 1;
+  const privileged = mayRunAt(cx, cs);
+  if (loadStack(cx, image.selectors[SS_REG] ?? 0, cpl, ext) === 0) cx.state.set('cpl', cpl);
+  else if (privileged) return 1;
+  if (!privileged) return selectorFault(cx, TS, cs, ext);
+  const code = taskCode(cx, cs, ext);
+  if (code === null || !markAccessed(cx, code)) return 1;
   setSegment(cx.state, CS, cs, code);
-  cx.state.set('cpl', cpl);
   cx.modeChanged();
   for (const n of [ES, DS, FS, GS]) {
     const selector = image.selectors[n] ?? 0;
     if (!isNull(selector) && loadData(cx, n, selector, cpl, ext)) return 1;
   }
   return 0;
+}
+
+/** False: it is code, and its DPL forbids to run it at its selector's RPL. */
+function mayRunAt(cx: Cx, selector: number): boolean {
+  if (isNull(selector)) return true;
+  const d = readDescriptor(cx, selector, TS);
+  if (d === null) return true; // What is wrong with it is said later.
+  const attr = attrOf(d);
+  const rpl = selector & 3;
+  if (!isCode(attr)) return true;
+  return attr & TYPE_CONFORMING ? dplOf(attr) <= rpl : dplOf(attr) === rpl;
 }
 
 function taskCode(cx: Cx, selector: number, ext: number): Descriptor | null {
@@ -260,9 +275,7 @@ function taskCode(cx: Cx, selector: number, ext: number): Descriptor | null {
   const d = readDescriptor(cx, selector, TS, ext);
   if (d === null) return null;
   const attr = attrOf(d);
-  const rpl = selector & 3;
-  const privileged = attr & TYPE_CONFORMING ? dplOf(attr) <= rpl : dplOf(attr) === rpl;
-  if (!isCode(attr) || !privileged) return failed(TS);
+  if (!isCode(attr)) return failed(TS);
   return attr & ATTR_P ? d : failed(NP);
 }
 

@@ -4,6 +4,7 @@ import type { Border, Exit } from '../../src/cpu/border.ts';
 import { type Cpu, createCpu, type EngineName } from '../../src/cpu/core.ts';
 import { cpuidLeaf, DEFAULT_MODEL } from '../../src/cpu/cpuid.ts';
 import { FRAME_DIRTY } from '../../src/cpu/frames.ts';
+import { ReferenceEngine } from '../../src/cpu/reference-engine.ts';
 import { reset } from '../../src/cpu/reset.ts';
 import { STATE_BYTES } from '../../src/cpu/state.ts';
 import { answerOf, SHUTDOWN } from './answers.ts';
@@ -21,6 +22,10 @@ const TRANSMITTER_EMPTY = 0x60;
 const INSTRUCTIONS = 20_000;
 const PRINTED_INSTRUCTIONS = 200_000;
 const PAGE = 4096;
+/** Interrupt command register. SDM 3A 10.6.1. */
+const APIC_ICR = 0xfee00300;
+const DELIVERY_MODE = 0x700;
+const DELIVERY_NMI = 0x400;
 const SEGMENTS = 6;
 /** `out EXIT_PORT, al`. */
 const EXIT = Uint8Array.of(0xe6, at.EXIT_PORT);
@@ -32,12 +37,17 @@ export interface OurMachine {
   runImage(list: readonly { index: number; built: Built }[]): string;
 }
 
-export function ourMachine(engine: EngineName): OurMachine {
+/** Of the reference: told of every instruction that has run, and whether it faulted. */
+export type OnRun = NonNullable<ReferenceEngine['onRun']>;
+
+export function ourMachine(engine: EngineName, onRun: OnRun | null = null): OurMachine {
   const output: number[] = [];
   let exited = false;
   let lineControl = 0;
+  let waiting = -1;
   const border: Border = {
-    ioRead: (port) => (port === LINE_STATUS ? TRANSMITTER_EMPTY : 0xff),
+    ioRead: (port, bytes) =>
+      port === LINE_STATUS ? TRANSMITTER_EMPTY : 0xffffffff >>> (32 - 8 * bytes),
     ioWrite(port, _bytes, value) {
       if (port === LINE_CONTROL) lineControl = value;
       if (port === COM1 && (lineControl & DIVISOR_LATCH) === 0) output.push(value);
@@ -46,14 +56,24 @@ export function ourMachine(engine: EngineName): OurMachine {
       cpu.requestExit();
     },
     mmioRead: (_gpa, _bytes, out) => out.fill(0xffffffff),
-    mmioWrite: () => {},
+    // All of the local APIC that programs ask for: an interrupt to itself, or an NMI.
+    mmioWrite(gpa, _bytes, lo) {
+      if (gpa !== APIC_ICR) return;
+      if ((lo & DELIVERY_MODE) === DELIVERY_NMI) return cpu.raiseNmi();
+      waiting = lo & 0xff;
+      cpu.setInterruptLine(true);
+    },
     cpuid: (leaf, subleaf, out) => cpuidLeaf(DEFAULT_MODEL, leaf, subleaf, out),
     rdmsr: () => false,
     wrmsr: () => false,
     hypercall: () => false,
-    acknowledgeInterrupt: () => -1,
+    acknowledgeInterrupt() {
+      cpu.setInterruptLine(false);
+      return waiting;
+    },
   };
   const cpu = createCpu({ ramBytes: at.RAM_BYTES, border, engine });
+  if (cpu.engine instanceof ReferenceEngine) cpu.engine.onRun = onRun;
   const { views, layout, state } = cpu;
   const ram = views.u8.subarray(layout.ramBase, layout.ramBase + at.RAM_BYTES);
   const write = (gpa: number, bytes: Uint8Array) => {

@@ -1,6 +1,7 @@
 // Records what this host's CPU does with the cases of src/cpu/testing/float-cases.ts, or compares it with the reference.
 // npx tsx tools/vectors/record-float.ts [name]     compares; prints the differences
-// npx tsx tools/vectors/record-float.ts --write    writes the recording that float-vectors.test.ts checks
+// npx tsx tools/vectors/record-float.ts --write    writes the recordings that float-vectors.test.ts checks
+// npx tsx tools/vectors/record-float.ts --write-approximate    those of the reciprocals only
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,7 +15,13 @@ import {
   floatGroups,
   WINDOW,
 } from '../../src/cpu/testing/float-cases.ts';
-import { comparable, condense, createFloatRunner } from '../../src/cpu/testing/float-run.ts';
+import {
+  comparable,
+  condense,
+  createFloatRunner,
+  destinationOf,
+  sourceOf,
+} from '../../src/cpu/testing/float-run.ts';
 
 const root = new URL('../..', import.meta.url).pathname;
 const RECORDING = join(root, 'src/cpu/testing/fixtures/float-vectors.txt');
@@ -102,7 +109,7 @@ function differences(
 
 /** Results of the transcendental instructions, whole: they need only be within one unit in the last place. */
 function writeTranscendental(): void {
-  const all = floatGroups(true);
+  const all = floatGroups('transcendental');
   const inputs = all.map((g) => Array.from({ length: 60 }, (_, n) => floatCase(g, n)));
   const outputs = runOnCpu(inputs.flat());
   const lines = all.map((g, i) => {
@@ -115,10 +122,26 @@ function writeTranscendental(): void {
   writeFileSync(RECORDING.replace('float-', 'transcendental-'), lines.join(''));
 }
 
+/** Source and destination of the reciprocals, whole: they need only be within a stated error. */
+function writeApproximate(): void {
+  const all = floatGroups('approximate');
+  const inputs = all.map((g) => Array.from({ length: CASES }, (_, n) => floatCase(g, n)));
+  const outputs = runOnCpu(inputs.flat());
+  const lines = all.map((g, i) => {
+    const values = (inputs[i] ?? []).map((c, n) => {
+      const result = outputs[i * CASES + n] as FloatResult;
+      const written = result.trap < 0 ? destinationOf(g, c, result) : [];
+      return `${hex(sourceOf(g, c))}>${hex(written)}`;
+    });
+    return `${g.name}: ${values.join(' ')}\n`;
+  });
+  writeFileSync(RECORDING.replace('float-', 'approximate-'), lines.join(''));
+}
+
 const filter = process.argv[2] ?? '';
 const transcendental = process.argv.includes('--transcendental');
 const writing = filter === '--write';
-const groups = floatGroups(transcendental).filter(
+const groups = floatGroups(transcendental ? 'transcendental' : 'exact').filter(
   (g) => writing || transcendental || g.name.startsWith(filter),
 );
 const count = writing ? CASES : Number(process.argv[3] ?? CASES);
@@ -131,6 +154,9 @@ if (writing) {
   });
   writeFileSync(RECORDING, lines.join(''));
   writeTranscendental();
+  writeApproximate();
+} else if (filter === '--write-approximate') {
+  writeApproximate();
 } else {
   const run = createFloatRunner();
   const wrong = new Map<string, number>();

@@ -43,16 +43,25 @@ export interface FloatGroup {
 
 /** Results that are each processor's own, or that depend on addresses. */
 const OWN =
-  /^(rcp|rsqrt|fxsave|fxrstor|xsave|xrstor|xgetbv|xsetbv|fnsave|frstor|fnstenv|fldenv|fwait|fninit|fneni|fndisi|fnsetpm)/;
+  /^(fxsave|fxrstor|xsave|xrstor|xgetbv|xsetbv|fnsave|frstor|fnstenv|fldenv|fwait|fninit|fneni|fndisi|fnsetpm)/;
+const APPROXIMATE = /^(rcp|rsqrt)[ps]s$/;
 const TRANSCENDENTAL = /^(f2xm1|fyl2x|fyl2xp1|fptan|fpatan|fsin|fcos|fsincos)$/;
 
-export function floatGroups(transcendental = false): FloatGroup[] {
+/** Within which error of the exact result ours is compared with the CPU's: none, one unit in the last place of 64 bits, 1.5 * 2^-12. */
+export type Exactness = 'exact' | 'transcendental' | 'approximate';
+
+function exactnessOf({ name }: Insn): Exactness {
+  if (TRANSCENDENTAL.test(name)) return 'transcendental';
+  return APPROXIMATE.test(name) ? 'approximate' : 'exact';
+}
+
+export function floatGroups(exactness: Exactness = 'exact'): FloatGroup[] {
   const families = [sseMove, sseInt, sseShift, sseShuffle, sseFloat, sseConvert, sseCompare]
     .concat([sse41, sse42, ssse3, x87, x87Arith, fpuState])
     .flat();
   const groups: FloatGroup[] = [];
   for (const insn of families) {
-    if (OWN.test(insn.name) || TRANSCENDENTAL.test(insn.name) !== transcendental) continue;
+    if (OWN.test(insn.name) || exactnessOf(insn) !== exactness) continue;
     for (const form of insn.forms) {
       for (const kind of kindsOf(form)) {
         const name = `${form.name ?? insn.name} ${form.op} ${form.args} ${kind}`;

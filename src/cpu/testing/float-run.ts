@@ -122,6 +122,22 @@ export function comparable(group: FloatGroup, r: FloatResult): number[] {
   return [r.trap & 0xff, ...regs, flags & 0xff, flags >> 8, ...r.data, ...fx.subarray(0, 416)];
 }
 
+/** XMM register that an instruction with `V,W` operands reads from memory or a register, and the one that it writes. */
+export function sourceOf(group: FloatGroup, c: FloatCase): Uint8Array {
+  const modrm = modrmOf(group, c);
+  if (group.kind === 'reg') return c.fx.subarray(160 + (modrm & 7) * 16, 176 + (modrm & 7) * 16);
+  const at = c.code.at(-1) as number;
+  return c.data.subarray(at, at + 16);
+}
+
+export function destinationOf(group: FloatGroup, c: FloatCase, r: FloatResult): Uint8Array {
+  const n = (modrmOf(group, c) >> 3) & 7;
+  return r.fx.subarray(160 + n * 16, 176 + n * 16);
+}
+
+const modrmOf = ({ kind }: FloatGroup, { code }: FloatCase): number =>
+  code.at(kind === 'mem' ? -2 : -1) as number;
+
 /** 16 bits that change when anything changes that is defined. */
 export function condense(bytes: readonly number[]): number {
   let hash = 0x811c9dc5;

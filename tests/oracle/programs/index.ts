@@ -2,8 +2,10 @@
 
 import type { Program } from '../program.ts';
 import { basics } from './basics.ts';
+import { codeLimits } from './code-limits.ts';
 import { breakpointPrograms, doubleFaults, exceptions, steps } from './exceptions.ts';
 import { gates } from './gates.ts';
+import { interruptPrograms } from './interrupts.ts';
 import { realMode, taskPrograms, v86Mode } from './legacy.ts';
 import { paging, pagingControls, pagingSpecial } from './paging.ts';
 import { privilegedPrograms } from './privileged.ts';
@@ -12,6 +14,7 @@ import { limitPrograms, segments } from './segments.ts';
 import { controlPrograms, msrPrograms } from './system.ts';
 import { askingPrograms, tablePrograms } from './tables.ts';
 import { callGatePrograms, longTransfers, returnPrograms, transfers } from './transfers.ts';
+import { factPrograms, ioPrograms, pointerPrograms, quietPrograms, unitPrograms } from './units.ts';
 
 export const allPrograms: readonly Program[] = [
   ...basics,
@@ -40,4 +43,11 @@ export const allPrograms: readonly Program[] = [
   ...realMode,
   ...v86Mode,
   ...taskPrograms,
+  ...codeLimits,
+  ...unitPrograms,
+  ...factPrograms,
+  ...ioPrograms,
+  ...pointerPrograms,
+  ...quietPrograms,
+  ...interruptPrograms,
 ];

@@ -237,6 +237,42 @@ const tasks: Program[] = [
   switching('new task: null SS', `jmpf ${TSSB}:0`, (m) => m.u32(at.TSS_B + 0x50, 0)),
   switching('new task: absent DS', `jmpf ${TSSB}:0`, (m) => m.u32(at.TSS_B + 0x54, at.ABSENT_DATA)),
   switching('new task: bad LDT', `jmpf ${TSSB}:0`, (m) => m.u32(at.TSS_B + 0x60, at.DATA32)),
+  ...Object.entries({
+    'null CS': 0,
+    'absent CS': at.ABSENT_CODE,
+    'data for CS': at.DATA32,
+    'CS of ring 3 with RPL 0': at.UCODE32 & ~3,
+    'CS of ring 0 with RPL 3': at.CODE32 | 3,
+    'conforming CS': at.CONFORMING,
+    'conforming CS with RPL 3': at.CONFORMING | 3,
+    'CS beyond the GDT': 0x1000,
+    'absent CS of ring 3': 0xc3,
+  }).map(([what, cs]) =>
+    switching(`new task: ${what}`, `jmpf ${TSSB}:0`, (m) =>
+      m.u32(at.TSS_B + 0x4c, cs).gdt(0xc0, { attr: 0xc07b }),
+    ),
+  ),
+  switching('new task by a call: absent CS', `callf ${TSSB}:0`, (m) =>
+    m.u32(at.TSS_B + 0x4c, at.ABSENT_CODE),
+  ),
+  switching('new task by an exception: absent CS', 'ud2', (m) =>
+    m.u32(at.TSS_B + 0x4c, at.ABSENT_CODE).idt32(6, { selector: TSSB, target: 0, attr: 0x85 }),
+  ),
+  switching('new task: absent SS', `jmpf ${TSSB}:0`, (m) => m.u32(at.TSS_B + 0x50, at.ABSENT_DATA)),
+  switching('new task: SS of ring 3', `jmpf ${TSSB}:0`, (m) => m.u32(at.TSS_B + 0x50, at.UDATA32)),
+  switching('new task: read-only SS', `jmpf ${TSSB}:0`, (m) =>
+    m.u32(at.TSS_B + 0x50, at.READ_ONLY),
+  ),
+  switching('new task: TSS for DS', `jmpf ${TSSB}:0`, (m) => m.u32(at.TSS_B + 0x54, at.TSS_SEL)),
+  switching('new task: execute-only ES', `jmpf ${TSSB}:0`, (m) =>
+    m.u32(at.TSS_B + 0x48, at.EXECUTE_ONLY),
+  ),
+  switching('new task: EIP beyond the limit', `jmpf ${TSSB}:0`, (m) =>
+    m.u32(at.TSS_B + 0x4c, 0xc8).gdt(0xc8, { limit: 0xfff, attr: 0x409b }),
+  ),
+  switching('new task: absent LDT', `jmpf ${TSSB}:0`, (m) =>
+    m.u32(at.TSS_B + 0x60, 0xc0).gdt(0xc0, { base: at.LDT, limit: at.LDT_BYTES - 1, attr: 0x02 }),
+  ),
   switching('new task: debug trap', `jmpf ${TSSB}:0`, (m) => m.u32(at.TSS_B + 0x64, 0x680001)),
   switching('new task in ring 3', `jmpf ${TSSB}:0`, (m) =>
     m
