@@ -269,7 +269,13 @@ function notesIn(area: Uint8Array): ElfNote[] {
     // Linux aligns both to 4 in either class (include/linux/elfnote.h).
     const descAt = at + 12 + Math.ceil(nameBytes / 4) * 4;
     const name = asciiText(r.slice(at + 12, nameBytes));
-    notes.push({ name, type: r.u32(at + 8), desc: r.slice(descAt, descBytes) });
+    // The last note of GRUB's 32-bit Xen image says that it is longer than its segment: what is there counts.
+    const room = Math.max(area.length - descAt, 0);
+    notes.push({
+      name,
+      type: r.u32(at + 8),
+      desc: r.slice(Math.min(descAt, area.length), Math.min(descBytes, room)),
+    });
     at = descAt + Math.ceil(descBytes / 4) * 4;
   }
   return notes;

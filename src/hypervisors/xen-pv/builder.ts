@@ -35,12 +35,13 @@ import { reset } from '../../cpu/reset.ts';
 import { type ElfFile, loadSegments } from '../../image/index.ts';
 import type { Guest } from '../define.ts';
 import { FLAT_RING3_CS64, FLAT_RING3_DS } from './abi.ts';
+import { hex } from './bounce.ts';
 import { type DomainLayout, layoutDomain } from './domain-layout.ts';
 import { TYPE_L4 } from './frames.ts';
 import { hypercallPage64 } from './hypercall-page.ts';
 import { type ImageNotes, neededNotes } from './image-notes.ts';
 import { PTE_A, PTE_D, PTE_P, PTE_RW, PTE_US } from './page-tables.ts';
-import { currentVcpu, type PvDomain } from './pv-domain.ts';
+import { currentVcpu, isGuestAddress, type PvDomain } from './pv-domain.ts';
 import { MAX_GUEST_CMDLINE, SIF_MOD_START_PFN, START_MAGIC_64, startInfo } from './start-info.ts';
 import { GDT_LIMIT, GDT_PAGES, gdtAt } from './xen-space.ts';
 
@@ -118,12 +119,13 @@ function checkKernel({ kernel }: Guest, elf: ElfFile, notes: ImageNotes): void {
     );
   }
   const needs = notes.features.filter((word) => /^!(?!writable_page_tables$)/.test(word));
-  if (notes.virtBase >= 0 || notes.virtBase % PAGE !== 0 || needs.length > 0) {
+  const unfit = notes.virtBase % PAGE !== 0 || !isGuestAddress(notes.virtBase);
+  if (unfit || needs.length > 0) {
     throw new InputError(
       'xen-pv/notes',
       needs.length > 0
         ? `${kernel.name} cannot do without the feature '${needs[0]}'`
-        : `${kernel.name} wants to be mapped at ${notes.virtBase}, which is no kernel's address`,
+        : `${kernel.name} wants to be mapped at 0x${hex(notes.virtBase)}, where a guest cannot be`,
       'its ELF notes ask for what no PV domain has.',
     );
   }
