@@ -193,11 +193,21 @@ function partsFor(p2m: Uint32Array): ProgramParts {
   };
 }
 
+/** `bytes 0f 0b` stands for just these. */
 function assembleProgram(text: string): Uint8Array {
-  return new Assembler(64, BigInt.asUintN(64, BigInt(VIRT_BASE + CODE_AT)))
-    .text(`mov r14, rsi; mov r15, ${literal(va(RESULT_PAGE))}`)
-    .text(text)
-    .finish();
+  const a = new Assembler(64, BigInt.asUintN(64, BigInt(VIRT_BASE + CODE_AT)));
+  a.text(`mov r14, rsi; mov r15, ${literal(va(RESULT_PAGE))}`);
+  for (const line of text.split(/[\n;]/).map((part) => part.trim())) {
+    if (line.startsWith('bytes '))
+      a.bytes(
+        ...line
+          .slice(6)
+          .split(' ')
+          .map((byte) => Number.parseInt(byte, 16)),
+      );
+    else a.text(line);
+  }
+  return a.finish();
 }
 
 export function usualNotes(): readonly (readonly [type: number, value: bigint])[] {
