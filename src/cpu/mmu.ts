@@ -69,6 +69,8 @@ export interface Mmu {
   readonly buf: DataView;
   read(va: number, bytes: number, as: AccessAs): boolean;
   write(va: number, bytes: number, as: AccessAs): boolean;
+  /** For slow paths: where the byte at `va` lies in RAM. -1: the access faults, or a device is there. */
+  ramAddress(va: number, writes: boolean, as: AccessAs): number;
   /** Faults as a write of all `bytes` would. */
   probe(va: number, bytes: number, as: AccessAs): boolean;
 
@@ -251,6 +253,12 @@ class SoftMmu implements Mmu {
   probe(va: number, bytes: number, as: AccessAs): boolean {
     if (this.locate(va, bytes, WRITE, 0, this.tlbFor(as))) return false;
     return this.mayStore(bytes, firstPart(va, bytes)) && this.passWatches(va, bytes, WRITE, false);
+  }
+
+  ramAddress(va: number, writes: boolean, as: AccessAs): number {
+    if (!isCanonical(va)) return -1;
+    const gpa = this.translate(va, writes ? WRITE : READ, this.tlbFor(as));
+    return gpa >= 0 && this.isRam(gpa) ? gpa : -1;
   }
 
   aligned(va: number, bytes: number): boolean {

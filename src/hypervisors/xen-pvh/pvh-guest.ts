@@ -10,16 +10,16 @@ const PAGE_BYTES = 4096;
 const CALL_BYTES = 3;
 
 export function pvhGuest(platform: Platform, physmap: Physmap): XenGuest {
-  const { cpu, lapic } = platform;
+  const { cpu, lapic, ram } = platform;
   const { mmu, state } = cpu;
-  const bytesOf = () => new Uint8Array(mmu.buf.buffer, mmu.buf.byteOffset, mmu.buf.byteLength);
   return {
     readVirtual(gva, bytes) {
       const out = new Uint8Array(bytes);
       for (let done = 0; done < bytes; ) {
         const count = Math.min(bytes - done, toPageEnd(gva + done));
-        if (!mmu.read(gva + done, count, 'system')) return null;
-        out.set(bytesOf().subarray(0, count), done);
+        const address = mmu.ramAddress(gva + done, false, 'system');
+        if (address < 0) return null;
+        out.set(ram.view(address, count)!, done);
         done += count;
       }
       return out;
@@ -27,8 +27,9 @@ export function pvhGuest(platform: Platform, physmap: Physmap): XenGuest {
     writeVirtual(gva, bytes) {
       for (let done = 0; done < bytes.length; ) {
         const count = Math.min(bytes.length - done, toPageEnd(gva + done));
-        bytesOf().set(bytes.subarray(done, done + count));
-        if (!mmu.write(gva + done, count, 'system')) return false;
+        const address = mmu.ramAddress(gva + done, true, 'system');
+        if (address < 0) return false;
+        ram.write(address, bytes.subarray(done, done + count));
         done += count;
       }
       return true;

@@ -33,13 +33,18 @@ export function ringSize({ pages, entryBytes }: BackRing): number {
 
 /** The next request, copied: what the guest changes behind it does not matter. Null: there is none, or none that makes sense. */
 export function takeRequest(ram: GuestRam, ring: BackRing): Uint8Array | null {
-  const first = ring.pages[0];
-  if (first === undefined) return null;
-  const waiting = (ram.u32(first + REQ_PROD) - ring.requestsTaken) >>> 0;
-  if (waiting === 0 || waiting > ringSize(ring)) return null;
+  if (waitingRequests(ram, ring) === 0) return null;
   const entry = access(ram, ring, ring.requestsTaken, null);
   ring.requestsTaken = (ring.requestsTaken + 1) >>> 0;
   return entry;
+}
+
+/** Requests that wait; none if the guest's index makes no sense. */
+export function waitingRequests(ram: GuestRam, ring: BackRing): number {
+  const first = ring.pages[0];
+  if (first === undefined) return 0;
+  const waiting = (ram.u32(first + REQ_PROD) - ring.requestsTaken) >>> 0;
+  return waiting > ringSize(ring) ? 0 : waiting;
 }
 
 /** Asks to hear of the next request. True: one has come meanwhile. */
@@ -47,8 +52,7 @@ export function finalCheck(ram: GuestRam, ring: BackRing): boolean {
   const first = ring.pages[0];
   if (first === undefined) return false;
   ram.setU32(first + REQ_EVENT, (ring.requestsTaken + 1) >>> 0);
-  const waiting = (ram.u32(first + REQ_PROD) - ring.requestsTaken) >>> 0;
-  return waiting !== 0 && waiting <= ringSize(ring);
+  return waitingRequests(ram, ring) > 0;
 }
 
 /** Whether the guest wants to be told (RING_PUSH_RESPONSES_AND_CHECK_NOTIFY). */
