@@ -47,7 +47,7 @@ export interface CommonGround {
     readonly id: OperationId;
     readonly by: Readonly<Record<string, readonly string[]>>;
   }[];
-  /** Entry points that one ABI for everybody would have: all own ones of all interfaces. */
+  /** Entry points that one ABI for everybody would have: all own ones of all interfaces, each name once. */
   readonly entryPoints: number;
 }
 
@@ -90,7 +90,7 @@ export function commonGround(): CommonGround {
       );
       return by.length === 0 ? [] : [{ id, by: Object.fromEntries(by) }];
     }),
-    entryPoints: own.reduce((sum, names) => sum + names.size, 0),
+    entryPoints: new Set(own.flatMap((names) => [...names])).size,
   };
 }
 

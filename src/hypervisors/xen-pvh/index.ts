@@ -11,20 +11,18 @@ import * as abi from '../xen/abi/hvm.ts';
 import { callFacts } from '../xen/call-facts.ts';
 import { consoleRing } from '../xen/console-ring.ts';
 import { connectRequests } from '../xen/control.ts';
-import type { AnyHypercall } from '../xen/define.ts';
 import { addDevices, XEN_DEVICES } from '../xen/devices/devices.ts';
 import { createDomain } from '../xen/domain.ts';
-import { hypercall, hypercallTable } from '../xen/hypercall.ts';
-import * as sharedCalls from '../xen/hypercalls/index.gen.ts';
+import { hypercall } from '../xen/hypercall.ts';
 import { connectStore } from '../xen/store/server.ts';
 import { Store } from '../xen/store/store.ts';
 import { writeDomain } from '../xen/store/toolstack.ts';
 import { periodFired, timerFired, writeTime, writeWallClock } from '../xen/time.ts';
 import { upcallPending, wakeUp } from '../xen/upcall.ts';
+import { PVH_CALL_LIST, PVH_CALLS } from './calls.ts';
 import { xenLeaf } from './cpuid.ts';
 import { writeHypercallPage } from './hypercall-page.ts';
 import { callbackVector } from './hypercalls/hvm-op.ts';
-import * as calls from './hypercalls/index.gen.ts';
 import { guestMemoryMap } from './memory-map.ts';
 import { XEN_PVH_MANIFEST } from './operations.ts';
 import { ownBytes, PAGE_BYTES, Physmap, type PvhDomain } from './physmap.ts';
@@ -33,8 +31,6 @@ import { latchWordSize } from './word-size.ts';
 
 /** Guests may move to another host, so a TSC that never changes its rate is not promised (xl.cfg, tsc_mode and nomigrate). */
 const FEATURES: FeatureChanges = { more: ['hypervisor'], less: ['constant_tsc'] };
-const CALLS: readonly AnyHypercall[] = [...Object.values(sharedCalls), ...Object.values(calls)];
-const TABLE = hypercallTable(CALLS);
 const RAX = 0;
 const CR0_PE = 1;
 
@@ -49,7 +45,7 @@ export const xenPvh = defineInterface({
   console: 'hvc0',
   policy: NO_EXITS,
   ops: XEN_PVH_MANIFEST,
-  calls: callFacts(CALLS, ['hvm']),
+  calls: callFacts(PVH_CALL_LIST, ['hvm']),
   attach(platform) {
     const domain = makeDomain(platform);
     const hardware = hardwareBorder(platform, FEATURES);
@@ -146,7 +142,7 @@ function border(
       const real = (state.get('cr0') & CR0_PE) === 0;
       if (state.get('cpl') !== 0 || real)
         state.setGpr(RAX, BigInt.asUintN(isWide() ? 64 : 32, BigInt(-EPERM)));
-      else hypercall(domain, vcpu, TABLE, 'hvm', isWide());
+      else hypercall(domain, vcpu, PVH_CALLS, 'hvm', isWide());
       return true;
     },
     /** The callback vector comes before the local APIC's, and as long as the bit is set. */

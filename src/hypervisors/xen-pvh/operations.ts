@@ -1,25 +1,57 @@
-// Which operations Xen's calls and shared pages serve for a PVH guest; all others are hardware's.
+// Which operations Xen's calls, shared pages and store serve for a PVH guest; all others are hardware's.
 
 import { hardwareEntryPoint } from '../hw/operations.ts';
 import type { EntryPoint, Manifest } from '../manifest.ts';
+import { callEntryPoint, otherCalls } from '../xen/operations.ts';
+import { PVH_CALLS } from './calls.ts';
 
-const call = (name: string): EntryPoint => ({ name, by: 'hypercall', seen: 'exit' });
-const shared = (name: string): EntryPoint => ({ name, by: 'shared', seen: 'unseen' });
+const calls = (...names: readonly string[]): EntryPoint[] =>
+  names.map((name) => callEntryPoint(PVH_CALLS, name));
+const shared = (name: string): EntryPoint[] => [{ name, by: 'shared', seen: 'unseen' }];
+const xenstore = (name: string): EntryPoint[] => [
+  { name: `xenstore ${name}`, by: 'event', seen: 'unseen' },
+];
 
-const TIME = [shared('vcpu_info.time')];
+const TIME = shared('vcpu_info.time');
+const TIMER = calls('vcpu_op.VCPUOP_set_singleshot_timer');
+const SHUTDOWN = calls('sched_op.SCHEDOP_shutdown');
+const SEND = calls('event_channel_op.EVTCHNOP_send');
+
+/** What Linux 6.1 replaces as a guest in a hardware container: arch/x86/xen/enlighten_hvm.c, time.c, smp_hvm.c, mmu_hvm.c. */
+const OPERATIONS: Manifest['operations'] = {
+  'init.memory_setup': calls('memory_op.XENMEM_memory_map'),
+  'init.init_IRQ': calls('hvm_op.HVMOP_set_param', 'event_channel_op.EVTCHNOP_bind_virq'),
+  'time.sched_clock': TIME,
+  'time.steal_clock': calls('vcpu_op.VCPUOP_register_runstate_memory_area'),
+  'time.get_wallclock': shared('shared_info.wc_sec'),
+  'apic.setup_boot_clock': TIMER,
+  'apic.setup_secondary_clock': TIMER,
+  'hook.calibrate_tsc': TIME,
+  'mmu.exit_mmap': calls('hvm_op.HVMOP_pagetable_dying'),
+  'lock.wait': calls('sched_op.SCHEDOP_poll'),
+  'lock.kick': SEND,
+  'smp.smp_prepare_boot_cpu': calls('vcpu_op.VCPUOP_register_vcpu_info'),
+  'smp.smp_send_reschedule': SEND,
+  'smp.send_call_func_ipi': SEND,
+  'smp.send_call_func_single_ipi': SEND,
+  'machine.restart': SHUTDOWN,
+  'machine.halt': SHUTDOWN,
+  'machine.power_off': SHUTDOWN,
+  'machine.shutdown': SHUTDOWN,
+  'machine.crash_shutdown': SHUTDOWN,
+  'machine.emergency_restart': SHUTDOWN,
+  'request.power_off': xenstore('control/shutdown'),
+  'request.reboot': xenstore('control/shutdown'),
+  'request.suspend': xenstore('control/shutdown'),
+  'request.sysrq': xenstore('control/sysrq'),
+};
+
+const USED: ReadonlySet<string> = new Set(
+  Object.values(OPERATIONS).flatMap((entries) => entries.map(({ name }) => name)),
+);
 
 export const XEN_PVH_MANIFEST: Manifest = {
-  operations: {
-    'time.sched_clock': TIME,
-    'time.steal_clock': [call('VCPUOP_register_runstate_memory_area')],
-    'time.get_wallclock': [shared('shared_info.wc_sec')],
-    'hook.calibrate_tsc': TIME,
-  },
-  others: [
-    call('memory_op.XENMEM_add_to_physmap'),
-    call('event_channel_op.EVTCHNOP_send'),
-    call('hvm_op.HVMOP_set_param'),
-    call('grant_table_op'),
-  ],
+  operations: OPERATIONS,
+  others: otherCalls(PVH_CALLS, USED),
   rest: hardwareEntryPoint,
 };
