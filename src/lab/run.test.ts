@@ -86,6 +86,13 @@ describe('a guest that prints the marker', () => {
     expect(result.reason).not.toContain('CONFIG_PARAVIRT ');
   });
 
+  it('is absent, and no wrong input, if the interface would refuse its image', async () => {
+    const kernel = { ...tinyKernel(code), config: () => new Map([['CONFIG_PARAVIRT', 'y']]) };
+    const result = await run(code, { kernel, on: findInterface('xen-pv') });
+    expect(result).toMatchObject({ verdict: 'absent', instructions: 0 });
+    expect(result.reason).toContain('CONFIG_XEN_PV');
+  });
+
   it('is judged by the expected text if there is one, and by the fail text first', async () => {
     expect((await run(code, { expectText: 'hello' })).instructions).toBe(11);
     expect((await run(code, { expectText: 'goodbye' })).verdict).toBe('hung');

@@ -96,6 +96,8 @@ export async function runKernel(
   const cpuAtStart = host.cpuSeconds();
   const run = new Run(host, console, spec, watcher.tracer ?? null);
   const lacking = absent(on.id, on.guestNeeds, () => spec.kernel?.config() ?? null);
+  // An interface refuses what it cannot start; what was not even built for it is no wrong input.
+  if (!lacking) run.start();
   const verdict = lacking ?? (await run.toTheEnd(watcher));
   return run.result(verdict, host.cpuSeconds() - cpuAtStart);
 }
@@ -151,10 +153,14 @@ class Run {
       transmit: (byte) => this.transmit(byte),
       attend: () => this.attention,
     });
-    const { kernel, initrd, boot = 'direct', modules = [] } = spec;
-    // Without a kernel the vCPU stands at the reset vector already.
-    if (kernel)
-      this.made.attached.start({ kernel, initrd, commandLine: commandLine(spec), boot, modules });
+  }
+
+  /** Loads the guest; without a kernel the vCPU stands at the reset vector already. */
+  start(): void {
+    const { kernel, initrd, boot = 'direct', modules = [] } = this.spec;
+    if (!kernel) return;
+    const line = commandLine(this.spec);
+    this.made.attached.start({ kernel, initrd, commandLine: line, boot, modules });
   }
 
   async toTheEnd(watcher: RunWatcher): Promise<Verdict> {

@@ -55,6 +55,9 @@ export function bounce(
   const { cpu } = pv;
   const { state, mmu } = cpu;
   if (handler === 0) return crashDomain(pv, 'it has no handler for what happened to it');
+  // A handler that cannot run its first instruction bounces again and again: time passes, so that the run comes to its end.
+  if (pv.state.lastBounce === cpu.retired()) cpu.complete(0);
+  pv.state.lastBounce = cpu.retired();
   const vcpu = currentVcpu(pv);
   const fromKernel = vcpu.kernelMode;
   let sp = fromKernel ? state.vaAt(GPR_AT + RSP * 8) : vcpu.kernelSp;

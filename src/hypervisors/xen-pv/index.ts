@@ -87,6 +87,7 @@ function createPv(platform: Platform): { pv: PvDomain; p2m: Uint32Array } {
   const state: PvState = {
     assists: 0,
     consoleRing: -1,
+    lastBounce: -1,
     pages,
     maxPages: pages,
     free: new Uint32Array(pages),

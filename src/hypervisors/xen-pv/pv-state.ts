@@ -48,6 +48,8 @@ export interface PvState {
   assists: number;
   /** RAM address of the console ring; -1: there is none yet. */
   consoleRing: number;
+  /** Instructions retired when the guest's kernel was last entered by a bounce. */
+  lastBounce: number;
   /** Pages that the domain has now, and may have at most. */
   pages: number;
   maxPages: number;

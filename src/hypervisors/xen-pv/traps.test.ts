@@ -167,6 +167,22 @@ it('user mode runs on its own table and GS base, and comes back by SYSCALL on th
   expect(userGs).toBe(0x7777);
 });
 
+it('a handler that is not there itself costs time until its stack ends', () => {
+  const { stop, why, cpu } = runProgram((p) =>
+    [
+      p.store(p.page(0), PF),
+      p.store(p.page(0) + 8, 0x5000),
+      p.store(p.page(0) + 24, 0),
+      p.call('set_trap_table', p.page(0)),
+      `mov rsp, ${p.page(40)}`,
+      'mov [0x6000], eax',
+    ].join('\n'),
+  );
+  expect([stop, why]).toEqual(['ended', expect.stringContaining('cannot be written')]);
+  // 64 bytes a frame, from page 40 down to the program's own first page.
+  expect(cpu.retired()).toBeGreaterThan((40 * 4096) / 64);
+});
+
 it('without a handler the domain ends, and says so', () => {
   const { stop, why } = runProgram(() => 'ud2');
   expect([stop, why.replace(/rip .*/, '')]).toEqual([
