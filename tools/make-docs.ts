@@ -18,6 +18,8 @@ import {
   operationFacts,
 } from '../src/lab/index.ts';
 
+import { allPrograms } from '../tests/oracle/programs/index.ts';
+
 /** Each document with its generated parts. */
 type Parts = Readonly<Record<string, () => string>>;
 
@@ -36,6 +38,7 @@ export function generatedDocs(): ReadonlyMap<string, Parts> {
     });
   return new Map<string, Parts>([
     ['docs/operations.md', { catalogue, coverage: coverageTable }],
+    ['docs/cpu.md', { programs: probePrograms }],
     ...pages,
   ]);
 }
@@ -79,6 +82,23 @@ export function staleDocs(root: string): { path: string; text: string }[] {
   return [...partial, ...whole].flatMap(([path = '', text = '']) =>
     text === read(path) ? [] : [{ path, text }],
   );
+}
+
+/** The oracle programs' topics, how many each has, and the sections that they ask about. */
+function probePrograms(): string {
+  const topics = new Map<string, { count: number; refs: Set<string> }>();
+  for (const { name, ref } of allPrograms) {
+    const topic = name.split('/', 1)[0] ?? '';
+    const found = topics.get(topic) ?? { count: 0, refs: new Set() };
+    found.count++;
+    topics.set(topic, { ...found, refs: found.refs.add(ref) });
+  }
+  const rows = [...topics].map(([topic, { count, refs }]) => [
+    topic,
+    `${count}`,
+    [...refs].sort().join('; '),
+  ]);
+  return markdown(['topic', 'programs', 'sections'], rows);
 }
 
 function catalogue(): string {

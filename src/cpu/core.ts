@@ -48,6 +48,8 @@ export interface CpuOptions {
   readonly engine: EngineName;
   /** Counts what costs time to count, for --stats. */
   readonly counting?: boolean;
+  /** Of the JIT: entries of a block, and hot blocks, before they are translated. */
+  readonly jit?: { readonly threshold: number; readonly batch: number };
 }
 
 /** What an engine is made of. */
@@ -129,7 +131,7 @@ class VCpu implements Cpu {
   };
   private readonly instruction = { kind: 'instruction' as const, policy: 0, bytes: 0 };
 
-  constructor({ ramBytes, border, engine, counting = false }: CpuOptions) {
+  constructor({ ramBytes, border, engine, counting = false, jit }: CpuOptions) {
     this.border = border;
     this.layout = layoutFor(ramBytes);
     this.memory = new WebAssembly.Memory({
@@ -172,7 +174,7 @@ class VCpu implements Cpu {
     this.engine =
       engine === 'reference'
         ? createReferenceEngine(parts)
-        : new Interpreter(parts, { tiered: engine === 'jit', counting });
+        : new Interpreter(parts, { tiered: engine === 'jit', counting, ...jit });
   }
 
   retired(): number {

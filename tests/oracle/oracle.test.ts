@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import type { EngineName } from '../../src/cpu/core.ts';
+import { Random } from '../../src/cpu/testing/random.ts';
 import { parseAnswers } from './answers.ts';
 import { formName, formsOfPrograms, hardwareForms, withoutOracle } from './coverage.ts';
 import { DIFFERENCES, differenceOf } from './differences.ts';
@@ -47,6 +48,28 @@ describe.each<EngineName>(['interpreter', 'reference'])(
     });
   },
 );
+
+describe('the JIT, on code that it has translated, does what Bochs and QEMU do', () => {
+  const machine = ourMachine('jit');
+  it.each(topics)('%s', (topic) => {
+    const members = built.filter(({ program }) => program.name.startsWith(`${topic}/`));
+    const wrong = members.flatMap((b, n) => {
+      const cold = complaint(b, machine.run(b));
+      const hot = complaint(b, machine.again());
+      const stopped = complaint(b, machine.again(new Random(n + 1)));
+      return [
+        ...cold,
+        ...hot,
+        ...stopped.map((line) => `stopped at random, seed ${n + 1}: ${line}`),
+      ];
+    });
+    expect(wrong.join('\n')).toBe('');
+  });
+
+  it('has translated the programs', () => {
+    expect(machine.statistics()['blocks translated']).toBeGreaterThan(2 * built.length);
+  });
+});
 
 it('every form of the table has an outside oracle', () => {
   expect(completed.size).toBeGreaterThan(150);

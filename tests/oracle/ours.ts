@@ -7,6 +7,7 @@ import { FRAME_DIRTY } from '../../src/cpu/frames.ts';
 import { ReferenceEngine } from '../../src/cpu/reference-engine.ts';
 import { reset } from '../../src/cpu/reset.ts';
 import { STATE_BYTES } from '../../src/cpu/state.ts';
+import type { Random } from '../../src/cpu/testing/random.ts';
 import { answerOf, SHUTDOWN } from './answers.ts';
 import { type Built, diskImage, singleChain, templateRuns } from './image.ts';
 import { kernel } from './kernel.ts';
@@ -22,6 +23,7 @@ const TRANSMITTER_EMPTY = 0x60;
 const INSTRUCTIONS = 20_000;
 const PRINTED_INSTRUCTIONS = 200_000;
 const PAGE = 4096;
+const MOST_AT_ONCE = 12;
 /** Interrupt command register. SDM 3A 10.6.1. */
 const APIC_ICR = 0xfee00300;
 const DELIVERY_MODE = 0x700;
@@ -33,6 +35,13 @@ const EXIT = Uint8Array.of(0xe6, at.EXIT_PORT);
 export interface OurMachine {
   /** The answer of one program, on memory prepared by the host. */
   run(built: Built): string;
+  /**
+   * The answer of the same program once more, on the code as it was decoded and translated before. With `stops` the engine
+   * is made to stop after every few instructions.
+   */
+  again(stops?: Random): string;
+  /** What the engine has counted. */
+  statistics(): Readonly<Record<string, number>>;
   /** Everything in one go, the image's kernel restoring memory between programs, as the peers run it. */
   runImage(list: readonly { index: number; built: Built }[]): string;
 }
@@ -72,24 +81,34 @@ export function ourMachine(engine: EngineName, onRun: OnRun | null = null): OurM
       return waiting;
     },
   };
-  const cpu = createCpu({ ramBytes: at.RAM_BYTES, border, engine });
+  const cpu = createCpu({
+    ramBytes: at.RAM_BYTES,
+    border,
+    engine,
+    jit: { threshold: 1, batch: 64 },
+  });
   if (cpu.engine instanceof ReferenceEngine) cpu.engine.onRun = onRun;
   const { views, layout, state } = cpu;
   const ram = views.u8.subarray(layout.ramBase, layout.ramBase + at.RAM_BYTES);
   const write = (gpa: number, bytes: Uint8Array) => {
+    if (Buffer.compare(bytes, ram.subarray(gpa, gpa + bytes.length)) === 0) return;
     ram.set(bytes, gpa);
     cpu.ramWritten(gpa, bytes.length);
     for (let frame = gpa >>> 12; frame * PAGE < gpa + bytes.length; frame++)
       cpu.mmu.setFrame(frame, FRAME_DIRTY);
   };
-  const go = (instructions: number): Exit => {
+  const go = (instructions: number, stops?: Random): Exit => {
     output.length = 0;
     exited = false;
-    return cpu.run(instructions);
+    const end = cpu.retired() + instructions;
+    for (;;) {
+      const left = end - cpu.retired();
+      const exit = cpu.run(stops ? Math.min(left, 1 + stops.below(MOST_AT_ONCE)) : left);
+      if (exit.kind !== 'budget' || cpu.retired() >= end) return exit;
+    }
   };
   const boot = () => {
-    ram.fill(0);
-    write(0, ram);
+    write(0, new Uint8Array(at.RAM_BYTES));
     write(at.KERNEL, kernel().bytes);
     reset(state);
     cpu.mmu.flushAll();
@@ -113,12 +132,13 @@ export function ourMachine(engine: EngineName, onRun: OnRun | null = null): OurM
     state.setVa('rip', enter);
     return { state: views.u8.slice(state.base, state.base + STATE_BYTES), ram: ram.slice() };
   };
-  /** Puts back what has been written since. */
-  const restore = (picture: Picture) => {
+  let atStart: Picture | null = null;
+  /** Puts back what has been written since `atEntry`. `clean`: that is the picture. */
+  const restore = (picture: Picture, clean: boolean) => {
     for (let frame = 0; frame < at.RAM_BYTES / PAGE; frame++) {
       if (((views.u8[layout.frameAttrs + frame] ?? 0) & FRAME_DIRTY) === 0) continue;
       write(frame * PAGE, picture.ram.subarray(frame * PAGE, (frame + 1) * PAGE));
-      cpu.mmu.clearFrame(frame, FRAME_DIRTY);
+      if (clean) cpu.mmu.clearFrame(frame, FRAME_DIRTY);
     }
     views.u8.set(picture.state, state.base);
     state.set('budget', 0);
@@ -135,15 +155,25 @@ export function ourMachine(engine: EngineName, onRun: OnRun | null = null): OurM
     return found;
   };
 
+  const answer = (exit: Exit): string => {
+    if (exited) return answerOf(events());
+    return exit.kind === 'shutdown' ? SHUTDOWN : odd(exit);
+  };
+
   return {
     run(built) {
       atEntry ??= pictureAtEntry();
-      restore(atEntry);
+      restore(atEntry, true);
       for (const { at: gpa, bytes } of built.runs) write(gpa, bytes);
       write(at.PROGRAMS, singleChain(built.fields));
-      const exit = go(INSTRUCTIONS);
-      if (exited) return answerOf(events());
-      return exit.kind === 'shutdown' ? SHUTDOWN : odd(exit);
+      if (engine === 'jit') atStart = { state: atEntry.state, ram: ram.slice() };
+      return answer(go(INSTRUCTIONS));
+    },
+    statistics: () => cpu.engine.stats?.() ?? {},
+    again(stops) {
+      if (!atStart) throw new Error('no program has run on the JIT');
+      restore(atStart, false);
+      return answer(go(INSTRUCTIONS, stops));
     },
     runImage(list) {
       atEntry = null;
