@@ -1,8 +1,8 @@
-// What else boots on machine pc unmodified: memtest86+, Debian's installers, and Xen's hypervisor by multiboot.
+// What else boots on machine pc unmodified: memtest86+, Debian's installer, and Xen's hypervisor by multiboot.
 
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { type Booted, boot, findKernel, pulledKernel, titleOf } from './boot.ts';
+import { boot, findKernel, pulledKernel, titleOf } from './boot.ts';
 
 const memtest = await pulledKernel('debian:12/memtest86+');
 
@@ -41,13 +41,13 @@ describe.skipIf(!xen)(titleOf('debian:12/xen', xen), () => {
   });
 });
 
-describe.each(['debian:12/installer-amd64', 'debian:12/installer-i386'])('%s', (name) => {
-  it('asks for a language on the serial console', async ({ skip }) => {
-    const pulled = await pulledKernel(name);
-    if (!pulled) return skip();
-    const found = await findKernel(name, false);
+const installer = await pulledKernel('debian:12/installer-amd64');
+
+describe.skipIf(!installer)(titleOf('debian:12/installer-amd64', installer), () => {
+  it('asks for a language on the serial console', async () => {
+    const found = await findKernel('debian:12/installer-amd64', false);
     const packed = await found.initrd();
-    const booted: Booted = await boot(found, 'native', {
+    const { console, reason } = await boot(found, 'native', {
       machine: 'pc',
       // Unpacked beforehand: what is in it is the installer's, and inflating it would cost the guest seconds.
       initrd: packed && gunzipSync(packed),
@@ -55,7 +55,7 @@ describe.each(['debian:12/installer-amd64', 'debian:12/installer-i386'])('%s', (
       hostCpuSeconds: 900,
       expectText: 'Select a language',
     });
-    expect(booted.reason).toBe("the console printed 'Select a language'");
-    expect(booted.console).not.toMatch(/BUG:|WARNING:|Call Trace|Kernel panic/);
+    expect(reason).toBe("the console printed 'Select a language'");
+    expect(console).not.toMatch(/BUG:|WARNING:|Call Trace|Kernel panic/);
   });
 });
