@@ -4,6 +4,7 @@ import { bug } from '../../base/errors.ts';
 import { GP } from '../control-bits.ts';
 import type { Engine, EngineParts, Stop } from '../core.ts';
 import { BATCH, THRESHOLD, Tier1 } from '../jit/tier.ts';
+import { x87Function } from '../lower/x87-module.ts';
 import { checkSegment } from '../segment-check.ts';
 import { slowPaths } from '../slow/registry.ts';
 import { FIELDS, MODE_KEY_LIMIT } from '../state.ts';
@@ -109,6 +110,7 @@ export class Interpreter implements Engine {
       segment: (seg: number, offset: number, bytes: number, writes: number) =>
         checkSegment(p.state, seg, offset >>> 0, bytes, writes !== 0),
       slow: (id: number) => this.slow(id),
+      x87: x87Function(p.memory),
       find: (patch: number) => {
         this.finds++;
         return this.find(patch);

@@ -6,6 +6,7 @@ import { REGION_BUDGET, REGION_FAULT } from '../jit/region.ts';
 import { flagsFunction } from '../lower/flags.ts';
 import { lowerProgram } from '../lower/lower.ts';
 import type { Helpers, KnownFlags } from '../lower/site.ts';
+import { X87_QUICK } from '../lower/x87-module.ts';
 import { FIELDS } from '../state.ts';
 import { Code, ModuleBuilder } from '../wasm/encode.ts';
 import { emitCount } from './counters.ts';
@@ -70,6 +71,7 @@ export function importHelpers(m: ModuleBuilder): Omit<Helpers, 'flags'> {
     probe: m.importFunction('e', 'probe', ['f64', 'i32', 'i32'], ['i32']),
     segment: m.importFunction('e', 'segment', ['i32', 'i32', 'i32', 'i32'], ['i32']),
     slow: m.importFunction('e', 'slow', ['i32'], ['i32']),
+    x87: m.importFunction('e', 'x87', X87_QUICK, ['i32']),
   };
 }
 

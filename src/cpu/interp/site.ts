@@ -14,6 +14,7 @@ import {
   R_IMM,
   R_IMM1,
   R_INDEX,
+  R_LENGTH,
   R_NEXT,
   R_REG,
   R_SCALE,
@@ -200,6 +201,10 @@ export class RecordSite implements Site {
     c.get(this.st).mem('i64.load', FIELDS.ripPage.at);
     c.get(this.rec).mem('i64.load16_u', R_NEXT).op('i64.add');
     if (this.variant.mode !== 64) c.i64(0xffffffffn).op('i64.and');
+  }
+
+  pushLength(): void {
+    this.c.get(this.rec).mem('i64.load8_u', R_LENGTH);
   }
 
   pushFlagField(name: FlagField): void {

@@ -185,6 +185,10 @@ export class StateSite implements Site {
     this.truncate();
   }
 
+  pushLength(): void {
+    this.c.i64(BigInt(this.at.d.length));
+  }
+
   pushFlagField(name: FlagField): void {
     this.g.mirror.pushFlag(name);
   }

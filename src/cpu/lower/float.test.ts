@@ -58,10 +58,53 @@ function short(r: Random, view: DataView, at: number, double: boolean): void {
   }
 }
 
+const X87 = /^f(i?(add|sub|mul|div)|ld(z|1)?$|ild|i?st|xch|chs|abs|sqrt|u?comi?p*$|icomp?$|tst)/;
+const FCW = 0;
+const FTW = 4;
+const ST = 32;
+
+/** The control word mostly as programs have it, or truncating; registers in use from ST(0) on, of sizes that meet. */
+function x87Case(group: FloatGroup, n: number): FloatCase {
+  const c = floatCase(group, n);
+  const { code } = floatCase(group, Math.floor((n * CODES) / CASES));
+  const r = new Random(group.seed ^ (n * 2654435761));
+  const fx = new DataView(c.fx.buffer, c.fx.byteOffset);
+  if (r.chance(85)) fx.setUint16(FCW, r.chance(85) ? 0x37f : 0xf7f, true);
+  if (r.chance(80)) {
+    const used = 0xff >> r.below(5);
+    const top = (fx.getUint16(2, true) >> 11) & 7;
+    fx.setUint8(FTW, ((used << top) | (used >> (8 - top))) & 0xff);
+  }
+  if (r.chance(80)) for (let at = ST; at < ST + 128; at += 16) sized(r, fx, at);
+  const data = new DataView(c.data.buffer, c.data.byteOffset);
+  if (r.chance(60))
+    for (let at = 0; at < c.data.length; at += 8) short(r, data, at, group.form.args === 'Mq');
+  return { ...c, code };
+}
+
+/** A number with few significant bits, all of them, or ones that cancel and carry. */
+function sized(r: Random, view: DataView, at: number): void {
+  const random = (BigInt(r.u32()) << 32n) | BigInt(r.u32());
+  const sig = r.pick([random, random, random & ~0xffffffffffn, 0n, ~0n, ~0n << 11n, 1n]);
+  const e = 0x3fff + r.pick([0, 0, 1, r.below(4), r.below(70), -r.below(70), r.below(140), 30]);
+  const zero = r.chance(8);
+  view.setBigUint64(at, zero ? 0n : BigInt.asUintN(64, sig) | (1n << 63n), true);
+  view.setUint16(at + 8, (zero ? 0 : e) | (r.below(2) << 15), true);
+}
+
+const x87Groups = floatGroups().filter((g) => X87.test(g.insn.name));
 const groups = floatGroups().filter((g) => INLINED.test(g.insn.name));
 
 /** Every instruction is translated before it first runs. */
 const AT_ONCE = { tiered: true, threshold: 1, batch: 1, maxBlock: 1 };
+
+function* allCases(): Generator<readonly [FloatGroup, number, FloatCase]> {
+  for (const [list, make] of [
+    [groups, caseOf],
+    [x87Groups, x87Case],
+  ] as const)
+    for (const group of list) for (let n = 0; n < CASES; n++) yield [group, n, make(group, n)];
+}
 
 describe.each([
   ['the interpreter', engineOf('interpreter', (p) => new Interpreter(p))],
@@ -71,14 +114,12 @@ describe.each([
     const reference = createFloatRunner();
     const run = createFloatRunner(engine);
     const wrong: string[] = [];
-    for (const group of groups) {
-      for (let n = 0; n < CASES; n++) {
-        const c = caseOf(group, n);
-        const [want, have] = [comparable(group, reference(c)), comparable(group, run(c))];
-        if (want.join() !== have.join()) wrong.push(`${group.name} #${n}`);
-      }
+    for (const [group, n, c] of allCases()) {
+      const [want, have] = [comparable(group, reference(c)), comparable(group, run(c))];
+      if (want.join() !== have.join()) wrong.push(`${group.name} #${n}`);
     }
     expect(wrong).toEqual([]);
     expect(groups.length).toBeGreaterThan(100);
+    expect(x87Groups.length).toBeGreaterThan(60);
   }, 120_000);
 });

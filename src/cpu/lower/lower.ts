@@ -20,6 +20,7 @@ import { emitFloat } from './float.ts';
 import { emitFloatCall } from './float-calls.ts';
 import { loadOf, valType } from './memory-ops.ts';
 import type { Site } from './site.ts';
+import { x87QuickOf } from './x87-module.ts';
 
 export interface LowerOptions {
   /** Number of a slow path, by name. */
@@ -205,7 +206,7 @@ export class Lowering {
         return this.faultIf(e.vector, e.error);
       case 'call':
         if (emitFloatCall(this, e) || emitDivide(this, e)) return;
-        return this.slow(e);
+        return this.x87(e);
       case 'skip':
         this.push(e.when);
         return site.skip();
@@ -266,6 +267,27 @@ export class Lowering {
     if (bits === 64 && width !== 64) this.narrow(width);
     else if (bits < width && width === 64) this.c.op('i64.extend_i32_u');
     else if (bits > width) emitMask(this.c, width);
+  }
+
+  /** Through the x87 helper where it has a quick way; what it declines, and all else, is a slow path. */
+  private x87(e: Effect & { op: 'call' }): void {
+    const { c, site } = this;
+    const quick = x87QuickOf(e.name);
+    if (quick === undefined) return this.slow(e);
+    const [code, operand, next, address] = e.args as [Value, Value, Value, Value?];
+    for (const v of [operand, address]) if (v && !isFree(v)) this.inLocal(v);
+    c.i32(quick).get(site.st);
+    this.push(code);
+    this.push(operand);
+    if (operand.width < 64) c.op('i64.extend_i32_u');
+    this.push(next);
+    site.pushLength();
+    c.op('i64.sub');
+    if (address) this.push(address);
+    else c.i64(0n);
+    c.call(site.helpers.x87).op('i32.eqz').iff();
+    this.slow(e);
+    c.end();
   }
 
   private slow(e: Effect & { op: 'call' }): void {
@@ -332,7 +354,7 @@ function planInlining(nodes: readonly Node[]): ReadonlySet<number> {
     emittedAt.set(n.id, i);
     if (!isValue(n)) continue;
     const users = uses.get(n.id) ?? [];
-    if (n.op === 'const' || n.op === 'imm' || n.op === 'next' || n.op === 'regno') {
+    if (isFree(n)) {
       inlined.add(n.id);
     } else if (users.length === 1) {
       const at = emittedAt.get((users[0] as Node).id) as number;
@@ -397,6 +419,11 @@ export function argumentsOf(n: Node): readonly Value[] {
     default:
       return bug(`unknown node ${(n as Node).op}`);
   }
+}
+
+/** Costs nothing to emit again at each use. */
+function isFree(v: Value): boolean {
+  return v.op === 'const' || v.op === 'imm' || v.op === 'next' || v.op === 'regno';
 }
 
 const PURE = new Set([

@@ -15,6 +15,8 @@ export interface Helpers {
   readonly slow: number;
   /** (segment, offset, bytes, writes) -> 0 allowed, 1 faulted: checkSegment. */
   readonly segment: number;
+  /** (number, state, code, operand, fip, fdp) -> 1 done, 0 not: see x87-module.ts. */
+  readonly x87: number;
   /** (state) -> the six status flags at their EFLAGS places. */
   readonly flags: number;
 }
@@ -58,8 +60,9 @@ export interface Site {
   readonly checksSegments: boolean;
   /** Whether a fault on this segment is #SS: statically, or as an i32 on the stack. */
   pushIsStack(seg: SegRef): void;
-  /** RIP of the next instruction, i64. */
+  /** RIP of the next instruction, i64; and this one's length in bytes, i64. */
   pushNext(): void;
+  pushLength(): void;
   /** The lazy flags: one field of them, or all six flags at their EFLAGS places (i32). */
   pushFlagField(name: FlagField): void;
   setFlagField(name: FlagField, push: () => void): void;
