@@ -184,8 +184,8 @@ class VCpu implements Cpu {
   }
 
   setInterruptLine(level: boolean): void {
-    this.state.set('irqLine', level ? 1 : 0);
-    if (level && this.state.get('eflags') & EFLAGS_IF) this.kick();
+    this.state.set(FIELDS.irqLine, level ? 1 : 0);
+    if (level && this.state.get(FIELDS.eflags) & EFLAGS_IF) this.kick();
   }
 
   setSkipped(nanos: number): void {
@@ -193,16 +193,16 @@ class VCpu implements Cpu {
   }
 
   interruptsEnabled(): boolean {
-    return (this.state.get('eflags') & EFLAGS_IF) !== 0;
+    return (this.state.get(FIELDS.eflags) & EFLAGS_IF) !== 0;
   }
 
   raiseNmi(): void {
-    this.state.set('nmiPending', 1);
+    this.state.set(FIELDS.nmiPending, 1);
     this.kick();
   }
 
   nmiPending(): boolean {
-    return this.state.get('nmiPending') !== 0;
+    return this.state.get(FIELDS.nmiPending) !== 0;
   }
 
   requestExit(): void {
@@ -222,7 +222,7 @@ class VCpu implements Cpu {
     const limit = this.retired() + budget;
     const { state } = this;
     for (;;) {
-      state.set('attention', 0);
+      state.set(FIELDS.attention, 0);
       if (this.ended) return this.ended;
       if (this.exitRequested) {
         this.exitRequested = false;
@@ -231,7 +231,7 @@ class VCpu implements Cpu {
       const now = this.retired();
       const broken = this.takeTraps(now) ?? this.takeInterrupt(now);
       if (broken) return broken;
-      if (state.get('halted')) return { kind: 'halt' };
+      if (state.get(FIELDS.halted)) return { kind: 'halt' };
       if (now >= limit) return { kind: 'budget' };
       const exit = this.runGrant(now, limit - now);
       if (exit) return exit;
@@ -240,102 +240,102 @@ class VCpu implements Cpu {
 
   complete(bytes: number): void {
     const { state } = this;
-    const next = state.getVa('rip') + bytes;
-    state.setVa('rip', state.get('codeMode') === 64 ? next : next >>> 0);
+    const next = state.getVa(FIELDS.rip) + bytes;
+    state.setVa(FIELDS.rip, state.get(FIELDS.codeMode) === 64 ? next : next >>> 0);
     this.total++;
-    if (state.get('eflags') & EFLAGS_TF)
-      state.set('pendingDebug', state.get('pendingDebug') | DR6_BS);
+    if (state.get(FIELDS.eflags) & EFLAGS_TF)
+      state.set(FIELDS.pendingDebug, state.get(FIELDS.pendingDebug) | DR6_BS);
   }
 
   stepWithStore(va: number, filter: StoreFilter): boolean {
     const { state } = this;
     this.total = this.retired();
     this.granted = 1;
-    state.set('budget', 1);
-    state.set('slack', 0);
-    state.set('stop', 0);
-    state.set('attention', 0);
+    state.set(FIELDS.budget, 1);
+    state.set(FIELDS.slack, 0);
+    state.set(FIELDS.stop, 0);
+    state.set(FIELDS.attention, 0);
     this.mmu.divert(va, filter);
     const stop = this.engine.run();
     this.mmu.divert(0, null);
     if (stop === 'fault') return false;
-    if (state.get('eflags') & EFLAGS_TF)
-      state.set('pendingDebug', state.get('pendingDebug') | DR6_BS);
+    if (state.get(FIELDS.eflags) & EFLAGS_TF)
+      state.set(FIELDS.pendingDebug, state.get(FIELDS.pendingDebug) | DR6_BS);
     return true;
   }
 
   /** Runs up to the next event, or one instruction while something has to be looked at after each. */
   private runGrant(now: number, most: number): Exit | null {
     const { state } = this;
-    const stepping = (state.get('eflags') & EFLAGS_TF) !== 0;
+    const stepping = (state.get(FIELDS.eflags) & EFLAGS_TF) !== 0;
     const watching = anyArmed(state) && codeArmed(state);
     if (watching && !resuming(state, now)) {
       const hits = this.shadowKind(now) === SHADOW_MOV_SS ? 0 : codeHits(state, this.linearRip());
       if (hits !== 0) return this.debugException(hits, 'fault');
     }
-    if (stepping) state.set('pendingDebug', state.get('pendingDebug') | DR6_BS);
+    if (stepping) state.set(FIELDS.pendingDebug, state.get(FIELDS.pendingDebug) | DR6_BS);
     const alone = stepping || watching || this.shadowKind(now) !== 0;
     this.total = now;
     this.granted = alone ? 1 : Math.min(most, MAX_GRANT);
-    state.set('budget', this.granted);
-    state.set('slack', 0);
-    state.set('stop', 0);
+    state.set(FIELDS.budget, this.granted);
+    state.set(FIELDS.slack, 0);
+    state.set(FIELDS.stop, 0);
     const stop = this.engine.run();
     if (stop === 'fault') {
       if (this.ended) return this.ended;
-      state.set('pendingDebug', 0);
+      state.set(FIELDS.pendingDebug, 0);
       return this.fault();
     }
     // Between two iterations of a repeated instruction RF is 1. SDM 3B 18.3.1.1.
-    if (state.get('stop')) state.setVa('rfAt', this.retired() + 1);
+    if (state.get(FIELDS.stop)) state.setVa(FIELDS.rfAt, this.retired() + 1);
     // An instruction that has left the engine unrun (a kick before it) is not stepped over.
     if (stepping && this.retired() === now)
-      state.set('pendingDebug', state.get('pendingDebug') & ~DR6_BS);
+      state.set(FIELDS.pendingDebug, state.get(FIELDS.pendingDebug) & ~DR6_BS);
     return null;
   }
 
   private linearRip(): number {
     const { state } = this;
-    if (state.get('codeMode') === 64) return state.getVa('rip');
-    return (state.get('rip') + state.segBase(1)) >>> 0;
+    if (state.get(FIELDS.codeMode) === 64) return state.getVa(FIELDS.rip);
+    return (state.get(FIELDS.rip) + state.segBase(1)) >>> 0;
   }
 
   /** Makes the engine stop at the next instruction boundary. */
   private kick(): void {
     const { state } = this;
-    state.set('attention', 1);
-    state.set('slack', (state.get('slack') | 0) + (state.get('budget') | 0));
-    state.set('budget', 0);
+    state.set(FIELDS.attention, 1);
+    state.set(FIELDS.slack, (state.get(FIELDS.slack) | 0) + (state.get(FIELDS.budget) | 0));
+    state.set(FIELDS.budget, 0);
   }
 
   /** IF was set or a shadow began. A shadow delays only what waits, or comes while it is in force. */
   private checkInterrupts(): void {
-    if (this.state.get('irqLine') || this.state.get('nmiPending')) this.kick();
+    if (this.state.get(FIELDS.irqLine) || this.state.get(FIELDS.nmiPending)) this.kick();
   }
 
   /** The shadow in force at this retired count: 0 none, 1 STI, 2 MOV SS. */
   private shadowKind(now: number): number {
     const { state } = this;
-    return state.getVa('shadowAt') === now + 1 ? state.get('shadow') : 0;
+    return state.getVa(FIELDS.shadowAt) === now + 1 ? state.get(FIELDS.shadow) : 0;
   }
 
   /** What the instruction before has left behind: a task switch's fault, debug traps. SDM 3A table 6-2. */
   private takeTraps(now: number): Exit | null {
     const { state } = this;
-    const later = state.get('laterVector');
+    const later = state.get(FIELDS.laterVector);
     if (later !== 0) {
-      state.set('laterVector', 0);
-      const error = state.get('laterHasError') ? state.get('laterError') : null;
+      state.set(FIELDS.laterVector, 0);
+      const error = state.get(FIELDS.laterHasError) ? state.get(FIELDS.laterError) : null;
       return this.deliver({ vector: later - 1, error, kind: 'fault' });
     }
-    const pending = state.get('pendingDebug');
+    const pending = state.get(FIELDS.pendingDebug);
     if (pending === 0) return null;
     if (this.shadowKind(now) === SHADOW_MOV_SS) {
       // Breakpoints wait for the next instruction; its own step replaces this one's. SDM 3A 6.8.3.
-      state.set('pendingDebug', pending & DR6_BREAKPOINTS);
+      state.set(FIELDS.pendingDebug, pending & DR6_BREAKPOINTS);
       return null;
     }
-    state.set('pendingDebug', 0);
+    state.set(FIELDS.pendingDebug, 0);
     return this.debugException(pending, 'trap');
   }
 
@@ -361,32 +361,32 @@ class VCpu implements Cpu {
   private takeInterrupt(now: number): Exit | null {
     const { state } = this;
     if (this.shadowKind(now) !== 0) return null;
-    if (state.get('nmiPending') && !state.get('nmiMasked')) {
-      state.set('nmiPending', 0);
-      state.set('nmiMasked', 1);
-      state.set('halted', 0);
+    if (state.get(FIELDS.nmiPending) && !state.get(FIELDS.nmiMasked)) {
+      state.set(FIELDS.nmiPending, 0);
+      state.set(FIELDS.nmiMasked, 1);
+      state.set(FIELDS.halted, 0);
       return this.deliver({ vector: NMI, error: null, kind: 'interrupt' });
     }
-    if (!state.get('irqLine') || !(state.get('eflags') & EFLAGS_IF)) return null;
-    if (state.get('policy') & POLICY_INTERRUPTS) {
-      state.set('halted', 0);
+    if (!state.get(FIELDS.irqLine) || !(state.get(FIELDS.eflags) & EFLAGS_IF)) return null;
+    if (state.get(FIELDS.policy) & POLICY_INTERRUPTS) {
+      state.set(FIELDS.halted, 0);
       return INTERRUPT;
     }
     const vector = this.border.acknowledgeInterrupt();
     if (vector < 0) return null;
-    state.set('halted', 0);
+    state.set(FIELDS.halted, 0);
     return this.deliver({ vector, error: null, kind: 'interrupt' });
   }
 
   private fault(): Exit | null {
     const { state } = this;
-    const vector = state.get('faultVector');
+    const vector = state.get(FIELDS.faultVector);
     if (vector >= EXIT_VECTOR) {
       this.instruction.policy = exitBit(vector);
       this.instruction.bytes = this.cx.insn.length;
       return this.instruction;
     }
-    const error = state.get('faultHasError') ? state.get('faultError') : null;
+    const error = state.get(FIELDS.faultHasError) ? state.get(FIELDS.faultError) : null;
     return this.deliver({ vector, error, kind: 'fault' });
   }
 
@@ -394,7 +394,7 @@ class VCpu implements Cpu {
     const exit = this.exception;
     exit.vector = vector;
     exit.error = error;
-    exit.address = vector === PF ? this.state.getVa('faultAddress') : 0;
+    exit.address = vector === PF ? this.state.getVa(FIELDS.faultAddress) : 0;
     return exit;
   }
 

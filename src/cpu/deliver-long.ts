@@ -16,7 +16,7 @@ import {
 import { extOf, flagsOnEntry, gateFault, handlerSegment, pushedFlags, readTss } from './gates.ts';
 import type { Cx } from './slow/define.ts';
 import { pushWords, setStackPointer, word } from './stack.ts';
-import { ATTR_D, ATTR_L, GPR_AT, SEG_SELECTOR } from './state.ts';
+import { ATTR_D, ATTR_L, FIELDS, GPR_AT, SEG_SELECTOR } from './state.ts';
 
 const INTERRUPT_GATE = 0xe;
 const TRAP_GATE = 0xf;
@@ -41,33 +41,33 @@ export function enterLongHandler(cx: Cx, event: Event): 0 | 1 {
   const attr = attrOf(d);
   if ((attr & (ATTR_L | ATTR_D)) !== ATTR_L) return selectorFault(cx, GP, gate.selector, ext);
   if (!isCanonical(gate.target)) return state.raise(GP, ext);
-  const cpl = attr & TYPE_CONFORMING ? state.get('cpl') : dplOf(attr);
-  const inward = cpl < state.get('cpl');
+  const cpl = attr & TYPE_CONFORMING ? state.get(FIELDS.cpl) : dplOf(attr);
+  const inward = cpl < state.get(FIELDS.cpl);
   const top = stackTop(cx, gate.ist, inward, cpl, ext);
   if (top === null) return 1;
   const sp = pushFrame(cx, event, top, cpl);
   if (sp === null || !markAccessed(cx, d)) return 1;
   if (inward) setNullSegment(state, SS_REG, cpl);
   setSegment(state, CS, (gate.selector & 0xfffc) | cpl, d);
-  state.setVa('rip', gate.target);
+  state.setVa(FIELDS.rip, gate.target);
   setStackPointer(state, sp, 64);
   flagsOnEntry(cx, gate.masksInterrupts);
-  state.set('cpl', cpl);
+  state.set(FIELDS.cpl, cpl);
   cx.modeChanged();
   return 0;
 }
 
 function readGate(cx: Cx, event: Event): Gate | null {
   const { state } = cx;
-  if (event.vector * 16 + 15 > state.get('idtrLimit')) return failed(gateFault(cx, GP, event));
-  if (!cx.mmu.read(state.getVa('idtrBase') + event.vector * 16, 16, 'system')) return null;
+  if (event.vector * 16 + 15 > state.get(FIELDS.idtrLimit)) return failed(gateFault(cx, GP, event));
+  if (!cx.mmu.read(state.getVa(FIELDS.idtrBase) + event.vector * 16, 16, 'system')) return null;
   const { buf } = cx.mmu;
   const w0 = buf.getUint32(0, true);
   const w1 = buf.getUint32(4, true);
   const high = buf.getInt32(8, true);
   const type = (w1 >>> 8) & 0x1f;
   if (type !== INTERRUPT_GATE && type !== TRAP_GATE) return failed(gateFault(cx, GP, event));
-  if (event.kind === 'software' && ((w1 >>> 13) & 3) < state.get('cpl'))
+  if (event.kind === 'software' && ((w1 >>> 13) & 3) < state.get(FIELDS.cpl))
     return failed(gateFault(cx, GP, event));
   if ((w1 & 0x8000) === 0) return failed(gateFault(cx, NP, event));
   return {
@@ -96,7 +96,7 @@ function pushFrame(cx: Cx, event: Event, top: number, cpl: number): number | nul
     state.vaAt(GPR_AT + RSP * 8),
     pushedFlags(cx, event),
     state.seg(CS, SEG_SELECTOR),
-    state.getVa('rip'),
+    state.getVa(FIELDS.rip),
   ];
   if (event.error !== null) words.push(event.error);
   return pushWords(cx, stack, 8, words, cpl === 3 ? 'current' : 'system', extOf(event));

@@ -7,6 +7,7 @@ import { enterProtectedHandler } from './deliver-protected.ts';
 import { enterRealHandler } from './deliver-real.ts';
 import { inRealMode } from './descriptors.ts';
 import type { Cx } from './slow/define.ts';
+import { FIELDS } from './state.ts';
 
 export interface Event {
   readonly vector: number;
@@ -25,14 +26,14 @@ export function deliver(cx: Cx, event: Event): 'ok' | 'shutdown' {
   let current = event;
   // Deliveries that fault end in #DF at the latest after two classes; benign ones cannot chain for ever.
   for (let tries = 0; tries < 8; tries++) {
-    state.set('halted', 0);
-    state.set('shadow', 0);
+    state.set(FIELDS.halted, 0);
+    state.set(FIELDS.shadow, 0);
     if (enterHandler(cx, current) === 0 && !faultedInTask(cx)) return 'ok';
-    const vector = state.get('faultVector');
+    const vector = state.get(FIELDS.faultVector);
     const next = afterFault(current, vector);
     if (next === 'shutdown') return 'shutdown';
-    const error = state.get('faultHasError') ? state.get('faultError') : null;
-    if (vector === PF) state.setVa('cr2', state.getVa('faultAddress'));
+    const error = state.get(FIELDS.faultHasError) ? state.get(FIELDS.faultError) : null;
+    if (vector === PF) state.setVa(FIELDS.cr2, state.getVa(FIELDS.faultAddress));
     current =
       next === 'double'
         ? { vector: DF, error: 0, kind: 'fault' }
@@ -45,28 +46,28 @@ export function deliver(cx: Cx, event: Event): 'ok' | 'shutdown' {
 export function enterHandler(cx: Cx, event: Event): 0 | 1 {
   const { state } = cx;
   if (event.vector === PF && event.kind === 'fault')
-    state.setVa('cr2', state.getVa('faultAddress'));
+    state.setVa(FIELDS.cr2, state.getVa(FIELDS.faultAddress));
   if (enterByMode(cx, event)) return 1;
   // The step ends with the event; the debug handler can use the debug registers. SDM 3B 18.2.4, 18.3.1.4.
-  state.set('pendingDebug', state.get('pendingDebug') & ~DR6_BS);
+  state.set(FIELDS.pendingDebug, state.get(FIELDS.pendingDebug) & ~DR6_BS);
   if (event.vector === DB && event.kind !== 'software')
-    state.set('dr7', state.get('dr7') & ~DR7_GD);
+    state.set(FIELDS.dr7, state.get(FIELDS.dr7) & ~DR7_GD);
   return 0;
 }
 
 function enterByMode(cx: Cx, event: Event): 0 | 1 {
   const { state } = cx;
   if (inRealMode(state)) return enterRealHandler(cx, event);
-  if (state.get('efer') & EFER_LMA) return enterLongHandler(cx, event);
+  if (state.get(FIELDS.efer) & EFER_LMA) return enterLongHandler(cx, event);
   return enterProtectedHandler(cx, event);
 }
 
 /** A task gate has led into a task whose registers do not load: its fault comes on top of the event. */
 function faultedInTask({ state }: Cx): boolean {
-  const later = state.get('laterVector');
+  const later = state.get(FIELDS.laterVector);
   if (later === 0) return false;
-  state.set('laterVector', 0);
-  state.raise(later - 1, state.get('laterHasError') ? state.get('laterError') : null);
+  state.set(FIELDS.laterVector, 0);
+  state.raise(later - 1, state.get(FIELDS.laterHasError) ? state.get(FIELDS.laterError) : null);
   return true;
 }
 

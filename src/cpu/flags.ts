@@ -26,16 +26,20 @@ const ALWAYS_ONE = 2;
 
 /** All of EFLAGS. */
 export function readFlags(state: State): number {
-  return (state.get('eflags') & ~EFLAGS_STATUS) | ALWAYS_ONE | statusFlags(state);
+  return (state.get(FIELDS.eflags) & ~EFLAGS_STATUS) | ALWAYS_ONE | statusFlags(state);
 }
 
 /** Replaces the flags in `mask`. The caller calls `modeChanged` if AC or VM changed, `checkInterrupts` if IF or TF did. */
 export function writeFlags(state: State, value: number, mask: number): void {
+  if ((mask & EFLAGS_STATUS) === 0) {
+    const rest = state.get(FIELDS.eflags) & ~EFLAGS_STATUS;
+    state.set(FIELDS.eflags, (rest & ~mask) | (value & mask) | ALWAYS_ONE);
+    return;
+  }
   const all = (readFlags(state) & ~mask) | (value & mask) | ALWAYS_ONE;
-  state.set('eflags', all & ~EFLAGS_STATUS);
-  if ((mask & EFLAGS_STATUS) === 0) return;
-  state.set('flOp', FL_FULL * 4);
-  state.set('flAux', all & EFLAGS_STATUS);
+  state.set(FIELDS.eflags, all & ~EFLAGS_STATUS);
+  state.set(FIELDS.flOp, FL_FULL * 4);
+  state.set(FIELDS.flAux, all & EFLAGS_STATUS);
 }
 
 /** A value of the result's width as two unsigned halves, brought to the top so that bit 63 is its sign. */
@@ -46,18 +50,19 @@ interface Lifted {
 
 /** CF PF AF ZF SF OF at their EFLAGS places. See `FlagFn` in isa/ir.ts for what each kind means. */
 export function statusFlags(state: State): number {
-  const kind = state.get('flOp') >>> 2;
-  if (kind === FL_FULL) return state.get('flAux') & EFLAGS_STATUS;
-  const bits = 8 << (state.get('flOp') & 3);
-  const low = state.get('flRes');
+  const kind = state.get(FIELDS.flOp) >>> 2;
+  if (kind === FL_FULL) return state.get(FIELDS.flAux) & EFLAGS_STATUS;
+  const bits = 8 << (state.get(FIELDS.flOp) & 3);
+  const low = state.get(FIELDS.flRes);
   const res = lift(low, highOf(state, 'flRes'), bits);
   const common =
     (res.hi >>> 31 ? EFLAGS_SF : 0) |
     ((res.lo | res.hi) === 0 ? EFLAGS_ZF : 0) |
     (evenParity(low & 0xff) ? EFLAGS_PF : 0);
   if (kind === FL_LOGIC) return common;
-  if (kind === FL_MIX) return common | (state.get('flAux') & (EFLAGS_CF | EFLAGS_AF | EFLAGS_OF));
-  const lowX = state.get('flX');
+  if (kind === FL_MIX)
+    return common | (state.get(FIELDS.flAux) & (EFLAGS_CF | EFLAGS_AF | EFLAGS_OF));
+  const lowX = state.get(FIELDS.flX);
   const x = lift(lowX, highOf(state, 'flX'), bits);
   return common | carryFlags(kind, bits, low, lowX, res, x);
 }

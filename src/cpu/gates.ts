@@ -26,7 +26,7 @@ import {
 } from './descriptors.ts';
 import { readFlags, writeFlags } from './flags.ts';
 import type { Cx } from './slow/define.ts';
-import { ATTR_P, SEG_LIMIT, SEG_SELECTOR } from './state.ts';
+import { ATTR_P, FIELDS, SEG_LIMIT, SEG_SELECTOR } from './state.ts';
 
 /** The EXT bit: the event came from outside the program. SDM 3A 6.13. */
 export const extOf = (event: Event): 0 | 1 => (event.kind === 'software' ? 0 : 1);
@@ -61,7 +61,7 @@ export function handlerSegment(cx: Cx, selector: number, ext: number): Descripto
   const d = readDescriptor(cx, selector, GP, ext);
   if (d === null) return null;
   const attr = attrOf(d);
-  if (!isCode(attr) || dplOf(attr) > cx.state.get('cpl')) {
+  if (!isCode(attr) || dplOf(attr) > cx.state.get(FIELDS.cpl)) {
     selectorFault(cx, GP, selector, ext);
     return null;
   }

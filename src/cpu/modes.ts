@@ -10,6 +10,7 @@ import {
   DATA_TLB_STRIDE,
   FETCH_TLB_ENTRIES,
   FETCH_TLB_STRIDE,
+  FIELDS,
   type Layout,
   MODE_KEY_FLAT,
   MODE_KEY_LIMIT,
@@ -33,7 +34,7 @@ const CHECKED = 3;
 
 /** Call after any change of the above: a segment register's descriptor counts. Flushing the TLB, where one is due, is up to who changed what. */
 export function modeChanged(state: State, layout: Layout): void {
-  const user = state.get('cpl') === 3;
+  const user = state.get(FIELDS.cpl) === 3;
   const data = user
     ? alignmentChecked(state)
       ? CHECKED
@@ -41,11 +42,11 @@ export function modeChanged(state: State, layout: Layout): void {
     : smapInForce(state)
       ? SUPERVISOR
       : SUPERVISOR_OPEN;
-  state.set('dataTlb', layout.dataTlbs + data * DATA_TLB_ENTRIES * DATA_TLB_STRIDE);
-  state.set('fetchTlb', layout.fetchTlbs + (user ? FETCH_TLB_ENTRIES * FETCH_TLB_STRIDE : 0));
+  state.set(FIELDS.dataTlb, layout.dataTlbs + data * DATA_TLB_ENTRIES * DATA_TLB_STRIDE);
+  state.set(FIELDS.fetchTlb, layout.fetchTlbs + (user ? FETCH_TLB_ENTRIES * FETCH_TLB_STRIDE : 0));
   const mode = codeModeOf(state);
-  state.set('codeMode', mode);
-  state.set('modeKey', modeKeyOf(state, mode));
+  state.set(FIELDS.codeMode, mode);
+  state.set(FIELDS.modeKey, modeKeyOf(state, mode));
   recomputeFpuFaults(state);
 }
 
@@ -63,16 +64,16 @@ function modeKeyOf(state: State, mode: 16 | 32 | 64): number {
 
 /** In ring 3 only, which virtual-8086 mode is. SDM 3A 2.5, CR0.AM. */
 function alignmentChecked(state: State): boolean {
-  return (state.get('cr0') & CR0_AM) !== 0 && (state.get('eflags') & EFLAGS_AC) !== 0;
+  return (state.get(FIELDS.cr0) & CR0_AM) !== 0 && (state.get(FIELDS.eflags) & EFLAGS_AC) !== 0;
 }
 
 function smapInForce(state: State): boolean {
-  return (state.get('cr4') & CR4_SMAP) !== 0 && (state.get('eflags') & EFLAGS_AC) === 0;
+  return (state.get(FIELDS.cr4) & CR4_SMAP) !== 0 && (state.get(FIELDS.eflags) & EFLAGS_AC) === 0;
 }
 
 /** The cached attributes of CS decide, also in real mode. SDM 3A 3.4.5.1. */
 function codeModeOf(state: State): 16 | 32 | 64 {
   const attr = state.seg(CS, SEG_ATTR);
-  if (state.get('efer') & EFER_LMA && attr & ATTR_L) return 64;
+  if (state.get(FIELDS.efer) & EFER_LMA && attr & ATTR_L) return 64;
   return attr & ATTR_D ? 32 : 16;
 }

@@ -1,6 +1,6 @@
 // The exit policy: which instructions and exceptions leave the CPU instead of doing what the guest's tables say.
 
-import type { State } from './state.ts';
+import { FIELDS, type State } from './state.ts';
 
 /** Instructions that exit, as bits of the state's `policy`. The names are those of VT-x's controls, SDM 3C 25.6. */
 export const POLICY_HLT = 1 << 0;
@@ -36,16 +36,16 @@ export interface ExitPolicy {
 export const NO_EXITS: ExitPolicy = { exceptions: 0, instructions: 0 };
 
 export function setPolicy(state: State, policy: ExitPolicy): void {
-  state.set('policyExceptions', policy.exceptions);
-  state.set('policy', policy.instructions);
+  state.set(FIELDS.policyExceptions, policy.exceptions);
+  state.set(FIELDS.policy, policy.instructions);
 }
 
 export function policyOf(state: State): ExitPolicy {
-  return { exceptions: state.get('policyExceptions'), instructions: state.get('policy') };
+  return { exceptions: state.get(FIELDS.policyExceptions), instructions: state.get(FIELDS.policy) };
 }
 
 export function exceptionExits(state: State, vector: number): boolean {
-  return vector < 32 && ((state.get('policyExceptions') >>> vector) & 1) !== 0;
+  return vector < 32 && ((state.get(FIELDS.policyExceptions) >>> vector) & 1) !== 0;
 }
 
 /**
@@ -56,7 +56,7 @@ export const EXIT_VECTOR = 256;
 
 /** True (and the exit is raised) when the policy wants the running instruction. */
 export function exits(state: State, bit: number): boolean {
-  if ((state.get('policy') & bit) === 0) return false;
+  if ((state.get(FIELDS.policy) & bit) === 0) return false;
   state.raise(EXIT_VECTOR + 31 - Math.clz32(bit), null);
   return true;
 }

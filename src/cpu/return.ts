@@ -18,7 +18,7 @@ import {
   TYPE_CONFORMING,
 } from './descriptors.ts';
 import type { Cx } from './slow/define.ts';
-import { ATTR_D, ATTR_L, ATTR_P } from './state.ts';
+import { ATTR_D, ATTR_L, ATTR_P, FIELDS } from './state.ts';
 
 /** The code segment that is returned to, with RIP checked against it. Null: a fault is raised. SDM 2A IRET. */
 export function returnSegment(cx: Cx, selector: number, rip: number): Descriptor | null {
@@ -32,9 +32,9 @@ export function returnSegment(cx: Cx, selector: number, rip: number): Descriptor
   const attr = attrOf(d);
   const rpl = selector & 3;
   const privileged = attr & TYPE_CONFORMING ? dplOf(attr) <= rpl : dplOf(attr) === rpl;
-  const long = (state.get('efer') & EFER_LMA) !== 0;
+  const long = (state.get(FIELDS.efer) & EFER_LMA) !== 0;
   const impossible = long && (attr & (ATTR_L | ATTR_D)) === (ATTR_L | ATTR_D);
-  if (!isCode(attr) || rpl < state.get('cpl') || !privileged || impossible) {
+  if (!isCode(attr) || rpl < state.get(FIELDS.cpl) || !privileged || impossible) {
     selectorFault(cx, GP, selector);
     return null;
   }
@@ -61,7 +61,7 @@ export function stackFor(
 ): StackLoad | null {
   const { state } = cx;
   if (isNull(selector)) {
-    const to64 = (state.get('efer') & EFER_LMA) !== 0 && (codeAttr & ATTR_L) !== 0;
+    const to64 = (state.get(FIELDS.efer) & EFER_LMA) !== 0 && (codeAttr & ATTR_L) !== 0;
     if (to64 && cpl < 3 && (selector & 3) === cpl)
       return { load: () => setNullSegment(state, SS_REG, selector) };
     state.raise(GP, 0);

@@ -3,7 +3,7 @@
 import { CR0_PE, GP, SS } from './control-bits.ts';
 import type { AccessAs } from './mmu.ts';
 import type { Cx } from './slow/define.ts';
-import { ATTR_D, GPR_AT, SEG_ATTR, SEG_LIMIT, type State } from './state.ts';
+import { ATTR_D, FIELDS, GPR_AT, SEG_ATTR, SEG_LIMIT, type State } from './state.ts';
 
 const SS_REG = 2;
 const RSP = 4;
@@ -21,7 +21,7 @@ export interface Stack {
 export function currentStack(state: State): Stack {
   const attr = state.seg(SS_REG, SEG_ATTR);
   const limit = state.seg(SS_REG, SEG_LIMIT);
-  if (state.get('codeMode') === 64)
+  if (state.get(FIELDS.codeMode) === 64)
     return { base: 0, limit, attr, sp: state.vaAt(GPR_AT + RSP * 8), width: 64 };
   const width = attr & ATTR_D ? 32 : 16;
   return { base: state.segBase(SS_REG), limit, attr, sp: masked(state.gpr32(RSP), width), width };
@@ -103,11 +103,11 @@ function fits(state: State, stack: Stack, sp: number, bytes: number): boolean {
   if (stack.width === 64 || (stack.limit === 0xffffffff && stack.width === 32)) return true;
   const last = sp + bytes - 1;
   const top = stack.width === 32 ? 0xffffffff : 0xffff;
-  const expandsDown = state.get('cr0') & CR0_PE && (stack.attr & 0xc) === TYPE_EXPAND_DOWN;
+  const expandsDown = state.get(FIELDS.cr0) & CR0_PE && (stack.attr & 0xc) === TYPE_EXPAND_DOWN;
   return expandsDown ? sp > stack.limit && last <= top : last <= Math.min(stack.limit, top);
 }
 
 /** A non-canonical stack address is #SS, not #GP. SDM 3A 6.15 (interrupt 12). */
 function asStackFault(state: State, error: number): void {
-  if (state.get('faultVector') === GP) state.raise(SS, error);
+  if (state.get(FIELDS.faultVector) === GP) state.raise(SS, error);
 }

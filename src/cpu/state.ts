@@ -162,7 +162,8 @@ export type FieldName = keyof typeof FIELDS;
 
 /** By name: a Map finds it in half the time of an object with so many properties, and slow paths ask for several at each exit. */
 const PLACES: ReadonlyMap<string, Field> = new Map(Object.entries(FIELDS));
-const placeOf = (name: FieldName): Field => PLACES.get(name) as Field;
+const placeOf = (name: FieldName | Field): Field =>
+  typeof name === 'string' ? (PLACES.get(name) as Field) : name;
 
 /** Kinds of lazy flags, see ir.ts FlagFn. `full`: all six are in flAux at their EFLAGS places. */
 export const FL_ADD = 0;
@@ -264,12 +265,13 @@ export class State {
     this.base = base;
   }
 
-  get(name: FieldName): number {
+  /** By name; hot paths give the field itself (`FIELDS.cpl`), which needs no lookup. */
+  get(name: FieldName | Field): number {
     const { at, bits } = placeOf(name);
     if (bits === 16) return this.views.u16[(this.base + at) >> 1] as number;
     return this.views.u32[(this.base + at) >> 2] as number;
   }
-  set(name: FieldName, value: number): void {
+  set(name: FieldName | Field, value: number): void {
     const { at, bits } = placeOf(name);
     if (bits === 16) this.views.u16[(this.base + at) >> 1] = value;
     else this.views.u32[(this.base + at) >> 2] = value;
@@ -281,10 +283,10 @@ export class State {
     this.views.u64[(this.base + placeOf(name).at) >> 3] = value;
   }
   /** A 64-bit field that holds an address, as a signed number (exact for canonical addresses). */
-  getVa(name: FieldName): number {
+  getVa(name: FieldName | Field): number {
     return this.vaAt(placeOf(name).at);
   }
-  setVa(name: FieldName, va: number): void {
+  setVa(name: FieldName | Field, va: number): void {
     this.setVaAt(placeOf(name).at, va);
   }
   vaAt(at: number): number {

@@ -13,8 +13,10 @@ import {
 export const ENTRY_GLOBAL = 1;
 /** The page may be written in this mode, and the D flag of its table entry is set. */
 export const ENTRY_WRITE = 2;
-/** The entry is in the list of used ones. */
+/** The entry is in the list of used ones; in that of those that were global when they were entered. */
 const ENTRY_LISTED = 4;
+const ENTRY_LISTED_GLOBAL = 8;
+const ENTRY_IN_LISTS = ENTRY_LISTED | ENTRY_LISTED_GLOBAL;
 /** Bits 8..15: log2 of the size of the page that the entry is a part of; 12 as a rule. */
 export const ENTRY_SIZE_SHIFT = 8;
 
@@ -44,8 +46,11 @@ export class Tlb {
   private readonly ramBase: number;
   private readonly data: number;
   private readonly fetch: number;
+  /** Kernels have many global entries, and CR3 writes are frequent: those must not look at them. */
   private readonly listed = new Int32Array(ALL_ENTRIES);
+  private readonly global = new Int32Array(ALL_ENTRIES);
   private count = 0;
+  private globals = 0;
   private readonly mega = new Uint8Array(FILTER_BITS);
   private readonly giga = new Uint8Array(FILTER_BITS);
 
@@ -67,16 +72,19 @@ export class Tlb {
       this.u32[(at >>> 2) + D_FLAGS] = 0;
     for (let at = this.fetch; at < this.fetch + 2 * FETCH_BYTES; at += FETCH_TLB_STRIDE)
       this.u32[(at >>> 2) + F_FLAGS] = 0;
+    this.forget();
+  }
+
+  private forget(): void {
     this.count = 0;
+    this.globals = 0;
     this.mega.fill(0);
     this.giga.fill(0);
   }
 
   /** Rebuilds the list and the filters from linear memory: after a snapshot has been copied in. */
   rebuild(): void {
-    this.count = 0;
-    this.mega.fill(0);
-    this.giga.fill(0);
+    this.forget();
     for (let at = this.data; at < this.data + 3 * DATA_BYTES; at += DATA_TLB_STRIDE)
       this.relist(at, D_FLAGS);
     for (let at = this.fetch; at < this.fetch + 2 * FETCH_BYTES; at += FETCH_TLB_STRIDE)
@@ -112,14 +120,14 @@ export class Tlb {
   /** Enters a page of RAM for reading. `flags`: ENTRY_GLOBAL, ENTRY_WRITE and the size. */
   fillData(i: number, lo: number, hi: number, page: number, flags: number): void {
     const u32 = this.u32;
-    if ((u32[i + D_FLAGS]! & ENTRY_LISTED) === 0) this.listed[this.count++] = i << 2;
+    const lists = this.list(i << 2, u32[i + D_FLAGS]!, flags);
     u32[i] = lo;
     u32[i + 1] = hi;
     u32[i + D_WRITE] = NO_TAG_LO;
     u32[i + D_WRITE + 1] = 0;
     u32[i + D_ADDEND] = this.ramBase + page - lo;
     u32[i + D_FRAME] = page >>> 12;
-    u32[i + D_FLAGS] = flags | ENTRY_LISTED;
+    u32[i + D_FLAGS] = flags | lists;
     this.remember(lo, hi, flags);
   }
 
@@ -131,54 +139,68 @@ export class Tlb {
 
   fillFetch(i: number, lo: number, hi: number, page: number, flags: number): void {
     const u32 = this.u32;
-    if ((u32[i + F_FLAGS]! & ENTRY_LISTED) === 0) this.listed[this.count++] = i << 2;
+    const lists = this.list(i << 2, u32[i + F_FLAGS]!, flags);
     u32[i] = lo;
     u32[i + 1] = hi;
     u32[i + F_PAGE] = page;
-    u32[i + F_FLAGS] = flags | ENTRY_LISTED;
+    u32[i + F_FLAGS] = flags | lists;
     this.remember(lo, hi, flags);
+  }
+
+  /** Puts the entry into the list that `flags` say, unless `old` says it is there: gives the bits for the lists that it is in. */
+  private list(at: number, old: number, flags: number): number {
+    const bit = flags & ENTRY_GLOBAL ? ENTRY_LISTED_GLOBAL : ENTRY_LISTED;
+    if ((old & bit) === 0) {
+      if (bit === ENTRY_LISTED) this.listed[this.count++] = at;
+      else this.global[this.globals++] = at;
+    }
+    return (old & ENTRY_IN_LISTS) | bit;
   }
 
   /** Stores to `frame` come to the MMU from now on; what the entries allow stays as it is. */
   closeWrites(frame: number): void {
-    for (let n = 0; n < this.count; n++) {
-      const at = this.listed[n]!;
-      const i = at >>> 2;
-      if (at >= this.fetch || this.u32[i + D_FRAME] !== frame) continue;
-      this.u32[i + D_WRITE] = NO_TAG_LO;
-      this.u32[i + D_WRITE + 1] = 0;
-    }
+    for (let n = 0; n < this.count; n++) this.closeIf(this.listed[n]!, frame);
+    for (let n = 0; n < this.globals; n++) this.closeIf(this.global[n]!, frame);
   }
 
-  /** Addresses of the entries that may hold something. */
+  private closeIf(at: number, frame: number): void {
+    const i = at >>> 2;
+    if (at >= this.fetch || this.u32[i + D_FRAME] !== frame) return;
+    this.u32[i + D_WRITE] = NO_TAG_LO;
+    this.u32[i + D_WRITE + 1] = 0;
+  }
+
+  /** Addresses of the entries that may hold something; some appear twice. */
   entries(): Int32Array {
-    return this.listed.subarray(0, this.count);
+    const all = new Int32Array(this.count + this.globals);
+    all.set(this.listed.subarray(0, this.count));
+    all.set(this.global.subarray(0, this.globals), this.count);
+    return all;
   }
 
   flushAll(): void {
-    for (let n = 0; n < this.count; n++) {
-      const at = this.listed[n]!;
+    this.flushNonGlobal();
+    for (let n = 0; n < this.globals; n++) {
+      const at = this.global[n]!;
       this.drop(at);
       this.u32[this.flagsAt(at)] = 0;
     }
-    this.count = 0;
-    this.mega.fill(0);
-    this.giga.fill(0);
+    this.forget();
   }
 
   flushNonGlobal(): void {
-    let kept = 0;
     for (let n = 0; n < this.count; n++) {
       const at = this.listed[n]!;
       const flags = this.flagsAt(at);
-      if ((this.u32[flags]! & ENTRY_GLOBAL) !== 0 && this.u32[at >>> 2] !== NO_TAG_LO) {
-        this.listed[kept++] = at;
+      const old = this.u32[flags]!;
+      if ((old & ENTRY_GLOBAL) !== 0) {
+        this.u32[flags] = old & ~ENTRY_LISTED; // Entered anew since, as a global one: the other list has it.
         continue;
       }
       this.drop(at);
-      this.u32[flags] = 0;
+      this.u32[flags] = old & ENTRY_LISTED_GLOBAL;
     }
-    this.count = kept;
+    this.count = 0;
   }
 
   /** Drops the page's entries, global or not, and all parts of a large page that it lies in. SDM 3A 4.10.4.1. */
@@ -191,13 +213,15 @@ export class Tlb {
   }
 
   private flushLarge(lo: number, hi: number): void {
-    for (let n = 0; n < this.count; n++) {
-      const at = this.listed[n]!;
-      const i = at >>> 2;
-      const shift = (this.u32[this.flagsAt(at)]! >>> ENTRY_SIZE_SHIFT) & 0xff;
-      if (shift > 12 && this.u32[i + 1] === hi && this.u32[i]! >>> shift === lo >>> shift)
-        this.drop(at);
-    }
+    for (let n = 0; n < this.count; n++) this.dropPart(this.listed[n]!, lo, hi);
+    for (let n = 0; n < this.globals; n++) this.dropPart(this.global[n]!, lo, hi);
+  }
+
+  private dropPart(at: number, lo: number, hi: number): void {
+    const i = at >>> 2;
+    const shift = (this.u32[this.flagsAt(at)]! >>> ENTRY_SIZE_SHIFT) & 0xff;
+    if (shift > 12 && this.u32[i + 1] === hi && this.u32[i]! >>> shift === lo >>> shift)
+      this.drop(at);
   }
 
   private dropIf(i: number, lo: number, hi: number): void {
@@ -234,8 +258,9 @@ export class Tlb {
   private relist(at: number, flagWord: number): void {
     const i = at >>> 2;
     const flags = this.u32[i + flagWord]!;
-    if ((flags & ENTRY_LISTED) === 0) return;
-    this.listed[this.count++] = at;
+    if ((flags & ENTRY_IN_LISTS) === 0) return;
+    if (flags & ENTRY_LISTED) this.listed[this.count++] = at;
+    if (flags & ENTRY_LISTED_GLOBAL) this.global[this.globals++] = at;
     this.remember(this.u32[i]!, this.u32[i + 1]!, flags);
   }
 }

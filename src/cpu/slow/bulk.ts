@@ -1,6 +1,6 @@
 // Repeated string instructions, many iterations at once: RAM to RAM within one page on each side.
 
-import { DATA_TLB_STRIDE, dataTlbIndex, MODE_KEY_FLAT, type State } from '../state.ts';
+import { DATA_TLB_STRIDE, dataTlbIndex, FIELDS, MODE_KEY_FLAT, type State } from '../state.ts';
 import { type Cx, defineSlow } from './define.ts';
 
 const RAX = 0;
@@ -25,7 +25,7 @@ export const bulk = defineSlow({
     const { state } = cx;
     const fn = state.arg32(0);
     if (fn !== MOVS && fn !== STOS) return 0;
-    if (state.get('eflags') & DF) return 0;
+    if (state.get(FIELDS.eflags) & DF) return 0;
     const bytes = state.arg32(1);
     const narrow = state.arg32(2) !== 64;
     if (state.arg32(2) === 16 || !unchecked(cx, bytes)) return 0;
@@ -34,13 +34,13 @@ export const bulk = defineSlow({
       state,
       RDI,
       narrow,
-      state.get('codeMode') === 64 ? 0 : state.segBase(0),
+      state.get(FIELDS.codeMode) === 64 ? 0 : state.segBase(0),
     );
-    let n = Math.min(left - 1, state.get('budget') | 0, room(destination, bytes));
+    let n = Math.min(left - 1, state.get(FIELDS.budget) | 0, room(destination, bytes));
     if (fn === MOVS) n = moves(cx, destination, bytes, n, narrow);
     else n = fills(cx, destination, bytes, n);
     if (n <= 0) return 0;
-    state.set('budget', state.get('budget') - n);
+    state.set(FIELDS.budget, state.get(FIELDS.budget) - n);
     advance(state, RCX, -n, narrow);
     advance(state, RDI, n * bytes, narrow);
     if (fn === MOVS) advance(state, RSI, n * bytes, narrow);
@@ -55,7 +55,7 @@ export const bulk = defineSlow({
 function unchecked(cx: Cx, bytes: number): boolean {
   const { mode, length } = cx.insn;
   if (mode === 64) return true;
-  const flat = (cx.state.get('modeKey') & MODE_KEY_FLAT) !== 0;
+  const flat = (cx.state.get(FIELDS.modeKey) & MODE_KEY_FLAT) !== 0;
   return mode === 32 && flat && length === (bytes === 2 ? 3 : 2);
 }
 
@@ -95,7 +95,7 @@ function clampCount(count: bigint): number {
 function linear(state: State, register: number, narrow: boolean, base: number): number {
   if (!narrow) return state.vaAt(register * 8) + base;
   const sum = state.gpr32(register) + base;
-  return state.get('codeMode') === 64 ? sum : sum >>> 0;
+  return state.get(FIELDS.codeMode) === 64 ? sum : sum >>> 0;
 }
 
 /** Whole elements from `va` to the end of its page. */
@@ -106,7 +106,7 @@ function room(va: number, bytes: number): number {
 /** Address in linear memory, if the tag at `tag` maps the page of `va`; 0: not. */
 function hit(state: State, va: number, tag: number): number {
   const { u32, i32 } = state.views;
-  const entry = state.get('dataTlb') + dataTlbIndex(va | 0) * DATA_TLB_STRIDE;
+  const entry = state.get(FIELDS.dataTlb) + dataTlbIndex(va | 0) * DATA_TLB_STRIDE;
   const low = (entry + tag) >> 2;
   if ((u32[low] as number) !== (va & ~0xfff) >>> 0) return 0;
   if ((i32[low + 1] as number) !== Math.floor(va / 4294967296)) return 0;

@@ -33,7 +33,7 @@ import {
 import { codeArmed, commitDebug, DEBUG_ADDRESSES, DR6_BD, DR7_GD } from '../debug.ts';
 import { CS } from '../descriptors.ts';
 import { exits, POLICY_CR_READ, POLICY_CR_WRITE, POLICY_DR, POLICY_INVLPG } from '../policy.ts';
-import { ATTR_L, type FieldName, SEG_ATTR } from '../state.ts';
+import { ATTR_L, FIELDS, type FieldName, SEG_ATTR } from '../state.ts';
 import { type Cx, defineSlow } from './define.ts';
 
 /** PE MP EM TS ET NE WP AM NW CD PG; all others read as zero. SDM 3A 2.5. */
@@ -69,11 +69,11 @@ export const readControl = defineSlow({
     const { state } = cx;
     if (exits(state, POLICY_CR_READ)) return 1;
     const n = state.arg32(0);
-    if (n === 0) state.ret64(0, BigInt(state.get('cr0')));
+    if (n === 0) state.ret64(0, BigInt(state.get(FIELDS.cr0)));
     else if (n === 2) state.ret64(0, state.get64('cr2'));
     else if (n === 3) state.ret64(0, state.get64('cr3'));
-    else if (n === 4) state.ret64(0, BigInt(state.get('cr4')));
-    else if (n === 8) state.ret64(0, BigInt(cx.border.readCr8?.() ?? state.get('cr8')));
+    else if (n === 4) state.ret64(0, BigInt(state.get(FIELDS.cr4)));
+    else if (n === 8) state.ret64(0, BigInt(cx.border.readCr8?.() ?? state.get(FIELDS.cr8)));
     else return state.raise(UD, null);
     return 0;
   },
@@ -100,7 +100,7 @@ export const writeControl = defineSlow({
       case 8:
         if (value > 15n) return state.raise(GP, 0);
         if (cx.border.writeCr8) cx.border.writeCr8(Number(value));
-        else state.set('cr8', Number(value));
+        else state.set(FIELDS.cr8, Number(value));
         return 0;
       default:
         return state.raise(UD, null);
@@ -113,7 +113,7 @@ export const clts = defineSlow({
   ref: 'SDM 2A CLTS',
   run(cx) {
     if (exits(cx.state, POLICY_CR_WRITE)) return 1;
-    cx.state.set('cr0', cx.state.get('cr0') & ~CR0_TS);
+    cx.state.set(FIELDS.cr0, cx.state.get(FIELDS.cr0) & ~CR0_TS);
     cx.modeChanged();
     return 0;
   },
@@ -126,7 +126,7 @@ export const lmsw = defineSlow({
   run(cx) {
     const { state } = cx;
     if (exits(state, POLICY_CR_WRITE)) return 1;
-    const old = state.get('cr0');
+    const old = state.get(FIELDS.cr0);
     return writeCr0(cx, (old & ~0xe) | (state.arg32(0) & 0xf) | (old & CR0_PE));
   },
 });
@@ -186,12 +186,12 @@ export const invpcid = defineSlow({
     const pcid = cx.mmu.buf.getUint32(0, true);
     const address = cx.mmu.buf.getInt32(12, true) * 4294967296 + cx.mmu.buf.getUint32(8, true);
     const reserved = pcid >>> 12 !== 0 || cx.mmu.buf.getUint32(4, true) !== 0;
-    const enabled = (state.get('cr4') & CR4_PCIDE) !== 0;
+    const enabled = (state.get(FIELDS.cr4) & CR4_PCIDE) !== 0;
     if (reserved || (type < 2n && pcid !== 0 && !enabled)) return state.raise(GP, 0);
     if (type === 0n && !isCanonical(address)) return state.raise(GP, 0);
     if (type === 2n) cx.mmu.flushAll();
     else if (type === 3n) cx.mmu.flushNonGlobal();
-    else if (pcid === (enabled ? state.get('cr3') & 0xfff : 0))
+    else if (pcid === (enabled ? state.get(FIELDS.cr3) & 0xfff : 0))
       type === 0n ? cx.mmu.flushPage(address) : cx.mmu.flushNonGlobal();
     return 0;
   },
@@ -199,13 +199,13 @@ export const invpcid = defineSlow({
 
 function writeCr0(cx: Cx, value: number): 0 | 1 {
   const { state } = cx;
-  const old = state.get('cr0');
+  const old = state.get(FIELDS.cr0);
   const paging = (value & CR0_PG) !== 0;
   if ((paging && !(value & CR0_PE)) || (value & CR0_NW && !(value & CR0_CD)))
     return state.raise(GP, 0);
   if (paging !== ((old & CR0_PG) !== 0) && !switchPaging(cx, paging)) return state.raise(GP, 0);
   const next = ((value & CR0_ALL) | CR0_ET) >>> 0;
-  state.set('cr0', next);
+  state.set(FIELDS.cr0, next);
   if ((next ^ old) & CR0_FLUSHING) cx.mmu.flushAll();
   cx.modeChanged();
   return 0;
@@ -214,15 +214,15 @@ function writeCr0(cx: Cx, value: number): 0 | 1 {
 /** IA-32e mode begins and ends with paging. SDM 3A 10.8.5. False: not now. */
 function switchPaging(cx: Cx, on: boolean): boolean {
   const { state } = cx;
-  const efer = state.get('efer');
+  const efer = state.get(FIELDS.efer);
   const code64 = (state.seg(CS, SEG_ATTR) & ATTR_L) !== 0;
   if (on && efer & EFER_LME) {
-    if (!(state.get('cr4') & CR4_PAE) || code64) return false;
-    state.set('efer', efer | EFER_LMA);
+    if (!(state.get(FIELDS.cr4) & CR4_PAE) || code64) return false;
+    state.set(FIELDS.efer, efer | EFER_LMA);
   }
   if (!on) {
-    if (state.get('codeMode') === 64 || state.get('cr4') & CR4_PCIDE) return false;
-    state.set('efer', efer & ~EFER_LMA);
+    if (state.get(FIELDS.codeMode) === 64 || state.get(FIELDS.cr4) & CR4_PCIDE) return false;
+    state.set(FIELDS.efer, efer & ~EFER_LMA);
   }
   return true;
 }
@@ -230,7 +230,7 @@ function switchPaging(cx: Cx, on: boolean): boolean {
 /** Entries of other PCIDs are never kept, so that bit 63 (no flush) changes nothing: SDM 3A 4.10.4.1 allows it. */
 function writeCr3(cx: Cx, value: bigint): 0 | 1 {
   const { state } = cx;
-  const noFlushAllowed = (state.get('cr4') & CR4_PCIDE) !== 0;
+  const noFlushAllowed = (state.get(FIELDS.cr4) & CR4_PCIDE) !== 0;
   if (value & CR3_RESERVED || (value & CR3_NO_FLUSH && !noFlushAllowed)) return state.raise(GP, 0);
   state.set64('cr3', value & ~CR3_NO_FLUSH);
   cx.mmu.flushNonGlobal();
@@ -239,12 +239,12 @@ function writeCr3(cx: Cx, value: bigint): 0 | 1 {
 
 function writeCr4(cx: Cx, value: number): 0 | 1 {
   const { state } = cx;
-  const old = state.get('cr4');
-  const long = (state.get('efer') & EFER_LMA) !== 0;
+  const old = state.get(FIELDS.cr4);
+  const long = (state.get(FIELDS.efer) & EFER_LMA) !== 0;
   if (value & ~CR4_ALL || (long && !(value & CR4_PAE))) return state.raise(GP, 0);
   const beginsPcid = (value & ~old & CR4_PCIDE) !== 0;
-  if (beginsPcid && (!long || (state.get('cr3') & 0xfff) !== 0)) return state.raise(GP, 0);
-  state.set('cr4', value);
+  if (beginsPcid && (!long || (state.get(FIELDS.cr3) & 0xfff) !== 0)) return state.raise(GP, 0);
+  state.set(FIELDS.cr4, value);
   if ((value ^ old) & CR4_DE) breakpointsChanged(cx);
   if ((value ^ old) & CR4_FLUSHING) cx.mmu.flushAll();
   cx.modeChanged();
@@ -254,7 +254,7 @@ function writeCr4(cx: Cx, value: number): 0 | 1 {
 /** Instruction breakpoints hold from the next instruction on: the engine must not run into a block. */
 function breakpointsChanged(cx: Cx): void {
   cx.mmu.breakpointsChanged();
-  if (codeArmed(cx.state)) cx.state.set('attention', 1);
+  if (codeArmed(cx.state)) cx.state.set(FIELDS.attention, 1);
 }
 
 /** DR4 and DR5 are DR6 and DR7 unless CR4.DE forbids it. Null: a fault is raised. SDM 3B 18.2.2. */
@@ -262,11 +262,11 @@ function debugRegister(cx: Cx, n: number): FieldName | null {
   const { state } = cx;
   if (exits(state, POLICY_DR)) return null;
   const aliased = n === 4 || n === 5;
-  if (n > 7 || (aliased && state.get('cr4') & CR4_DE)) {
+  if (n > 7 || (aliased && state.get(FIELDS.cr4) & CR4_DE)) {
     state.raise(UD, null);
     return null;
   }
-  if (state.get('dr7') & DR7_GD) {
+  if (state.get(FIELDS.dr7) & DR7_GD) {
     commitDebug(state, DR6_BD);
     state.raise(DB, null);
     return null;

@@ -18,6 +18,7 @@ import { enterHandler } from '../deliver.ts';
 import { inVm86 } from '../descriptors.ts';
 import { readFlags, writeFlags } from '../flags.ts';
 import { exits, POLICY_HLT, POLICY_INT } from '../policy.ts';
+import { FIELDS } from '../state.ts';
 import { type Cx, defineSlow } from './define.ts';
 
 /** Kinds of software interrupt, as the table passes them. */
@@ -35,10 +36,10 @@ export const int = defineSlow({
     const vector = state.arg32(0) & 0xff;
     const kind = state.arg32(1);
     if (kind === INTO && (readFlags(state) & EFLAGS_OF) === 0) return 0;
-    if (kind === INT_N && inVm86(state) && (state.get('eflags') & EFLAGS_IOPL) !== EFLAGS_IOPL)
+    if (kind === INT_N && inVm86(state) && (state.get(FIELDS.eflags) & EFLAGS_IOPL) !== EFLAGS_IOPL)
       return state.raise(GP, 0);
     if (exits(state, POLICY_INT)) return 1;
-    if (kind === ICEBP) state.setVa('rfAt', 0); // RF ends with this instruction, before its trap.
+    if (kind === ICEBP) state.setVa(FIELDS.rfAt, 0); // RF ends with this instruction, before its trap.
     return enterHandler(cx, { vector, error: null, kind: kind === ICEBP ? 'trap' : 'software' });
   },
 });
@@ -49,14 +50,14 @@ export const popf = defineSlow({
   ref: 'SDM 2B POPF/POPFD/POPFQ',
   run(cx) {
     const { state } = cx;
-    const cpl = state.get('cpl');
-    const iopl = (state.get('eflags') & EFLAGS_IOPL) >> EFLAGS_IOPL_SHIFT;
+    const cpl = state.get(FIELDS.cpl);
+    const iopl = (state.get(FIELDS.eflags) & EFLAGS_IOPL) >> EFLAGS_IOPL_SHIFT;
     const wide = cx.insn.osize > 16;
     let mask = EFLAGS_STATUS | EFLAGS_TF | EFLAGS_DF | EFLAGS_NT;
     if (wide) mask |= EFLAGS_AC | EFLAGS_ID;
     if (cpl <= iopl) mask |= EFLAGS_IF;
     if (cpl === 0) mask |= EFLAGS_IOPL;
-    const before = state.get('eflags');
+    const before = state.get(FIELDS.eflags);
     writeFlags(state, state.arg32(0), mask);
     noticeFlags(cx, before);
     return 0;
@@ -69,10 +70,11 @@ export const sti = defineSlow({
   ref: 'SDM 2B STI',
   run(cx) {
     const { state } = cx;
-    const flags = state.get('eflags');
-    if (state.get('cpl') > (flags & EFLAGS_IOPL) >> EFLAGS_IOPL_SHIFT) return state.raise(GP, 0);
+    const flags = state.get(FIELDS.eflags);
+    if (state.get(FIELDS.cpl) > (flags & EFLAGS_IOPL) >> EFLAGS_IOPL_SHIFT)
+      return state.raise(GP, 0);
     if (flags & EFLAGS_IF) return 0;
-    state.set('eflags', flags | EFLAGS_IF);
+    state.set(FIELDS.eflags, flags | EFLAGS_IF);
     castShadow(cx, SHADOW_STI);
     return 0;
   },
@@ -83,9 +85,9 @@ export const hlt = defineSlow({
   ref: 'SDM 2A HLT',
   run(cx) {
     if (exits(cx.state, POLICY_HLT)) return 1;
-    cx.state.set('halted', 1);
+    cx.state.set(FIELDS.halted, 1);
     // The engine leaves its loop at this boundary and finds the vCPU halted.
-    cx.state.set('attention', 1);
+    cx.state.set(FIELDS.attention, 1);
     return 0;
   },
 });
@@ -103,9 +105,9 @@ export const setAc = defineSlow({
 });
 
 function noticeFlags(cx: Cx, before: number): void {
-  const changed = before ^ cx.state.get('eflags');
+  const changed = before ^ cx.state.get(FIELDS.eflags);
   if (changed & EFLAGS_AC) cx.modeChanged();
   if (changed & EFLAGS_IF) cx.checkInterrupts();
   // Single-stepping begins with the next instruction: the engine must not run into a block.
-  if (changed & EFLAGS_TF) cx.state.set('attention', 1);
+  if (changed & EFLAGS_TF) cx.state.set(FIELDS.attention, 1);
 }

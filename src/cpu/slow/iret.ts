@@ -37,6 +37,7 @@ import { writeFlags } from '../flags.ts';
 import { exits, POLICY_IRET } from '../policy.ts';
 import { returnSegment, stackFor } from '../return.ts';
 import { currentStack, masked, peekStack, type Stack, setStackPointer, word } from '../stack.ts';
+import { FIELDS } from '../state.ts';
 import { returnToTask } from '../task-switch.ts';
 import { type Cx, defineSlow } from './define.ts';
 
@@ -54,15 +55,15 @@ export const iret = defineSlow({
   run(cx) {
     const { state } = cx;
     if (exits(state, POLICY_IRET)) return 1;
-    state.set('nmiMasked', 0); // Even if IRET faults: SDM 3A 7.7.1.
-    if (state.get('nmiPending')) cx.checkInterrupts();
+    state.set(FIELDS.nmiMasked, 0); // Even if IRET faults: SDM 3A 7.7.1.
+    if (state.get(FIELDS.nmiPending)) cx.checkInterrupts();
     const bytes = (cx.insn.osize / 8) as 2 | 4 | 8;
     const stack = currentStack(state);
-    if (inVm86(state) && (state.get('eflags') & EFLAGS_IOPL) !== EFLAGS_IOPL)
+    if (inVm86(state) && (state.get(FIELDS.eflags) & EFLAGS_IOPL) !== EFLAGS_IOPL)
       return state.raise(GP, 0);
-    if (!inRealMode(state) && !inVm86(state) && state.get('eflags') & EFLAGS_NT)
-      return state.get('efer') & EFER_LMA ? state.raise(GP, 0) : returnToTask(cx);
-    const from64 = state.get('codeMode') === 64;
+    if (!inRealMode(state) && !inVm86(state) && state.get(FIELDS.eflags) & EFLAGS_NT)
+      return state.get(FIELDS.efer) & EFER_LMA ? state.raise(GP, 0) : returnToTask(cx);
+    const from64 = state.get(FIELDS.codeMode) === 64;
     if (!peekStack(cx, stack, (from64 ? 5 : 3) * bytes)) return 1;
     const frame = {
       rip: word(cx, bytes, 0),
@@ -72,8 +73,8 @@ export const iret = defineSlow({
     };
     if (inRealMode(state) || inVm86(state)) return realReturn(cx, stack, frame);
     if (from64) return longReturn(cx, frame, word(cx, bytes, 3), word(cx, bytes, 4) & 0xffff);
-    const toVm86 = (frame.flags & EFLAGS_VM) !== 0 && bytes === 4 && state.get('cpl') === 0;
-    if (toVm86 && (state.get('efer') & EFER_LMA) === 0) return vm86Return(cx, stack, frame);
+    const toVm86 = (frame.flags & EFLAGS_VM) !== 0 && bytes === 4 && state.get(FIELDS.cpl) === 0;
+    if (toVm86 && (state.get(FIELDS.efer) & EFER_LMA) === 0) return vm86Return(cx, stack, frame);
     return protectedReturn(cx, stack, frame);
   },
 });
@@ -83,7 +84,7 @@ function realReturn(cx: Cx, stack: Stack, frame: Frame): 0 | 1 {
   if (frame.rip > 0xffff) return state.raise(GP, 0);
   const kept = inVm86(state) ? EFLAGS_IOPL : 0;
   setRealSegment(state, CS, frame.selector);
-  state.setVa('rip', frame.rip);
+  state.setVa(FIELDS.rip, frame.rip);
   setStackPointer(state, masked(stack.sp + 3 * frame.bytes, stack.width), stack.width);
   takeFlags(cx, frame, poppedMask(frame.bytes, 0, 0) & ~kept);
   cx.modeChanged();
@@ -99,10 +100,10 @@ function longReturn(cx: Cx, frame: Frame, rsp: number, ss: number): 0 | 1 {
   const cpl = frame.selector & 3;
   const outer = stackFor(cx, ss, cpl, attrOf(d));
   if (outer === null || !markAccessed(cx, d)) return 1;
-  const oldCpl = state.get('cpl');
+  const oldCpl = state.get(FIELDS.cpl);
   setSegment(state, CS, frame.selector, d);
   outer.load();
-  state.setVa('rip', frame.rip);
+  state.setVa(FIELDS.rip, frame.rip);
   // All of RSP is loaded with a 64-bit operand, however small the new stack is.
   setStackPointer(state, rsp, frame.bytes === 8 ? 64 : frame.bytes === 4 ? 32 : 16);
   finish(cx, frame, oldCpl, cpl);
@@ -114,12 +115,12 @@ function protectedReturn(cx: Cx, stack: Stack, frame: Frame): 0 | 1 {
   const d = returnSegment(cx, frame.selector, frame.rip);
   if (d === null) return 1;
   const cpl = frame.selector & 3;
-  const oldCpl = state.get('cpl');
+  const oldCpl = state.get(FIELDS.cpl);
   if (cpl === oldCpl) {
     if (!markAccessed(cx, d)) return 1;
     setStackPointer(state, masked(stack.sp + 3 * frame.bytes, stack.width), stack.width);
     setSegment(state, CS, frame.selector, d);
-    state.setVa('rip', frame.rip);
+    state.setVa(FIELDS.rip, frame.rip);
     finish(cx, frame, oldCpl, cpl);
     return 0;
   }
@@ -129,7 +130,7 @@ function protectedReturn(cx: Cx, stack: Stack, frame: Frame): 0 | 1 {
   if (outer === null || !markAccessed(cx, d)) return 1;
   setSegment(state, CS, frame.selector, d);
   outer.load();
-  state.setVa('rip', frame.rip);
+  state.setVa(FIELDS.rip, frame.rip);
   cx.modeChanged();
   setStackPointer(state, sp, currentStack(state).width);
   finish(cx, frame, oldCpl, cpl);
@@ -152,9 +153,9 @@ function vm86Return(cx: Cx, stack: Stack, frame: Frame): 0 | 1 {
     [GS, 8],
   ] as const)
     setRealSegment(state, n, (words[at] as number) & 0xffff);
-  state.setVa('rip', frame.rip);
+  state.setVa(FIELDS.rip, frame.rip);
   state.setGpr32(4, words[3] as number);
-  state.set('cpl', 3);
+  state.set(FIELDS.cpl, 3);
   cx.modeChanged();
   cx.checkInterrupts();
   return 0;
@@ -162,9 +163,9 @@ function vm86Return(cx: Cx, stack: Stack, frame: Frame): 0 | 1 {
 
 function finish(cx: Cx, frame: Frame, oldCpl: number, cpl: number): void {
   const { state } = cx;
-  const iopl = (state.get('eflags') & EFLAGS_IOPL) >> EFLAGS_IOPL_SHIFT;
+  const iopl = (state.get(FIELDS.eflags) & EFLAGS_IOPL) >> EFLAGS_IOPL_SHIFT;
   takeFlags(cx, frame, poppedMask(frame.bytes, oldCpl, iopl));
-  state.set('cpl', cpl);
+  state.set(FIELDS.cpl, cpl);
   if (cpl > oldCpl) dropInnerSegments(state);
   cx.modeChanged();
   cx.checkInterrupts();
@@ -175,7 +176,7 @@ function takeFlags(cx: Cx, frame: Frame, mask: number): void {
   const { state } = cx;
   writeFlags(state, frame.flags, mask & ~EFLAGS_RF);
   if (frame.flags & mask & EFLAGS_RF) resumeNext(state, cx.retired());
-  if (frame.flags & EFLAGS_TF) state.set('attention', 1);
+  if (frame.flags & EFLAGS_TF) state.set(FIELDS.attention, 1);
 }
 
 /** Flags that IRET takes from the stack at this privilege. */

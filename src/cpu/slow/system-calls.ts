@@ -42,19 +42,19 @@ export const syscall = defineSlow({
   ref: 'APM 3 SYSCALL, SDM 2B SYSCALL',
   run(cx) {
     const { state } = cx;
-    if ((state.get('efer') & EFER_SCE) === 0) return state.raise(UD, null);
+    if ((state.get(FIELDS.efer) & EFER_SCE) === 0) return state.raise(UD, null);
     if (exits(state, POLICY_SYSCALL)) return 1;
-    const long = (state.get('efer') & EFER_LMA) !== 0;
+    const long = (state.get(FIELDS.efer) & EFER_LMA) !== 0;
     const star = high(state, 'star') & 0xffff;
     if (long) {
       const flags = readFlags(state) & ~EFLAGS_RF;
       state.setGpr(RCX, state.get64('rip'));
       state.setGpr(R11, BigInt(flags >>> 0));
-      state.set64('rip', state.get64(state.get('codeMode') === 64 ? 'lstar' : 'cstar'));
-      writeFlags(state, 0, (state.get('sfmask') & ALL_FLAGS) | EFLAGS_RF);
+      state.set64('rip', state.get64(state.get(FIELDS.codeMode) === 64 ? 'lstar' : 'cstar'));
+      writeFlags(state, 0, (state.get(FIELDS.sfmask) & ALL_FLAGS) | EFLAGS_RF);
     } else {
-      state.setGpr32(RCX, state.get('rip'));
-      state.setVa('rip', state.get('star'));
+      state.setGpr32(RCX, state.get(FIELDS.rip));
+      state.setVa(FIELDS.rip, state.get(FIELDS.star));
       writeFlags(state, 0, EFLAGS_IF | EFLAGS_RF | EFLAGS_VM);
     }
     enterRing(cx, star & 0xfffc, 0, long ? FLAT_CODE64 : FLAT_CODE32);
@@ -69,16 +69,16 @@ export const sysret = defineSlow({
   ref: 'APM 3 SYSRET, SDM 2B SYSRET',
   run(cx) {
     const { state } = cx;
-    if ((state.get('efer') & EFER_SCE) === 0) return state.raise(UD, null);
-    if ((state.get('cr0') & CR0_PE) === 0) return state.raise(GP, 0);
+    if ((state.get(FIELDS.efer) & EFER_SCE) === 0) return state.raise(UD, null);
+    if ((state.get(FIELDS.cr0) & CR0_PE) === 0) return state.raise(GP, 0);
     if (exits(state, POLICY_SYSCALL)) return 1;
-    const long = (state.get('efer') & EFER_LMA) !== 0;
+    const long = (state.get(FIELDS.efer) & EFER_LMA) !== 0;
     const to64 = cx.insn.osize === 64;
     const star = high(state, 'star') >>> 16;
     if (long) writeFlags(state, Number(state.gpr(R11) & BigInt(SYSRET_FLAGS)), ALL_FLAGS);
     else writeFlags(state, EFLAGS_IF, EFLAGS_IF);
     if (to64) state.set64('rip', state.gpr(RCX));
-    else state.setVa('rip', state.gpr32(RCX));
+    else state.setVa(FIELDS.rip, state.gpr32(RCX));
     setSegmentTo(
       state,
       CS,
@@ -100,13 +100,13 @@ export const sysenter = defineSlow({
   ref: 'APM 3 SYSENTER, SDM 2B SYSENTER',
   run(cx) {
     const { state } = cx;
-    if (state.get('efer') & EFER_LMA) return state.raise(UD, null);
-    const selector = state.get('sysenterCs') & 0xfffc;
-    if (selector === 0 || (state.get('cr0') & CR0_PE) === 0) return state.raise(GP, 0);
+    if (state.get(FIELDS.efer) & EFER_LMA) return state.raise(UD, null);
+    const selector = state.get(FIELDS.sysenterCs) & 0xfffc;
+    if (selector === 0 || (state.get(FIELDS.cr0) & CR0_PE) === 0) return state.raise(GP, 0);
     if (exits(state, POLICY_SYSENTER)) return 1;
     writeFlags(state, 0, EFLAGS_VM | EFLAGS_IF | EFLAGS_RF);
-    state.setGpr32(RSP, state.get('sysenterEsp'));
-    state.setVa('rip', state.get('sysenterEip'));
+    state.setGpr32(RSP, state.get(FIELDS.sysenterEsp));
+    state.setVa(FIELDS.rip, state.get(FIELDS.sysenterEip));
     enterRing(cx, selector, 0, FLAT_CODE32);
     return 0;
   },
@@ -117,11 +117,11 @@ export const sysexit = defineSlow({
   ref: 'APM 3 SYSEXIT, SDM 2B SYSEXIT',
   run(cx) {
     const { state } = cx;
-    if (state.get('efer') & EFER_LMA) return state.raise(UD, null);
-    const selector = state.get('sysenterCs') & 0xfffc;
-    if (selector === 0 || (state.get('cr0') & CR0_PE) === 0) return state.raise(GP, 0);
+    if (state.get(FIELDS.efer) & EFER_LMA) return state.raise(UD, null);
+    const selector = state.get(FIELDS.sysenterCs) & 0xfffc;
+    if (selector === 0 || (state.get(FIELDS.cr0) & CR0_PE) === 0) return state.raise(GP, 0);
     if (exits(state, POLICY_SYSENTER)) return 1;
-    state.setVa('rip', state.gpr32(RDX));
+    state.setVa(FIELDS.rip, state.gpr32(RDX));
     state.setGpr32(RSP, state.gpr32(RCX));
     setSegmentTo(state, CS, (selector + 16) | 3, 0, FLAT_LIMIT, FLAT_CODE32 | DPL3);
     setSegmentTo(state, SS_REG, (selector + 24) | 3, 0, FLAT_LIMIT, FLAT_DATA | DPL3);
@@ -149,8 +149,8 @@ export const swapgs = defineSlow({
   run(cx) {
     const { state } = cx;
     const base = state.segBase(GS);
-    state.setSegBase(GS, state.getVa('kernelGsBase'));
-    state.setVa('kernelGsBase', base);
+    state.setSegBase(GS, state.getVa(FIELDS.kernelGsBase));
+    state.setVa(FIELDS.kernelGsBase, base);
     return 0;
   },
 });
@@ -159,20 +159,20 @@ function enterRing(cx: Cx, selector: number, cpl: number, code: number): void {
   const { state } = cx;
   setSegmentTo(state, CS, selector, 0, FLAT_LIMIT, code);
   setSegmentTo(state, SS_REG, selector + 8, 0, FLAT_LIMIT, FLAT_DATA);
-  state.set('cpl', cpl);
+  state.set(FIELDS.cpl, cpl);
   cx.modeChanged();
 }
 
 /** TF as SYSCALL and SYSRET leave it decides about a step: a masked one ends with SYSCALL and comes due at the return. */
 function stepByNewFlag({ state }: Cx): void {
-  const stepping = (state.get('eflags') & EFLAGS_TF) !== 0;
-  const others = state.get('pendingDebug') & ~DR6_BS;
-  state.set('pendingDebug', stepping ? others | DR6_BS : others);
-  if (stepping) state.set('attention', 1);
+  const stepping = (state.get(FIELDS.eflags) & EFLAGS_TF) !== 0;
+  const others = state.get(FIELDS.pendingDebug) & ~DR6_BS;
+  state.set(FIELDS.pendingDebug, stepping ? others | DR6_BS : others);
+  if (stepping) state.set(FIELDS.attention, 1);
 }
 
 function leftRing0(cx: Cx): void {
-  cx.state.set('cpl', 3);
+  cx.state.set(FIELDS.cpl, 3);
   cx.modeChanged();
   cx.checkInterrupts();
 }
