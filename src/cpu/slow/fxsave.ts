@@ -1,9 +1,9 @@
 // The FXSAVE image, and the slow paths of FXSAVE and FXRSTOR. SDM 1 10.5.
 
 import { updateSummary } from '../fpu-fault.ts';
-import { type State, XMM_AT } from '../state.ts';
+import { ST_AT, type State, XMM_AT } from '../state.ts';
 import { type Cx, defineSlow } from './define.ts';
-import { readSt, setControlWord, writeSt } from './x87-registers.ts';
+import { physical, setControlWord } from './x87-registers.ts';
 
 /** Offsets within the image. */
 export const FX_MXCSR = 24;
@@ -43,22 +43,24 @@ export function takeControl(state: State, from: DataView, wide: boolean): void {
 
 /** Eight registers of 16 bytes, in stack order. */
 export function putStack(state: State, out: DataView, at: number): void {
+  const { u16, u32 } = state.views;
   for (let i = 0; i < 8; i++) {
-    const v = readSt(state, i);
-    out.setBigUint64(at + i * 16, v.sig, true);
-    out.setBigUint64(at + i * 16 + 8, BigInt(v.se), true);
+    const from = state.base + ST_AT + physical(state, i) * 16;
+    out.setUint32(at + i * 16, u32[from >> 2] as number, true);
+    out.setUint32(at + i * 16 + 4, u32[(from >> 2) + 1] as number, true);
+    out.setUint32(at + i * 16 + 8, u16[(from + 8) >> 1] as number, true);
+    out.setUint32(at + i * 16 + 12, 0, true);
   }
 }
 
 export function takeStack(state: State, from: DataView, at: number): void {
-  const tags = state.get('ftw');
+  const { u16, u32 } = state.views;
   for (let i = 0; i < 8; i++) {
-    writeSt(state, i, {
-      sig: from.getBigUint64(at + i * 16, true),
-      se: from.getUint16(at + i * 16 + 8, true),
-    });
+    const to = state.base + ST_AT + physical(state, i) * 16;
+    u32[to >> 2] = from.getUint32(at + i * 16, true);
+    u32[(to >> 2) + 1] = from.getUint32(at + i * 16 + 4, true);
+    u16[(to + 8) >> 1] = from.getUint16(at + i * 16 + 8, true);
   }
-  state.set('ftw', tags);
 }
 
 export function putMxcsr(state: State, out: DataView, at: number): void {
@@ -73,14 +75,16 @@ export function xmmCount(cx: Cx): number {
 
 export function putXmm(cx: Cx, out: DataView, at: number): void {
   const { views, base } = cx.state;
-  for (let i = 0; i < xmmCount(cx) * 2; i++)
-    out.setBigUint64(at + i * 8, views.u64[((base + XMM_AT) >> 3) + i] as bigint, true);
+  const words = xmmCount(cx) * 4;
+  for (let i = 0; i < words; i++)
+    out.setUint32(at + i * 4, views.u32[((base + XMM_AT) >> 2) + i] as number, true);
 }
 
 export function takeXmm(cx: Cx, from: DataView, at: number): void {
   const { views, base } = cx.state;
-  for (let i = 0; i < xmmCount(cx) * 2; i++)
-    views.u64[((base + XMM_AT) >> 3) + i] = from.getBigUint64(at + i * 8, true);
+  const words = xmmCount(cx) * 4;
+  for (let i = 0; i < words; i++)
+    views.u32[((base + XMM_AT) >> 2) + i] = from.getUint32(at + i * 4, true);
 }
 
 function misaligned(va: number, bytes: number): boolean {

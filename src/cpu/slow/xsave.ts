@@ -1,7 +1,7 @@
 // XSAVE, XSAVEOPT, XSAVEC and XRSTOR for the two state components we have: x87 and SSE. SDM 1 chapter 13.
 
 import { updateSummary } from '../fpu-fault.ts';
-import { type State, XMM_AT } from '../state.ts';
+import { ST_AT, type State, XMM_AT } from '../state.ts';
 import { type Cx, defineSlow } from './define.ts';
 import {
   FX_MXCSR,
@@ -17,7 +17,7 @@ import {
   takeXmm,
   xmmCount,
 } from './fxsave.ts';
-import { FCW_INIT, readPhysical, resetX87 } from './x87-registers.ts';
+import { FCW_INIT, resetX87 } from './x87-registers.ts';
 
 const GP = 13;
 const X87 = 1n;
@@ -44,18 +44,17 @@ function inUse(cx: Cx): bigint {
 function x87InUse(state: State): boolean {
   if (state.get('fcw') !== FCW_INIT || state.get('fsw') !== 0 || state.get('ftw') !== 0)
     return true;
-  if (state.get('fop') !== 0 || state.get64('fip') !== 0n || state.get64('fdp') !== 0n) return true;
-  for (let n = 0; n < 8; n++) {
-    const { se, sig } = readPhysical(state, n);
-    if (se !== 0 || sig !== 0n) return true;
-  }
+  if (state.get('fop') !== 0 || state.getVa('fip') !== 0 || state.getVa('fdp') !== 0) return true;
+  const { u16, u32 } = state.views;
+  for (let at = state.base + ST_AT; at < state.base + ST_AT + 8 * 16; at += 16)
+    if (u32[at >> 2] !== 0 || u32[(at >> 2) + 1] !== 0 || u16[(at + 8) >> 1] !== 0) return true;
   return false;
 }
 
 function xmmInUse(cx: Cx): boolean {
   const { views, base } = cx.state;
-  for (let i = 0; i < xmmCount(cx) * 2; i++)
-    if (views.u64[((base + XMM_AT) >> 3) + i] !== 0n) return true;
+  const words = xmmCount(cx) * 4;
+  for (let i = 0; i < words; i++) if (views.u32[((base + XMM_AT) >> 2) + i] !== 0) return true;
   return false;
 }
 
@@ -71,7 +70,8 @@ export const xinuse = defineSlow({
 
 /** Writes `bytes` of the buffer, which holds a whole image, from offset `at` on. */
 function writePart(cx: Cx, image: Uint8Array, va: number, at: number, bytes: number): boolean {
-  for (let i = 0; i < bytes; i++) cx.mmu.buf.setUint8(i, image[at + i] as number);
+  const { buf } = cx.mmu;
+  for (let i = 0; i < bytes; i++) buf.setUint8(i, image[at + i] as number);
   return cx.mmu.write(va + at, bytes, 'current');
 }
 
