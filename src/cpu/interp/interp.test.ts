@@ -153,6 +153,41 @@ describe('budgets', () => {
   });
 });
 
+describe('string instructions, many iterations at once', () => {
+  const random = new Random(7);
+  const one = (_: unknown) => {
+    const size = random.pick(['b', 'w', 'd', 'q']);
+    const moves = random.chance(50);
+    const from = DATA + random.below(0x1800);
+    // Overlaps now and then, either way.
+    const to = random.chance(30) ? from + random.below(64) - 32 : DATA + random.below(0x2800);
+    const value = random.pick([0, 0x55555555, 0x12345678, 0x100]);
+    const budget = random.chance(60) ? 400 : 20 + random.below(200);
+    return [moves ? 'movs' : 'stos', size, 1 + random.below(300), from, to, value, budget] as const;
+  };
+  it.each(Array.from({ length: 16 }, one))(
+    'rep %s%s, %i times, from %i to %i, leaves what one at a time leaves',
+    (fn, size, count, from, to, value, budget) => {
+      const text = `
+        mov ebx, ${value}
+        mov rax, rbx
+        shl rax, 32
+        or rax, rbx
+        mov esi, ${from}
+        mov edi, ${to}
+        mov byte ptr [rsi], 1
+        mov byte ptr [rsi + 3000], 2
+        mov byte ptr [rdi], 3
+        mov byte ptr [rdi + 3000], 4
+        mov ecx, ${count}
+        rep ${fn}${size}
+        done:
+        jmp done`;
+      agreeing(text, budget);
+    },
+  );
+});
+
 describe('lazy flags', () => {
   it.each(['', 'jmp next\nnext:'])(
     'inc and dec of memory keep the carry of what came before (%j between)',

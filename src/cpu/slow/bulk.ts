@@ -1,6 +1,13 @@
 // Repeated string instructions, many iterations at once: RAM to RAM within one page on each side.
 
-import { DATA_TLB_STRIDE, dataTlbIndex, FIELDS, MODE_KEY_FLAT, type State } from '../state.ts';
+import {
+  DATA_TLB_STRIDE,
+  dataTlbIndex,
+  FIELDS,
+  GPR_AT,
+  MODE_KEY_FLAT,
+  type State,
+} from '../state.ts';
 import { type Cx, defineSlow } from './define.ts';
 
 const RAX = 0;
@@ -29,7 +36,7 @@ export const bulk = defineSlow({
     const bytes = state.arg32(1);
     const narrow = state.arg32(2) !== 64;
     if (state.arg32(2) === 16 || !unchecked(cx, bytes)) return 0;
-    const left = narrow ? state.gpr32(RCX) : clampCount(state.gpr(RCX));
+    const left = narrow ? state.gpr32(RCX) : clampedCount(state);
     const destination = linear(
       state,
       RDI,
@@ -78,8 +85,16 @@ function fills(cx: Cx, destination: number, bytes: number, n: number): number {
   const to = hit(state, destination, 8);
   if (to === 0) return 0;
   const { u8 } = state.views;
-  const value = state.gpr(RAX);
-  for (let i = 0; i < bytes; i++) u8[to + i] = Number((value >> BigInt(8 * i)) & 0xffn);
+  const value = state.base + GPR_AT + RAX * 8;
+  const end = to + n * bytes;
+  const byte = u8[value] as number;
+  let same = true;
+  for (let i = 1; i < bytes; i++) same &&= u8[value + i] === byte;
+  if (same) {
+    u8.fill(byte, to, end);
+    return n;
+  }
+  u8.copyWithin(to, value, value + bytes);
   for (let done = bytes; done < n * bytes; ) {
     const step = Math.min(done, n * bytes - done);
     u8.copyWithin(to + done, to, to + step);
@@ -88,8 +103,11 @@ function fills(cx: Cx, destination: number, bytes: number, n: number): number {
   return n;
 }
 
-function clampCount(count: bigint): number {
-  return count > 0x7fffffffn ? 0x7fffffff : Number(count);
+/** RCX as a count that is large enough when it is too large. */
+function clampedCount(state: State): number {
+  const low = state.gpr32(RCX);
+  const high = state.views.u32[(state.base + GPR_AT + RCX * 8 + 4) >> 2] as number;
+  return high !== 0 || low > 0x7fffffff ? 0x7fffffff : low;
 }
 
 function linear(state: State, register: number, narrow: boolean, base: number): number {
@@ -114,6 +132,13 @@ function hit(state: State, va: number, tag: number): number {
 }
 
 function advance(state: State, register: number, by: number, narrow: boolean): void {
-  if (narrow) state.setGpr32(register, (state.gpr32(register) + by) >>> 0);
-  else state.setGpr(register, BigInt.asUintN(64, state.gpr(register) + BigInt(by)));
+  if (narrow) {
+    state.setGpr32(register, (state.gpr32(register) + by) >>> 0);
+    return;
+  }
+  const { u32 } = state.views;
+  const i = (state.base + GPR_AT + register * 8) >> 2;
+  const low = (u32[i] as number) + by;
+  u32[i] = low;
+  if (low < 0 || low >= 4294967296) u32[i + 1] = (u32[i + 1] as number) + (low < 0 ? -1 : 1);
 }
