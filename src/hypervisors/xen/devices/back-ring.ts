@@ -47,12 +47,12 @@ export function waitingRequests(ram: GuestRam, ring: BackRing): number {
   return waiting > ringSize(ring) ? 0 : waiting;
 }
 
-/** Asks to hear of the next request. True: one has come meanwhile. */
-export function finalCheck(ram: GuestRam, ring: BackRing): boolean {
+/** Asks to hear when so many requests wait. True: they have come meanwhile. */
+export function finalCheck(ram: GuestRam, ring: BackRing, wanted = 1): boolean {
   const first = ring.pages[0];
   if (first === undefined) return false;
-  ram.setU32(first + REQ_EVENT, (ring.requestsTaken + 1) >>> 0);
-  return waitingRequests(ram, ring) > 0;
+  ram.setU32(first + REQ_EVENT, (ring.requestsTaken + wanted) >>> 0);
+  return waitingRequests(ram, ring) >= wanted;
 }
 
 /** Whether the guest wants to be told (RING_PUSH_RESPONSES_AND_CHECK_NOTIFY). */

@@ -284,10 +284,7 @@ function deliver(vif: Vif): void {
     }
     const data = join(first.bytes);
     const needed = Math.max(1, Math.ceil(data.length / PAGE_BYTES));
-    if (waitingRequests(ram, state.rx) < needed) {
-      finalCheck(ram, state.rx);
-      if (waitingRequests(ram, state.rx) < needed) break;
-    }
+    if (waitingRequests(ram, state.rx) < needed && !finalCheck(ram, state.rx, needed)) break;
     state.packets.shift();
     notify = store(vif, data, first.blank) || notify;
   }
