@@ -110,7 +110,7 @@ export function addRun(program: Command): void {
     .option('--timeout <time>', 'guest time after which the run has failed')
     .option('--expect-text <text>', 'the run is up as soon as the console prints this')
     .option('--fail-text <text>', 'the run has failed as soon as the console prints this')
-    .option('--engine <name>', 'auto, jit, interpreter or reference', 'auto')
+    .option('--engine <name>', 'auto (jit), jit, interpreter or reference', 'auto')
     .option('--seed <number>', 'what differs between two machines: the first value of the TSC', '0')
     .option('--trace <file>', 'write every operation that the kernel asks for, as JSON lines')
     .option('--json', 'print the result as JSON instead of the console')
@@ -142,7 +142,7 @@ async function run(kernel: string | undefined, options: RunOptions): Promise<num
     ...numbers,
     on,
     boot,
-    engine: engine === 'auto' ? ('interpreter' as const) : engine,
+    engine: engine === 'auto' ? ('jit' as const) : engine,
     counting: options.stats ?? false,
     expectText,
     failText,

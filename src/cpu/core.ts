@@ -50,6 +50,8 @@ export interface CpuOptions {
   readonly counting?: boolean;
   /** Of the JIT: entries of a block, and hot blocks, before they are translated. */
   readonly jit?: { readonly threshold: number; readonly batch: number };
+  /** Not 0: stops after random numbers of instructions and empties the TLB now and then, at counts that this seed gives; for tests. */
+  readonly disturb?: number;
 }
 
 /** What an engine is made of. */
@@ -96,6 +98,9 @@ export interface Cpu extends CpuControl {
 }
 
 const MAX_GRANT = 1 << 30;
+/** Instructions between two disturbances; one in 64 empties the TLB. */
+const DISTURB_AT_MOST = 60_000;
+const FLUSH_MASK = 0x3f;
 const NMI = 2;
 const GP = 13;
 const SHADOW_MOV_SS = 2;
@@ -120,6 +125,8 @@ class VCpu implements Cpu {
   private total = 0;
   private granted = 0;
   private skipped = 0;
+  private disturbance: number;
+  private disturbAt = 0;
   private exitRequested = false;
   private ended: Exit | null = null;
   /** The exits by policy, made once. */
@@ -131,8 +138,9 @@ class VCpu implements Cpu {
   };
   private readonly instruction = { kind: 'instruction' as const, policy: 0, bytes: 0 };
 
-  constructor({ ramBytes, border, engine, counting = false, jit }: CpuOptions) {
+  constructor({ ramBytes, border, engine, counting = false, disturb = 0, jit }: CpuOptions) {
     this.border = border;
+    this.disturbance = disturb | 0;
     this.layout = layoutFor(ramBytes);
     this.memory = new WebAssembly.Memory({
       initial: Math.ceil((this.layout.ramBase + ramBytes) / 65536),
@@ -276,7 +284,8 @@ class VCpu implements Cpu {
     if (stepping) state.set(FIELDS.pendingDebug, state.get(FIELDS.pendingDebug) | DR6_BS);
     const alone = stepping || watching || this.shadowKind(now) !== 0;
     this.total = now;
-    this.granted = alone ? 1 : Math.min(most, MAX_GRANT);
+    const undisturbed = this.disturbance === 0 ? MAX_GRANT : this.disturb(now);
+    this.granted = alone ? 1 : Math.min(most, undisturbed);
     state.set(FIELDS.budget, this.granted);
     state.set(FIELDS.slack, 0);
     state.set(FIELDS.stop, 0);
@@ -292,6 +301,19 @@ class VCpu implements Cpu {
     if (stepping && this.retired() === now)
       state.set(FIELDS.pendingDebug, state.get(FIELDS.pendingDebug) & ~DR6_BS);
     return null;
+  }
+
+  /** Instructions to the next disturbance: at a retired count, since engines stop where they like in between. */
+  private disturb(now: number): number {
+    if (now < this.disturbAt) return this.disturbAt - now;
+    let x = this.disturbance;
+    x ^= x << 13; // Marsaglia, Xorshift RNGs, 2003.
+    x ^= x >>> 17;
+    x ^= x << 5;
+    this.disturbance = x;
+    if ((x & FLUSH_MASK) === 0) this.mmu.flushAll();
+    this.disturbAt = now + 1 + ((x >>> 8) % DISTURB_AT_MOST);
+    return this.disturbAt - now;
   }
 
   private linearRip(): number {

@@ -26,6 +26,7 @@ export interface Assembly {
   readonly memoryBytes: number;
   readonly engine: EngineName;
   readonly counting?: boolean;
+  readonly disturb?: number;
   readonly time: 'virtual' | 'wall';
   readonly epochSeconds: number;
   readonly seed: number;
@@ -92,6 +93,7 @@ export function assemble(parts: Assembly): Assembled {
     border: front,
     engine: parts.engine,
     counting: parts.counting ?? false,
+    disturb: parts.disturb ?? 0,
   });
   const ram = new GuestRam(cpu.memory, cpu.layout.ramBase, ramBytes, (gpa, bytes) => {
     cpu.ramWritten(gpa, bytes);

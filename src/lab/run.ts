@@ -146,6 +146,7 @@ class Run {
       memoryBytes: spec.memoryBytes,
       engine: spec.engine,
       counting: spec.counting ?? false,
+      disturb: spec.disturb ?? 0,
       time: spec.time,
       epochSeconds: spec.epochSeconds,
       seed: spec.seed,

@@ -53,6 +53,8 @@ export interface RunSpec {
   readonly engine: EngineName;
   /** The engine counts what costs time to count: `RunResult.engineStats`. */
   readonly counting?: boolean;
+  /** Not 0: the run is disturbed at random places that this seed gives (`CpuOptions.disturb`), for tests of engines. */
+  readonly disturb?: number;
   /** Guest seconds after which the run is over; null: never. */
   readonly timeoutSeconds: number | null;
   /** CPU seconds of the host after which the run is over, whatever the guest's clock says; null: never. */

@@ -3,7 +3,7 @@
 import { bug } from '../../base/errors.ts';
 import { GP } from '../control-bits.ts';
 import type { Engine, EngineParts, Stop } from '../core.ts';
-import { BATCH, THRESHOLD, Tier1 } from '../jit/tier.ts';
+import { BATCH, MOST_BYTES, THRESHOLD, Tier1 } from '../jit/tier.ts';
 import { x87Function } from '../lower/x87-module.ts';
 import { checkSegment } from '../segment-check.ts';
 import { slowPaths } from '../slow/registry.ts';
@@ -48,6 +48,8 @@ export interface InterpreterOptions {
   readonly threshold?: number;
   /** Hot blocks in one module of translated code. */
   readonly batch?: number;
+  /** WebAssembly of translated code that may be alive at once. */
+  readonly mostBytes?: number;
   /** Most instructions of a block. */
   readonly maxBlock?: number;
   /** What costs time to count is counted too. */
@@ -75,7 +77,7 @@ export class Interpreter implements Engine {
 
   constructor(p: EngineParts, options: InterpreterOptions = {}) {
     const { tiered = false, threshold = THRESHOLD, counting = false } = options;
-    const { batch = BATCH, maxBlock = MAX_BLOCK } = options;
+    const { batch = BATCH, mostBytes = MOST_BYTES, maxBlock = MAX_BLOCK } = options;
     this.counting = counting;
     this.p = p;
     this.recWord = (p.state.base + FIELDS.rec.at) >> 2;
@@ -123,14 +125,14 @@ export class Interpreter implements Engine {
     imports.flags = exports.flags;
     this.handlers = new Handlers({ hot, warm: warmHandlers, context, table, imports });
     this.cache = new CodeCache(views, layout, this.handlers, mmu, { heads: tiered, maxBlock });
-    this.tier = tiered ? this.createTier(table, imports, context, batch) : null;
+    this.tier = tiered ? this.createTier(table, imports, context, { batch, mostBytes }) : null;
   }
 
   private createTier(
     table: WebAssembly.Table,
     imports: Record<string, unknown>,
     { slowId, threshold }: ModuleContext,
-    batch: number,
+    sizes: { batch: number; mostBytes: number },
   ): Tier1 {
     const { views, layout, state } = this.p;
     table.grow(REGION_SLOTS);
@@ -142,7 +144,7 @@ export class Interpreter implements Engine {
       table,
       imports,
       firstSlot: TABLE_SIZE,
-      batch,
+      ...sizes,
       threshold,
       slowId,
     });

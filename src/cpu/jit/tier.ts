@@ -27,9 +27,24 @@ const REGION_BLOCKS = 20;
 /** Blocks that have run this part of the threshold join a hot neighbour's region. */
 const WARM_PART = 32;
 
+/** WebAssembly that may be alive at once; V8 makes some ten times as much machine code of it. Then the oldest goes. */
+export const MOST_BYTES = 6 << 20;
+/** Each drop of a region makes its page wait for so many thresholds more, once it has had a few. */
+const DROP_COSTS = 16;
+const FREE_DROPS = 8;
+const PAGES_REMEMBERED = 1 << 16;
+
+/** What was translated together: V8 frees its code when no region of it is left. */
+interface Batch {
+  readonly bytes: number;
+  readonly regions: Region[];
+  live: number;
+}
+
 interface Region {
   readonly slot: number;
   readonly blocks: readonly Block[];
+  readonly batch: Batch;
   dead: boolean;
 }
 
@@ -44,6 +59,7 @@ export interface TierParts {
   /** Hot blocks that are gathered before they are translated, in one module. */
   readonly batch: number;
   readonly threshold: number;
+  readonly mostBytes: number;
   slowId(name: string): number;
 }
 
@@ -59,6 +75,11 @@ export class Tier1 {
   private readonly queued = new Set<Block>();
   private readonly byBlock = new Map<Block, Region>();
   private readonly freeSlots: number[] = [];
+  /** Oldest first. */
+  private batches: Batch[] = [];
+  private liveBytes = 0;
+  private evicted = 0;
+  private readonly patience = new Map<number, number>();
 
   constructor(p: TierParts) {
     this.p = p;
@@ -73,13 +94,15 @@ export class Tier1 {
       'instructions translated': this.instructions,
       modules: this.modules,
       'bytes of WebAssembly': this.bytes,
+      'of them alive': this.liveBytes,
+      'batches evicted': this.evicted,
     };
   }
 
   /** A block's head has counted to the threshold. */
   heat(head: number): void {
     const block = this.p.cache.blockAt(head);
-    if (!block) return;
+    if (!block || this.mustWait(block.gpa >>> 12)) return;
     // Once more at each further threshold: what is as hot as that does not wait for the batch to fill.
     const waits = this.queued.has(block);
     if (!waits) {
@@ -93,7 +116,23 @@ export class Tier1 {
   dropped(block: Block): void {
     const region = this.byBlock.get(block);
     if (!region || region.dead) return;
+    if (this.patience.size >= PAGES_REMEMBERED) this.patience.clear();
+    const page = block.gpa >>> 12;
+    this.patience.set(page, (this.patience.get(page) ?? 0) + DROP_COSTS);
+    this.drop(region);
+  }
+
+  /** A page whose code keeps changing is translated less and less often. */
+  private mustWait(page: number): boolean {
+    const owed = this.patience.get(page) ?? 0;
+    if (owed <= DROP_COSTS * FREE_DROPS) return false;
+    this.patience.set(page, owed - 1);
+    return true;
+  }
+
+  private drop(region: Region): void {
     region.dead = true;
+    if (--region.batch.live === 0) this.liveBytes -= region.batch.bytes;
     this.droppedRegions++;
     this.p.table.set(region.slot, null);
     this.freeSlots.push(region.slot);
@@ -122,21 +161,38 @@ export class Tier1 {
       made.map((r) => r.spec),
       { slowId: this.p.slowId },
     );
+    this.makeRoom(made.length, bytes.length);
     this.bytes += bytes.length;
     this.modules++;
     const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), {
       e: this.p.imports,
     });
+    const batch: Batch = { bytes: bytes.length, regions: [], live: 0 };
+    this.batches.push(batch);
+    this.liveBytes += bytes.length;
     made.forEach(({ blocks }, i) => {
-      this.install(blocks, exports[`r${i}`]);
+      this.install(blocks, batch, exports[`r${i}`]);
     });
   }
 
-  private install(blocks: readonly Block[], code: unknown): void {
+  /** Nothing translated runs now: it is a head that asked. */
+  private makeRoom(regions: number, bytes: number): void {
+    this.batches = this.batches.filter((b) => b.live > 0);
+    while (this.freeSlots.length < regions || this.liveBytes + bytes > this.p.mostBytes) {
+      const oldest = this.batches.shift();
+      if (!oldest) return;
+      for (const region of oldest.regions) if (!region.dead) this.drop(region);
+      this.evicted++;
+    }
+  }
+
+  private install(blocks: readonly Block[], batch: Batch, code: unknown): void {
     const slot = this.freeSlots.pop();
     if (slot === undefined) return;
     this.p.table.set(slot, code);
-    const region: Region = { slot, blocks, dead: false };
+    const region: Region = { slot, blocks, batch, dead: false };
+    batch.regions.push(region);
+    batch.live++;
     const { u16, i32, u32 } = this.p.views;
     blocks.forEach((b, index) => {
       this.byBlock.set(b, region);
