@@ -49,7 +49,11 @@ export interface CpuOptions {
   /** Counts what costs time to count, for --stats. */
   readonly counting?: boolean;
   /** Of the JIT: entries of a block, and hot blocks, before they are translated. */
-  readonly jit?: { readonly threshold: number; readonly batch: number };
+  readonly jit?: {
+    readonly threshold: number;
+    readonly batch: number;
+    readonly freeDrops?: number;
+  };
   /** Not 0: stops after random numbers of instructions and empties the TLB now and then, at counts that this seed gives; for tests. */
   readonly disturb?: number;
 }

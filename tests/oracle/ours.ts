@@ -85,7 +85,8 @@ export function ourMachine(engine: EngineName, onRun: OnRun | null = null): OurM
     ramBytes: at.RAM_BYTES,
     border,
     engine,
-    jit: { threshold: 1, batch: 64 },
+    // The programs follow each other in one page, and each is to be translated.
+    jit: { threshold: 1, batch: 64, freeDrops: Number.POSITIVE_INFINITY },
   });
   if (cpu.engine instanceof ReferenceEngine) cpu.engine.onRun = onRun;
   const { views, layout, state } = cpu;

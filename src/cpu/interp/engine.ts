@@ -3,7 +3,7 @@
 import { bug } from '../../base/errors.ts';
 import { GP } from '../control-bits.ts';
 import type { Engine, EngineParts, Stop } from '../core.ts';
-import { BATCH, MOST_BYTES, THRESHOLD, Tier1 } from '../jit/tier.ts';
+import { BATCH, FREE_DROPS, MOST_BYTES, THRESHOLD, Tier1 } from '../jit/tier.ts';
 import { x87Function } from '../lower/x87-module.ts';
 import { checkSegment } from '../segment-check.ts';
 import { slowPaths } from '../slow/registry.ts';
@@ -50,6 +50,8 @@ export interface InterpreterOptions {
   readonly batch?: number;
   /** WebAssembly of translated code that may be alive at once. */
   readonly mostBytes?: number;
+  /** How often a page's translated code may be dropped before the page has to wait for more. */
+  readonly freeDrops?: number;
   /** Most instructions of a block. */
   readonly maxBlock?: number;
   /** What costs time to count is counted too. */
@@ -77,7 +79,8 @@ export class Interpreter implements Engine {
 
   constructor(p: EngineParts, options: InterpreterOptions = {}) {
     const { tiered = false, threshold = THRESHOLD, counting = false } = options;
-    const { batch = BATCH, mostBytes = MOST_BYTES, maxBlock = MAX_BLOCK } = options;
+    const { batch = BATCH, mostBytes = MOST_BYTES, freeDrops = FREE_DROPS } = options;
+    const { maxBlock = MAX_BLOCK } = options;
     this.counting = counting;
     this.p = p;
     this.recWord = (p.state.base + FIELDS.rec.at) >> 2;
@@ -125,14 +128,16 @@ export class Interpreter implements Engine {
     imports.flags = exports.flags;
     this.handlers = new Handlers({ hot, warm: warmHandlers, context, table, imports });
     this.cache = new CodeCache(views, layout, this.handlers, mmu, { heads: tiered, maxBlock });
-    this.tier = tiered ? this.createTier(table, imports, context, { batch, mostBytes }) : null;
+    this.tier = tiered
+      ? this.createTier(table, imports, context, { batch, mostBytes, freeDrops })
+      : null;
   }
 
   private createTier(
     table: WebAssembly.Table,
     imports: Record<string, unknown>,
     { slowId, threshold }: ModuleContext,
-    sizes: { batch: number; mostBytes: number },
+    limits: { batch: number; mostBytes: number; freeDrops: number },
   ): Tier1 {
     const { views, layout, state } = this.p;
     table.grow(REGION_SLOTS);
@@ -144,7 +149,7 @@ export class Interpreter implements Engine {
       table,
       imports,
       firstSlot: TABLE_SIZE,
-      ...sizes,
+      ...limits,
       threshold,
       slowId,
     });

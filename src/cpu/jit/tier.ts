@@ -31,7 +31,7 @@ const WARM_PART = 32;
 export const MOST_BYTES = 6 << 20;
 /** Each drop of a region makes its page wait for so many thresholds more, once it has had a few. */
 const DROP_COSTS = 16;
-const FREE_DROPS = 8;
+export const FREE_DROPS = 8;
 const PAGES_REMEMBERED = 1 << 16;
 
 /** What was translated together: V8 frees its code when no region of it is left. */
@@ -60,6 +60,8 @@ export interface TierParts {
   readonly batch: number;
   readonly threshold: number;
   readonly mostBytes: number;
+  /** Drops of a page's regions before it has to wait. */
+  readonly freeDrops: number;
   slowId(name: string): number;
 }
 
@@ -125,7 +127,7 @@ export class Tier1 {
   /** A page whose code keeps changing is translated less and less often. */
   private mustWait(page: number): boolean {
     const owed = this.patience.get(page) ?? 0;
-    if (owed <= DROP_COSTS * FREE_DROPS) return false;
+    if (owed <= DROP_COSTS * this.p.freeDrops) return false;
     this.patience.set(page, owed - 1);
     return true;
   }
