@@ -22,6 +22,12 @@ test('the kernel finds a console, an init that may be executed, and busybox', ()
   expect(entries.get('bin/busybox')).toMatchObject({ mode: 0o755, bytes: busybox });
 });
 
+test('the kernel finds what it runs when it is asked to go down', () => {
+  const entries = contents({ busybox });
+  for (const name of ['poweroff', 'reboot'])
+    expect(entries.get(`sbin/${name}`)).toMatchObject({ target: '../bin/busybox' });
+});
+
 test('init reports its uptime before it starts any process but the mount of /proc', () => {
   const lines = textOf(contents({ busybox }).get('init')).split('\n');
   const report = lines.indexOf('echo "INIT-UP uptime=$up"');

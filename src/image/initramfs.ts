@@ -82,6 +82,9 @@ const DIRECTORIES = [
   'usr',
 ];
 
+/** What the kernel runs by these paths when it is asked to go down from outside (Linux kernel/reboot.c, orderly_poweroff). */
+const CALLED_BY_KERNEL = ['poweroff', 'reboot'] as const;
+
 /** Character devices for kernels without devtmpfs: name, major, minor (Linux Documentation/admin-guide/devices.txt). */
 const NODES: readonly (readonly [string, number, number])[] = [
   ['console', 5, 1],
@@ -113,6 +116,8 @@ export function buildInitramfs(options: InitramfsOptions): Uint8Array {
   }
   file('bin/busybox', 0o755, options.busybox);
   put({ kind: 'symlink', path: 'bin/sh', target: 'busybox' });
+  for (const name of CALLED_BY_KERNEL)
+    put({ kind: 'symlink', path: `sbin/${name}`, target: '../bin/busybox' });
   const init = options.exit
     ? INIT.replace('\nread -r cmdline', '\npvops_exit=1\nread -r cmdline')
     : INIT;

@@ -41,11 +41,11 @@ describe.skipIf(!xen)(titleOf('debian:12/xen', xen), () => {
   });
 });
 
-const installer = await pulledKernel('debian:12/installer-amd64');
-
-describe.skipIf(!installer)(titleOf('debian:12/installer-amd64', installer), () => {
-  it('asks for a language on the serial console', async () => {
-    const found = await findKernel('debian:12/installer-amd64', false);
+describe.each(['amd64', 'i386'])('the installer for %s', async (architecture) => {
+  const name = `debian:12/installer-${architecture}`;
+  const installer = await pulledKernel(name);
+  it.skipIf(!installer)(`asks for a language: ${titleOf(name, installer)}`, async () => {
+    const found = await findKernel(name, false);
     const packed = await found.initrd();
     const { console, reason } = await boot(found, 'native', {
       machine: 'pc',
@@ -53,6 +53,7 @@ describe.skipIf(!installer)(titleOf('debian:12/installer-amd64', installer), () 
       initrd: packed && gunzipSync(packed),
       memoryBytes: 1 << 30,
       hostCpuSeconds: 900,
+      engine: 'jit',
       expectText: 'Select a language',
     });
     expect(reason).toBe("the console printed 'Select a language'");
