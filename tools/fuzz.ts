@@ -12,7 +12,7 @@ const USAGE = `npm run fuzz -- [--minutes 10] [--seed N] [--only NAME] [--list]
   --only      subjects whose name contains NAME
   --list      names the subjects`;
 
-/** What the process may hold more than after the first round, when everything has been compiled and cached. */
+/** What the process may hold more than in the second round: in the first, things are compiled and cached. */
 const GROWTH_MAX = 20 << 20;
 const MEBIBYTE = 1 << 20;
 
@@ -49,27 +49,30 @@ async function fuzz(): Promise<number> {
   const failed = new Set<string>();
   let seeds = 0;
   let baseline = 0;
+  // The least of a round: the machine that was driven last may be alive yet, which is no growth.
+  let held = Number.POSITIVE_INFINITY;
   for (let round = 1; failed.size < chosen.length; round++) {
     for (const subject of chosen) {
       if (seed === null && Date.now() >= end) return finish(seeds, round, failed);
       if (failed.has(subject.name)) continue;
       const wrong = await attempt(subject, seed ?? round, counter);
       seeds++;
+      held = Math.min(held, heldBytes());
       if (wrong === null) continue;
       failed.add(subject.name);
       process.stdout.write(`FAIL ${subject.name}: ${wrong}\n`);
       process.stdout.write(`  npm run fuzz -- --only ${subject.name} --seed ${seed ?? round}\n`);
     }
     if (seed !== null) break;
-    const held = heldBytes();
-    if (round === 1) baseline = held;
-    if (held - baseline > GROWTH_MAX) {
+    if (round === 2) baseline = held;
+    if (round > 2 && held - baseline > GROWTH_MAX) {
       failed.add('memory');
       process.stdout.write(
-        `FAIL memory: ${Math.round((held - baseline) / MEBIBYTE)} MiB more than after round 1\n`,
+        `FAIL memory: ${Math.round((held - baseline) / MEBIBYTE)} MiB more than in round 2\n`,
       );
       break;
     }
+    held = Number.POSITIVE_INFINITY;
   }
   return finish(seeds, seed ?? 0, failed);
 }
