@@ -2,7 +2,7 @@
 
 import type { Operation, OperationId } from '../../ops/index.ts';
 import type { EntryPoint, Manifest } from '../manifest.ts';
-import { callEntryPoint, otherCalls } from '../xen/operations.ts';
+import { callEntryPoint, familyOperations, otherCalls } from '../xen/operations.ts';
 import { PV_CALLS } from './calls.ts';
 
 const calls = (...names: readonly string[]): EntryPoint[] =>
@@ -21,7 +21,6 @@ const TIMER = calls('vcpu_op.VCPUOP_set_singleshot_timer', 'set_timer_op');
 const MASK = shared('vcpu_info.evtchn_upcall_mask');
 /** A call that does nothing, on the way back from which Xen delivers what is pending. */
 const UNMASK = [...MASK, ...calls('xen_version.XENVER_version')];
-const SHUTDOWN = calls('sched_op.SCHEDOP_shutdown');
 const SEND = calls('event_channel_op.EVTCHNOP_send');
 const DOWN = calls('vcpu_op.VCPUOP_down');
 const MMU_UPDATE = calls('mmu_update');
@@ -34,6 +33,7 @@ const TO_PFN = shared('machine_to_phys_mapping');
 const TO_MFN = own('phys_to_machine_mapping');
 
 const OPERATIONS: Manifest['operations'] = {
+  ...familyOperations(PV_CALLS),
   'init.memory_setup': calls('memory_op.XENMEM_memory_map'),
   'init.init_IRQ': calls('event_channel_op.EVTCHNOP_bind_virq', 'set_callbacks'),
   'time.sched_clock': TIME,
@@ -139,25 +139,15 @@ const OPERATIONS: Manifest['operations'] = {
   'lock.spin_lock_flags': calls('sched_op.SCHEDOP_poll'),
   'lock.spin_unlock': SEND,
   'lock.wait': calls('sched_op.SCHEDOP_poll'),
-  'lock.kick': SEND,
   'lock.vcpu_is_preempted': shared('vcpu_runstate_info.state'),
   'smp.smp_prepare_boot_cpu': calls('vcpu_op.VCPUOP_register_vcpu_info'),
   'smp.smp_prepare_cpus': calls('event_channel_op.EVTCHNOP_bind_ipi'),
   'smp.smp_cpus_done': nothing,
   'smp.stop_other_cpus': DOWN,
-  'smp.smp_send_reschedule': SEND,
   'smp.cpu_up': calls('vcpu_op.VCPUOP_initialise', 'vcpu_op.VCPUOP_up', 'sched_op.SCHEDOP_yield'),
   'smp.cpu_disable': DOWN,
   'smp.cpu_die': calls('vcpu_op.VCPUOP_is_up'),
   'smp.play_dead': DOWN,
-  'smp.send_call_func_ipi': SEND,
-  'smp.send_call_func_single_ipi': SEND,
-  'machine.restart': SHUTDOWN,
-  'machine.halt': SHUTDOWN,
-  'machine.power_off': SHUTDOWN,
-  'machine.shutdown': SHUTDOWN,
-  'machine.crash_shutdown': SHUTDOWN,
-  'machine.emergency_restart': SHUTDOWN,
   'request.power_off': xenstore('control/shutdown'),
   'request.reboot': xenstore('control/shutdown'),
   'request.suspend': xenstore('control/shutdown'),

@@ -2,7 +2,7 @@
 
 import { hardwareEntryPoint } from '../hw/operations.ts';
 import type { EntryPoint, Manifest } from '../manifest.ts';
-import { callEntryPoint, otherCalls } from '../xen/operations.ts';
+import { callEntryPoint, familyOperations, otherCalls } from '../xen/operations.ts';
 import { PVH_CALLS } from './calls.ts';
 
 const calls = (...names: readonly string[]): EntryPoint[] =>
@@ -14,11 +14,10 @@ const xenstore = (name: string): EntryPoint[] => [
 
 const TIME = shared('vcpu_info.time');
 const TIMER = calls('vcpu_op.VCPUOP_set_singleshot_timer');
-const SHUTDOWN = calls('sched_op.SCHEDOP_shutdown');
-const SEND = calls('event_channel_op.EVTCHNOP_send');
 
 /** What Linux 6.1 replaces as a guest in a hardware container: arch/x86/xen/enlighten_hvm.c, time.c, smp_hvm.c, mmu_hvm.c. */
 const OPERATIONS: Manifest['operations'] = {
+  ...familyOperations(PVH_CALLS),
   'init.memory_setup': calls('memory_op.XENMEM_memory_map'),
   'init.init_IRQ': calls('hvm_op.HVMOP_set_param', 'event_channel_op.EVTCHNOP_bind_virq'),
   'time.sched_clock': TIME,
@@ -29,17 +28,7 @@ const OPERATIONS: Manifest['operations'] = {
   'hook.calibrate_tsc': TIME,
   'mmu.exit_mmap': calls('hvm_op.HVMOP_pagetable_dying'),
   'lock.wait': calls('sched_op.SCHEDOP_poll'),
-  'lock.kick': SEND,
   'smp.smp_prepare_boot_cpu': calls('vcpu_op.VCPUOP_register_vcpu_info'),
-  'smp.smp_send_reschedule': SEND,
-  'smp.send_call_func_ipi': SEND,
-  'smp.send_call_func_single_ipi': SEND,
-  'machine.restart': SHUTDOWN,
-  'machine.halt': SHUTDOWN,
-  'machine.power_off': SHUTDOWN,
-  'machine.shutdown': SHUTDOWN,
-  'machine.crash_shutdown': SHUTDOWN,
-  'machine.emergency_restart': SHUTDOWN,
   'request.power_off': xenstore('control/shutdown'),
   'request.reboot': xenstore('control/shutdown'),
   'request.suspend': xenstore('control/shutdown'),

@@ -1,7 +1,7 @@
 // Xen's calls as entry points of operations: what the table of calls says of each is what the manifest says.
 
 import { bug } from '../../base/errors.ts';
-import type { EntryPoint } from '../manifest.ts';
+import type { EntryPoint, Manifest } from '../manifest.ts';
 import type { AnyHypercall, HypercallTable } from './define.ts';
 
 type Status = Pick<EntryPoint, 'status'>;
@@ -33,4 +33,22 @@ export function otherCalls(table: HypercallTable, used: ReadonlySet<string>): En
     })
     .filter((name) => !used.has(name) && ![...used].some((one) => one.startsWith(`${name}.`)))
     .map((name) => callEntryPoint(table, name));
+}
+
+/** What kernels do alike on both interfaces: inter-processor interrupts by events, and the machine's end by one call. */
+export function familyOperations(table: HypercallTable): Manifest['operations'] {
+  const send = [callEntryPoint(table, 'event_channel_op.EVTCHNOP_send')];
+  const shutdown = [callEntryPoint(table, 'sched_op.SCHEDOP_shutdown')];
+  return {
+    'lock.kick': send,
+    'smp.smp_send_reschedule': send,
+    'smp.send_call_func_ipi': send,
+    'smp.send_call_func_single_ipi': send,
+    'machine.restart': shutdown,
+    'machine.halt': shutdown,
+    'machine.power_off': shutdown,
+    'machine.shutdown': shutdown,
+    'machine.crash_shutdown': shutdown,
+    'machine.emergency_restart': shutdown,
+  };
 }
