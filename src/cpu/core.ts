@@ -330,8 +330,7 @@ class VCpu implements Cpu {
   private kick(): void {
     const { state } = this;
     state.set(FIELDS.attention, 1);
-    state.set(FIELDS.slack, (state.get(FIELDS.slack) | 0) + (state.get(FIELDS.budget) | 0));
-    state.set(FIELDS.budget, 0);
+    state.withholdBudget();
   }
 
   /** IF was set or a shadow began. A shadow delays only what waits, or comes while it is in force. */

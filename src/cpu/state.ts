@@ -350,6 +350,11 @@ export class State {
   ret64(n: number, value: bigint): void {
     this.views.u64[(this.base + RET_AT + n * 16) >> 3] = BigInt.asUintN(64, value);
   }
+  /** Engines stop at the next boundary; what they may still run is kept in `slack`. */
+  withholdBudget(): void {
+    this.set(FIELDS.slack, (this.get(FIELDS.slack) | 0) + (this.get(FIELDS.budget) | 0));
+    this.set(FIELDS.budget, 0);
+  }
   /** Records a fault; the caller returns 1 at once. `error` null: the vector has no error code. */
   raise(vector: number, error: number | null): 1 {
     this.set('faultVector', vector);

@@ -225,9 +225,7 @@ export class Interpreter implements Engine {
     this.cache.written(gpa, bytes);
     if (!this.tier || !this.running) return;
     // Translated code goes from block to block by itself: without budget it comes back here first.
-    const { state } = this.p;
-    state.set('slack', (state.get('slack') | 0) + (state.get('budget') | 0));
-    state.set('budget', 0);
+    this.p.state.withholdBudget();
   }
 
   private stopped(stop: Stop): Stop {
