@@ -15,6 +15,7 @@ import type { MachineModelId } from '../machine/models/registry.ts';
 import type { InterfacePower } from '../machine/power.ts';
 import type { RequestEnd } from '../machine/request-end.ts';
 import type { SnapshotSlots } from '../machine/snapshot.ts';
+import type { GuestBinding } from '../ops/index.ts';
 import type { Manifest } from './manifest.ts';
 import type { EntryNames, Seen } from './seen.ts';
 
@@ -144,6 +145,8 @@ export interface HypervisorInterface {
   readonly ops?: Manifest;
   /** Every call that a guest of it may try, for its page. */
   readonly calls?: readonly CallFact[];
+  /** The guest's side of it, for the probe kernel (src/probe); without one it cannot be probed. */
+  readonly guest?: GuestBinding;
   /** `version` is one of `versions`, or empty if there are none. */
   attach(platform: Platform, version: string): Attached;
 }

@@ -18,6 +18,23 @@ export {
   signatureOf,
   slotName,
 } from './define.ts';
+export {
+  defineGuest,
+  GUEST_CALLS,
+  GUEST_OPERATIONS,
+  type GuestBinding,
+  type GuestClock,
+  type GuestCode,
+  type GuestNote,
+  type GuestOperation,
+  type GuestOperationId,
+  type GuestRegister,
+  type GuestStart,
+  type GuestTraits,
+  KERNEL_LABELS,
+  KERNEL_SELECTORS,
+  KERNEL_VECTORS,
+} from './guest.ts';
 
 type Families = typeof catalogue;
 type OperationOf<Family> = Family[keyof Family];

@@ -5,6 +5,7 @@ import { startOfDay } from '../boot/start.ts';
 import { defineInterface } from '../define.ts';
 import { HARDWARE_MACHINES, hardwareBorder } from '../hw/border.ts';
 import { HARDWARE_MANIFEST } from '../hw/operations.ts';
+import { nativeGuest } from './guest.ts';
 
 export const native = defineInterface({
   id: 'native',
@@ -14,6 +15,7 @@ export const native = defineInterface({
   machines: HARDWARE_MACHINES,
   policy: NO_EXITS,
   ops: HARDWARE_MANIFEST,
+  guest: nativeGuest,
   attach(platform) {
     return {
       border: hardwareBorder(platform),
