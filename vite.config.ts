@@ -1,8 +1,22 @@
 // Builds the command line into one file, dist/pvops.mjs, with every dependency inside, so that it starts fast.
 
-import { defineConfig } from 'vite';
+import { defineConfig, type Plugin } from 'vite';
+import { prepareCode } from './src/cpu/interp/prepare.ts';
+
+export const PREPARED_FILE = '/src/cpu/interp/prepared-code.ts';
+
+/** Puts the WebAssembly that every run needs into the bundle, as text, so that a page has it too: see prepared-code.ts. */
+export const prepared = {
+  name: 'prepared-code',
+  load(id: string) {
+    if (!id.endsWith(PREPARED_FILE)) return null;
+    const code = prepareCode((bytes) => Buffer.from(bytes).toString('base64'));
+    return `export const preparedCode = ${JSON.stringify(code)};`;
+  },
+} satisfies Plugin;
 
 export default defineConfig({
+  plugins: [prepared],
   ssr: { noExternal: true, target: 'node' },
   build: {
     ssr: 'src/cli/main.ts',

@@ -26,7 +26,7 @@ import {
 } from '../lab/index.ts';
 import { ProgressLine } from './progress-line.ts';
 import { table } from './report.ts';
-import { parseSeconds, parseSize, parseText, parseWhole } from './values.ts';
+import { ENGINES, parseEngine, parseSeconds, parseSize, parseText, parseWhole } from './values.ts';
 
 export interface MatrixOptions {
   readonly on: string;
@@ -44,6 +44,7 @@ export interface MatrixOptions {
   readonly expectText?: string;
   readonly failText?: string;
   readonly seed: string;
+  readonly engine: string;
 }
 
 /** CPU seconds of the host that a guest second may cost before a cell is given up, and what every cell may cost. */
@@ -81,7 +82,8 @@ export function matrixOptions(command: Command): Command {
     .option('--timeout <time>', 'guest time after which a cell has failed', '120s')
     .option('--expect-text <text>', 'a cell is up as soon as its console prints this')
     .option('--fail-text <text>', 'a cell has failed as soon as its console prints this')
-    .option('--seed <number>', 'what differs between two machines', '0');
+    .option('--seed <number>', 'what differs between two machines', '0')
+    .option('--engine <name>', ENGINES, 'auto');
 }
 
 export async function matrix(
@@ -111,7 +113,7 @@ function jobsOf(kernels: readonly string[], options: MatrixOptions): CellJob[] {
     value === undefined ? null : parseText(value, option);
   const common = {
     boot: 'direct',
-    engine: 'interpreter',
+    engine: parseEngine(options.engine),
     initrd: options.initrd ?? null,
     append: options.append ?? '',
     memoryBytes: parseSize(options.memory, '--memory'),

@@ -47,7 +47,9 @@ import { ProgressLine } from './progress-line.ts';
 import { evidence, statistics, summaryLine } from './report.ts';
 import { traceTo } from './tracing.ts';
 import {
+  ENGINES,
   parseChoice,
+  parseEngine,
   parseRequest,
   parseSeconds,
   parseSize,
@@ -110,7 +112,7 @@ export function addRun(program: Command): void {
     .option('--timeout <time>', 'guest time after which the run has failed')
     .option('--expect-text <text>', 'the run is up as soon as the console prints this')
     .option('--fail-text <text>', 'the run has failed as soon as the console prints this')
-    .option('--engine <name>', 'auto (jit), jit, interpreter or reference', 'auto')
+    .option('--engine <name>', ENGINES, 'auto')
     .option('--seed <number>', 'what differs between two machines: the first value of the TSC', '0')
     .option('--trace <file>', 'write every operation that the kernel asks for, as JSON lines')
     .option('--json', 'print the result as JSON instead of the console')
@@ -128,12 +130,7 @@ async function run(kernel: string | undefined, options: RunOptions): Promise<num
   checkNumbers(numbers); // Before any file is read.
   const on = findInterface(options.on);
   const boot = parseChoice(options.boot, '--boot', BOOT_WAYS);
-  const engine = parseChoice(options.engine, '--engine', [
-    'auto',
-    'jit',
-    'interpreter',
-    'reference',
-  ]);
+  const engine = parseEngine(options.engine);
   const expectText = optional(options.expectText, '--expect-text');
   const failText = optional(options.failText, '--fail-text');
   const live = isInteractive(options);
@@ -142,7 +139,7 @@ async function run(kernel: string | undefined, options: RunOptions): Promise<num
     ...numbers,
     on,
     boot,
-    engine: engine === 'auto' ? ('jit' as const) : engine,
+    engine,
     counting: options.stats ?? false,
     expectText,
     failText,

@@ -19,6 +19,7 @@ interface StartOptions {
 
 /** What `pvops matrix` has if nothing is said. */
 const DEFAULTS: MatrixOptions = {
+  engine: 'auto',
   on: 'all',
   memory: '512M',
   timeout: '120s',

@@ -22,7 +22,15 @@ import {
 import { ProgressLine } from './progress-line.ts';
 import { summaryLine, table } from './report.ts';
 import { traceTo } from './tracing.ts';
-import { parseChoice, parseSeconds, parseSize, parseText, parseWhole } from './values.ts';
+import {
+  ENGINES,
+  parseChoice,
+  parseEngine,
+  parseSeconds,
+  parseSize,
+  parseText,
+  parseWhole,
+} from './values.ts';
 
 interface TraceOptions {
   readonly on: string;
@@ -36,6 +44,7 @@ interface TraceOptions {
   readonly timeout: string;
   readonly expectText?: string;
   readonly seed: string;
+  readonly engine: string;
   readonly json?: boolean;
 }
 
@@ -61,6 +70,7 @@ export function addTrace(program: Command): void {
     .option('--timeout <time>', 'guest time after which the run is over', '120s')
     .option('--expect-text <text>', 'the run is over as soon as the console prints this')
     .option('--seed <number>', 'what differs between two machines', '0')
+    .option('--engine <name>', ENGINES, 'auto')
     .option('--json', 'with --summary: print the counts as JSON')
     .action(async (kernel: string, options: TraceOptions) => {
       process.exitCode = await trace(kernel, options);
@@ -95,7 +105,7 @@ async function specOf(
     RunSpec,
     'on' | 'memoryBytes' | 'timeoutSeconds' | 'hostCpuSeconds' | 'seed' | 'epochSeconds'
   >,
-  { initrd, append, expectText }: TraceOptions,
+  { initrd, append, expectText, engine }: TraceOptions,
 ): Promise<RunSpec> {
   return {
     ...common,
@@ -104,7 +114,7 @@ async function specOf(
     initrd: await initrdFor(found, initrd ?? null),
     append: append ?? '',
     time: 'virtual',
-    engine: 'interpreter',
+    engine: parseEngine(engine),
     expectText: expectText === undefined ? null : parseText(expectText, '--expect-text'),
     failText: null,
     input: { kind: 'none' },

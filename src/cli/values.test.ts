@@ -1,7 +1,14 @@
 // Option values: what is taken and what is refused.
 
 import { expect, test } from 'vitest';
-import { parseChoice, parseSeconds, parseSize, parseText, parseWhole } from './values.ts';
+import {
+  parseChoice,
+  parseEngine,
+  parseSeconds,
+  parseSize,
+  parseText,
+  parseWhole,
+} from './values.ts';
 
 test('sizes have binary units, and mebibytes if none is given', () => {
   expect(parseSize('512M', '--memory')).toBe(512 * 2 ** 20);
@@ -26,6 +33,12 @@ test.each(['', '-1', '1e9', 'M', '12T', '0x10', '9'.repeat(20), '1 G', 'NaN'])(
 
 test.each(['', '-1s', 's', '1d', 'Infinity', '1e3'])("'%s' is no time", (text) => {
   expect(() => parseSeconds(text, '--timeout')).toThrow(/--timeout cannot be/);
+});
+
+test('the engine that nobody names is the JIT', () => {
+  expect(parseEngine('auto')).toBe('jit');
+  expect(parseEngine('reference')).toBe('reference');
+  expect(() => parseEngine('turbo')).toThrow(/--engine/);
 });
 
 test('numbers, choices and texts are refused by the name of their option', () => {

@@ -39,6 +39,14 @@ export function parseChoice<T extends string>(
   throw badValue(option, text, `one of ${choices.join(', ')}`);
 }
 
+export const ENGINES = 'auto (jit), jit, interpreter or reference';
+
+/** `auto` is the fastest that gives every answer: the JIT. */
+export function parseEngine(text: string): 'jit' | 'interpreter' | 'reference' {
+  const name = parseChoice(text, '--engine', ['auto', 'jit', 'interpreter', 'reference']);
+  return name === 'auto' ? 'jit' : name;
+}
+
 /** Text that is looked for or handed on: empty or endless is a slip. */
 export function parseText(text: string, option: string): string {
   if (text.length > 0 && text.length <= 4096) return text;

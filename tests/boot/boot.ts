@@ -15,6 +15,7 @@ import {
   findInterface,
   type RunResult,
   type RunSpec,
+  type RunWatcher,
   runKernel,
 } from '../../src/lab/index.ts';
 
@@ -42,6 +43,7 @@ export async function boot(
   { kernel, digest, busybox }: FoundKernel,
   on: string,
   changes: Partial<RunSpec> = {},
+  watcher: RunWatcher = {},
 ): Promise<Booted> {
   const silent = outputConsole(null);
   const decoder = new TextDecoder();
@@ -52,24 +54,25 @@ export async function boot(
       text += decoder.decode(bytes, { stream: true });
     },
   };
-  const result = await runKernel(nodeHost(silent), console, {
+  const spec = {
     kernel,
     kernelDigest: digest,
     on: findInterface(on),
     initrd: buildInitramfs({ busybox: (await busybox()) ?? new Uint8Array() }),
     append: '',
     memoryBytes: DEFAULT_MEMORY_BYTES,
-    time: 'virtual',
-    engine: 'interpreter',
+    time: 'virtual' as const,
+    engine: 'interpreter' as const,
     timeoutSeconds: 60,
     hostCpuSeconds: 500,
     expectText: null,
     failText: null,
-    input: { kind: 'none' },
+    input: { kind: 'none' } as const,
     seed: 0,
     epochSeconds: DEFAULT_EPOCH_SECONDS,
     ...changes,
-  });
+  };
+  const result = await runKernel(nodeHost(silent), console, spec, watcher);
   return { ...result, console: text };
 }
 

@@ -1,6 +1,8 @@
-// A boot with the JIT ends in the state in which the interpreter ends: the same instruction, registers, RAM, TLB, devices.
+// A boot with the JIT ends in the state in which the interpreter ends: the same instruction, registers, RAM, TLB, devices, trace.
 
+import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { findInterface, startTrace } from '../../src/lab/index.ts';
 import { boot, findKernel, pulledKernel, titleOf } from './boot.ts';
 
 const NAME = 'debian:12/cloud-amd64';
@@ -12,11 +14,25 @@ describe.skipIf(!pulled)(titleOf(NAME, pulled), () => {
     { on: 'kvm', how: 'stopped at random, its TLB emptied now and then', disturb: 20261128 },
   ])('ends in the same state by interpreter and JIT on $on, $how', async ({ on, disturb }) => {
     const found = await findKernel(NAME);
-    const slow = await boot(found, on, { disturb });
-    const fast = await boot(found, on, { engine: 'jit', disturb });
+    const traced = async (engine: 'interpreter' | 'jit') => {
+      const head = { kernel: NAME, sha256: found.digest };
+      const format = { head, operations: null, format: 'jsonl' as const };
+      const session = startTrace({ on: findInterface(on), ...format });
+      const digest = createHash('sha256');
+      const flush = async () => void digest.update(session.take());
+      const changes = { engine, disturb };
+      const result = await boot(found, on, changes, { tracer: session.tracer, flush });
+      digest.update(session.finish());
+      return { ...result, trace: digest.digest('hex'), counts: session.counts() };
+    };
+    const slow = await traced('interpreter');
+    const fast = await traced('jit');
     expect(slow.verdict).toBe('up');
     expect(fast.instructions).toBe(slow.instructions);
     expect(fast.consoleDigest).toBe(slow.consoleDigest);
     expect(fast.stateHash).toBe(slow.stateHash);
+    expect(fast.trace).toBe(slow.trace);
+    expect(fast.counts).toEqual(slow.counts);
+    expect(fast.counts.length).toBeGreaterThan(10);
   });
 });

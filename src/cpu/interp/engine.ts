@@ -4,39 +4,22 @@ import { bug } from '../../base/errors.ts';
 import { GP } from '../control-bits.ts';
 import type { Engine, EngineParts, Stop } from '../core.ts';
 import { BATCH, FREE_DROPS, MOST_BYTES, THRESHOLD, Tier1 } from '../jit/tier.ts';
-import { x87Function } from '../lower/x87-module.ts';
 import { checkSegment } from '../segment-check.ts';
 import { slowPaths } from '../slow/registry.ts';
 import { FIELDS, MODE_KEY_LIMIT } from '../state.ts';
 import { CodeCache, MAX_BLOCK, ROOM_ENOUGH, ROOM_SHIFT } from './blocks.ts';
 import { COUNTERS, countersAt } from './counters.ts';
-import { type HandlerList, Handlers } from './handlers.ts';
-import { hotHandlers, warmHandlers } from './hot.ts';
-import { hotModule, type ModuleContext, STOP_ATTENTION, STOP_BUDGET } from './module.ts';
+import { Handlers } from './handlers.ts';
+import { type ModuleContext, STOP_ATTENTION, STOP_BUDGET, TABLE_SIZE } from './module.ts';
+import { compiledHot, compiledWarm, x87Function } from './modules.ts';
 import { R_ASIZE, R_LEFT, R_LENGTH, R_NEXT, R_OSIZE, RECORD_BYTES } from './records.ts';
 
-const TABLE_SIZE = 8192;
 const REGION_SLOTS = 8192;
 
 const paths = [...slowPaths.values()];
 /** Of a slow path's number, for golden texts. */
 export const slowNameOf = (id: number): string => paths[id]?.name ?? `${id}`;
 const slowIds = new Map(paths.map((p, id) => [p.name, id]));
-
-/** Compiled once for all vCPUs of a process with the same layout; the last few are kept. */
-const compiled = new Map<string, WebAssembly.Module>();
-const MOST_COMPILED = 4;
-
-function compiledHot({ specs }: HandlerList, context: ModuleContext): WebAssembly.Module {
-  const key = `${context.jumpCache}/${context.threshold}/${context.counters}`;
-  let module = compiled.get(key);
-  if (!module) {
-    if (compiled.size >= MOST_COMPILED) compiled.clear();
-    module = new WebAssembly.Module(hotModule(specs, context));
-    compiled.set(key, module);
-  }
-  return module;
-}
 
 export function slowNumber(name: string): number {
   return slowIds.get(name) ?? bug(`no slow path named ${name}`);
@@ -91,7 +74,6 @@ export class Interpreter implements Engine {
     const context: ModuleContext = {
       memoryPages: 1,
       tableSize: TABLE_SIZE,
-      jumpCache: layout.engine,
       threshold,
       counters: counting ? countersAt(layout) : 0,
       slowId: slowNumber,
@@ -99,6 +81,7 @@ export class Interpreter implements Engine {
     const imports: Record<string, unknown> = {
       memory: p.memory,
       table,
+      jumpCache: layout.engine,
       load: (va: number, bytes: number, stack: number) => {
         this.slowAccesses++;
         return mmu.loadSlow(va, bytes, stack);
@@ -122,11 +105,11 @@ export class Interpreter implements Engine {
       },
       heat: (head: number) => this.tier?.heat(head),
     };
-    const hot = hotHandlers();
-    const { exports } = new WebAssembly.Instance(compiledHot(hot, context), { e: imports });
+    const hot = compiledHot(context);
+    const { exports } = new WebAssembly.Instance(hot.module, { e: imports });
     this.run_ = exports.run as (state: number, start: number) => number;
     imports.flags = exports.flags;
-    this.handlers = new Handlers({ hot, warm: warmHandlers, context, table, imports });
+    this.handlers = new Handlers({ hot, warm: compiledWarm, context, table, imports });
     this.cache = new CodeCache(views, layout, this.handlers, mmu, { heads: tiered, maxBlock });
     this.tier = tiered
       ? this.createTier(table, imports, context, { batch, mostBytes, freeDrops })

@@ -5,6 +5,7 @@ import { type FlagFn, isValue, type Program } from '../isa/ir.ts';
 import type { KnownFlags } from '../lower/site.ts';
 import { programOf } from '../program.ts';
 import { coldModule, type HandlerSpec, type ModuleContext } from './module.ts';
+import type { CompiledHandlers } from './modules.ts';
 import { FIRST_HOT_HANDLER, type Shape, shapeOf } from './records.ts';
 
 /** Facts about a program that decoding a block asks for. */
@@ -58,6 +59,8 @@ function computeTraits(program: Program): Traits {
   return { readsFlags, branches, leaves };
 }
 
+const KIND_SHAPE = 5;
+const KIND_BITS = 7;
 const SHAPES: Readonly<Record<Shape, number>> = { s: 0, f: 1, a: 2, c: 3 };
 const PRODUCERS: Readonly<Record<FlagFn, number>> = {
   add: 0,
@@ -68,17 +71,18 @@ const PRODUCERS: Readonly<Record<FlagFn, number>> = {
   mix: 5,
 };
 
-/** Names a handler: the table entry, its variant, its address shape, what it knows of the flags. */
-function handlerKey({ id, traits }: FormFacts, shape: Shape, known: KnownFlags | null): number {
+/** What makes a handler of a form: its address shape, what it knows of the flags. */
+function kindOf({ traits }: FormFacts, shape: Shape, known: KnownFlags | null): number {
   const producer =
     known && traits.readsFlags
       ? 1 + PRODUCERS[known.fn] * 4 + (31 - Math.clz32(known.width >> 3))
       : 0;
-  return (id << 7) | (SHAPES[shape] << 5) | producer;
+  return (SHAPES[shape] << KIND_SHAPE) | producer;
 }
 
-export function keyOf({ d, shape, known }: HandlerSpec): number {
-  return handlerKey(factsOf(d), shape, known);
+/** Names a handler for good: the table entry and its variant, and its kind. */
+export function nameOf({ d, shape, known }: HandlerSpec): string {
+  return `${d.key} ${kindOf(factsOf(d), shape, known)}`;
 }
 
 export function handlerSpec(d: Decoded, known: KnownFlags | null, flat: boolean): HandlerSpec {
@@ -94,7 +98,7 @@ export function handlerSpec(d: Decoded, known: KnownFlags | null, flat: boolean)
 
 /** A list of handlers, see hot.ts. */
 export interface HandlerList {
-  readonly keys: readonly number[];
+  readonly names: readonly string[];
   readonly examples: readonly string[];
   readonly specs: readonly HandlerSpec[];
 }
@@ -103,42 +107,39 @@ export interface HandlerList {
 const MISSES_BEFORE_WARM = 16;
 const WARM_AT_MOST = 2048;
 
-/** Cold modules by their handlers' keys, for all vCPUs of the process: nothing else goes into them. */
+/** Modules of cold handlers by name, for all vCPUs of the process: nothing else goes into them. */
 const compiled = new Map<string, WebAssembly.Module>();
 const MOST_COMPILED = 4096;
 
-function compiledCold(
-  specs: readonly HandlerSpec[],
-  keys: readonly number[],
-  context: ModuleContext,
-): WebAssembly.Module {
-  const name = keys.join('\n');
+function compiledCold(spec: HandlerSpec, name: string, context: ModuleContext): WebAssembly.Module {
   let module = compiled.get(name);
   if (!module) {
     if (compiled.size >= MOST_COMPILED) compiled.clear();
-    module = new WebAssembly.Module(coldModule(specs, context));
+    module = new WebAssembly.Module(coldModule([spec], context));
     compiled.set(name, module);
   }
   return module;
 }
 
-/** Handler numbers by key; compiles cold handlers into the table. */
+/** Handler numbers by name; compiles cold handlers into the table. */
 export class Handlers {
   /** For tools: a line of hot-list.ts for each handler number. */
   readonly examples: (string | undefined)[] = [];
+  private readonly byName = new Map<string, number>();
+  /** The same by form and kind, as far as they were met: no text has to be made. */
   private readonly numbers = new Map<number, number>();
   private readonly context: ModuleContext;
   private readonly table: WebAssembly.Table;
   private readonly imports: Record<string, unknown>;
-  private readonly warm: () => HandlerList;
+  private readonly warm: (context: ModuleContext) => CompiledHandlers;
   private next = FIRST_HOT_HANDLER;
   private misses = 0;
   private readonly firstCold: number;
   private readonly limit: number;
 
   constructor(o: {
-    hot: HandlerList;
-    warm: () => HandlerList;
+    hot: CompiledHandlers;
+    warm: (context: ModuleContext) => CompiledHandlers;
     context: ModuleContext;
     table: WebAssembly.Table;
     imports: Record<string, unknown>;
@@ -148,8 +149,8 @@ export class Handlers {
     this.table = o.table;
     this.limit = o.table.length; // What is added to the table later is not ours.
     this.imports = o.imports;
-    o.hot.keys.forEach((key, i) => {
-      this.add(key, o.hot.examples[i]);
+    o.hot.names.forEach((name, i) => {
+      this.add(name, o.hot.examples[i]);
     });
     this.firstCold = this.next;
   }
@@ -167,15 +168,31 @@ export class Handlers {
     code: Uint8Array,
     at: number,
   ): number {
-    const key = handlerKey(facts, shapeOf(d, flat), known);
-    const number = this.numbers.get(key);
+    const kind = kindOf(facts, shapeOf(d, flat), known);
+    const key = (facts.id << KIND_BITS) | kind;
+    let number = this.numbers.get(key);
+    if (number === undefined) {
+      number = this.named(`${d.key} ${kind}`, () => ({
+        spec: handlerSpec(d, known, flat),
+        code: code.subarray(at, at + d.length),
+      }));
+      this.numbers.set(key, number);
+    }
+    return number;
+  }
+
+  private named(name: string, ask: () => { spec: HandlerSpec; code: Uint8Array }): number {
+    const number = this.byName.get(name);
     if (number !== undefined) return number;
     if (++this.misses === MISSES_BEFORE_WARM) {
-      this.compileWarm();
-      return this.numberOf(d, facts, known, flat, code, at);
+      this.addWarm();
+      return this.named(name, ask);
     }
-    const spec = handlerSpec(d, known, flat);
-    this.compile([spec], [key], [exampleOf(spec, code.subarray(at, at + d.length))]);
+    const { spec, code } = ask();
+    const module = compiledCold(spec, name, this.context);
+    const { exports } = new WebAssembly.Instance(module, { e: this.imports });
+    this.table.set(this.next, exports.f0);
+    this.add(name, exampleOf(spec, code));
     return this.next - 1;
   }
 
@@ -186,39 +203,29 @@ export class Handlers {
 
   /** A guest that uses more forms than the table holds starts over; nothing decoded may refer to them. */
   forgetCold(): void {
-    for (const [key, n] of this.numbers) {
+    for (const [name, n] of this.byName) {
       if (n < this.firstCold) continue;
-      this.numbers.delete(key);
+      this.byName.delete(name);
       this.table.set(n, null);
     }
+    this.numbers.clear();
     this.next = this.firstCold;
     this.misses = 0;
   }
 
-  private compileWarm(): void {
-    const { specs, keys, examples } = this.warm();
-    const missing = keys.map((key, i) => (this.numbers.has(key) ? -1 : i)).filter((i) => i >= 0);
-    const pick = <T>(list: readonly T[]) => missing.map((i) => list[i] as T);
-    this.compile(pick(specs), pick(keys), pick(examples));
-  }
-
-  private compile(
-    specs: readonly HandlerSpec[],
-    keys: readonly number[],
-    examples: readonly (string | undefined)[],
-  ): void {
-    if (specs.length === 0) return;
-    const module = compiledCold(specs, keys, this.context);
+  private addWarm(): void {
+    const { names, examples, module } = this.warm(this.context);
     const { exports } = new WebAssembly.Instance(module, { e: this.imports });
-    keys.forEach((key, i) => {
+    names.forEach((name, i) => {
+      if (this.byName.has(name)) return;
       this.table.set(this.next, exports[`f${i}`]);
-      this.add(key, examples[i]);
+      this.add(name, examples[i]);
     });
   }
 
-  private add(key: number, example: string | undefined): void {
+  private add(name: string, example: string | undefined): void {
     this.examples[this.next] = example;
-    this.numbers.set(key, this.next++);
+    this.byName.set(name, this.next++);
   }
 }
 

@@ -1,7 +1,7 @@
 // The handlers that stand in the hot function: those that executed most in boots of Debian kernels.
 
 import { decode } from '../decode.ts';
-import { type HandlerList, handlerSpec, keyOf } from './handlers.ts';
+import { type HandlerList, handlerSpec, nameOf } from './handlers.ts';
 import { hotList, warmList } from './hot-list.ts';
 import type { HandlerSpec } from './module.ts';
 
@@ -22,19 +22,19 @@ export function warmHandlers(): HandlerList {
 
 /** Each line of a list is a mode, code bytes, and the known producer of the flags: one example of the handler. */
 function parseList(list: readonly string[]): HandlerList {
-  const keys = new Set<number>();
+  const names = new Set<string>();
   const examples: string[] = [];
   const specs: HandlerSpec[] = [];
   for (const line of list) {
     const spec = parse(line);
     if (!spec) continue;
-    const key = keyOf(spec);
-    if (keys.has(key)) continue;
-    keys.add(key);
+    const name = nameOf(spec);
+    if (names.has(name)) continue;
+    names.add(name);
     examples.push(line);
     specs.push(spec);
   }
-  return { keys: [...keys], examples, specs };
+  return { names: [...names], examples, specs };
 }
 
 function parse(line: string): HandlerSpec | null {

@@ -18,7 +18,7 @@ export interface LookupLocals {
   readonly u: number;
 }
 
-/** Stores ripPage, and leaves the record; goes to `miss` if TLB or cache do not have it, with nothing changed. */
+/** Stores ripPage, and leaves the record; goes to `miss` if TLB or cache do not have it, with nothing changed. `jumpCache`: the global with its address. */
 export function emitLookup(c: Code, l: LookupLocals, jumpCache: number, miss: number): void {
   c.get(l.rip).get(l.st).mem('i64.load', CS_BASE).op('i64.add').set(l.lin);
   c.get(l.st).mem('i32.load', FIELDS.codeMode.at).i32(64).op('i32.ne').iff();
@@ -35,7 +35,7 @@ export function emitLookup(c: Code, l: LookupLocals, jumpCache: number, miss: nu
     .op('i32.and')
     .i32(4)
     .op('i32.shl')
-    .i32(jumpCache)
+    .op('global.get', jumpCache)
     .op('i32.add')
     .tee(l.u);
   c.mem('i64.load', 0).get(l.t).op('i64.extend_i32_u');

@@ -52,10 +52,12 @@ export interface HandlerSpec {
   readonly branches: boolean;
 }
 
+/** Of the function table: numbers of handlers are below it. */
+export const TABLE_SIZE = 8192;
+
 export interface ModuleContext {
   readonly memoryPages: number;
   readonly tableSize: number;
-  readonly jumpCache: number;
   /** Entries of a block after which it is hot: a power of two. */
   readonly threshold: number;
   /** Address of the counters (`COUNTERS`), for --stats; 0: nothing is counted, which costs nothing. */
@@ -83,15 +85,16 @@ export function hotModule(hot: readonly HandlerSpec[], context: ModuleContext): 
   const heat = m.importFunction('e', 'heat', ['i32'], []);
   m.importMemory('e', 'memory', context.memoryPages);
   m.importTable('e', 'table', context.tableSize);
+  const jumpCache = m.importGlobal('e', 'jumpCache', 'i32');
   const cold = m.type(['i32', 'i32', 'i32'], ['i32']);
   const region = m.type(['i32', 'i32'], ['i32']);
   const flags = m.addFunction(m.type(['i32'], ['i32']), flagsFunction().body(), 'flags');
   const runnerType = m.type(['i32', 'i32'], ['i32']);
-  const runner = m.addFunction(runnerType, regionRunner(region, context).body());
+  const runner = m.addFunction(runnerType, regionRunner(region, jumpCache, context).body());
   const hotFunction = new HotFunction(
     hot,
     { ...helpers, flags },
-    { find, heat, cold, runner },
+    { find, heat, cold, runner, jumpCache },
     context,
   );
   m.addFunction(m.type(['i32', 'i32'], ['i32']), hotFunction.emit().body(), 'run');
@@ -170,12 +173,13 @@ class HotFunction implements LookupLocals {
   private readonly heat: number;
   private readonly coldType: number;
   private readonly runner: number;
+  private readonly jumpCache: number;
   private readonly context: ModuleContext;
 
   constructor(
     hot: readonly HandlerSpec[],
     helpers: Helpers,
-    indexes: { find: number; heat: number; cold: number; runner: number },
+    indexes: { find: number; heat: number; cold: number; runner: number; jumpCache: number },
     context: ModuleContext,
   ) {
     this.hot = hot;
@@ -184,6 +188,7 @@ class HotFunction implements LookupLocals {
     this.heat = indexes.heat;
     this.coldType = indexes.cold;
     this.runner = indexes.runner;
+    this.jumpCache = indexes.jumpCache;
     this.context = context;
   }
 
@@ -226,7 +231,7 @@ class HotFunction implements LookupLocals {
     c.end();
     const found = c.block();
     const miss = c.block();
-    emitLookup(c, this, this.context.jumpCache, miss);
+    emitLookup(c, this, this.jumpCache, miss);
     c.set(this.rec);
     c.get(this.patch).iff();
     c.get(this.patch).get(this.rec).mem('i32.store', 0);

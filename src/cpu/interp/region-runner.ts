@@ -9,7 +9,7 @@ import type { ModuleContext } from './module.ts';
 import { H_INDEX, H_SLOT, HANDLER_REGION, R_HANDLER, RECORD_BYTES } from './records.ts';
 
 /** `(state, head of a region's block) -> what a region returns`, see region.ts: a record is not a region's. */
-export function regionRunner(regionType: number, context: ModuleContext): Code {
+export function regionRunner(regionType: number, jumpCache: number, context: ModuleContext): Code {
   const c = new Code(2);
   const st = 0;
   const rec = 1;
@@ -40,7 +40,7 @@ export function regionRunner(regionType: number, context: ModuleContext): Code {
   c.get(st).mem('i32.load', FIELDS.budget.at).i32(0).op('i32.le_s').brIf(miss);
   c.get(st).mem('i64.load', FIELDS.rip.at).set(rip);
   emitCount(c, counters, 'lookups', () => c.i64(1n));
-  emitLookup(c, { st, rip, lin, t, u }, context.jumpCache, miss);
+  emitLookup(c, { st, rip, lin, t, u }, jumpCache, miss);
   c.set(rec).br(found);
   c.end();
   // A chain field wants to be filled: the hot function looks, and fills it.

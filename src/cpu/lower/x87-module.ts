@@ -72,14 +72,6 @@ export function x87Module(): Uint8Array {
 /** Its parameters. */
 export const X87_QUICK = ['i32', 'i32', 'i32', 'i64', 'i64', 'i64'] as const;
 
-let compiled: WebAssembly.Module | null = null;
-
-/** The function, over one memory. */
-export function x87Function(memory: WebAssembly.Memory): unknown {
-  compiled ??= new WebAssembly.Module(x87Module());
-  return new WebAssembly.Instance(compiled, { e: { memory } }).exports.x87;
-}
-
 const index = (x: X87Code) => (): void => {
   x.c.get(OPERAND).op('i32.wrap_i64');
 };

@@ -270,6 +270,7 @@ type Import = { readonly module: string; readonly name: string } & (
   | { readonly kind: 'func'; readonly type: number }
   | { readonly kind: 'memory'; readonly pages: number }
   | { readonly kind: 'table'; readonly size: number }
+  | { readonly kind: 'global'; readonly type: ValType }
 );
 
 /** A module: imports first (functions are numbered from 0), then functions, in the order in which they are added. */
@@ -279,6 +280,7 @@ export class ModuleBuilder {
   private readonly functions: { type: number; body: Uint8Array }[] = [];
   private readonly exports: { name: string; index: number }[] = [];
   private imported = 0;
+  private globals = 0;
 
   type(params: readonly ValType[], results: readonly ValType[]): number {
     const same = this.types.findIndex(
@@ -301,6 +303,11 @@ export class ModuleBuilder {
   }
   importTable(module: string, name: string, size: number): void {
     this.imports.push({ module, name, kind: 'table', size });
+  }
+  /** A global that never changes. */
+  importGlobal(module: string, name: string, type: ValType): number {
+    this.imports.push({ module, name, kind: 'global', type });
+    return this.globals++;
   }
   /** Index that the next `addFunction` will return. */
   nextFunction(): number {
@@ -357,6 +364,8 @@ function encodeImport(b: Bytes, i: Import): void {
   } else if (i.kind === 'table') {
     b.bytes([1, 0x70, 0]);
     b.u32(i.size);
+  } else if (i.kind === 'global') {
+    b.bytes([3, TYPE_BYTE[i.type], 0]);
   } else {
     b.bytes([2, 0]);
     b.u32(i.pages);

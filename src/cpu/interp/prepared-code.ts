@@ -1,0 +1,19 @@
+// What the build generates so that a run need not: null here, replaced in a bundle (vite.config.ts, prepare.ts).
+
+/** Handlers by name, in the order of the module's cases or exports. */
+export interface PreparedHandlers {
+  readonly names: readonly string[];
+  /** Base64. */
+  readonly wasm: string;
+}
+
+export interface PreparedCode {
+  /** Of what the code was generated from (`inputsDigest`): code that was made for something else is not used. */
+  readonly inputs: string;
+  readonly hot: PreparedHandlers;
+  readonly warm: PreparedHandlers;
+  /** Base64. */
+  readonly x87: string;
+}
+
+export const preparedCode: PreparedCode | null = null;
