@@ -10,6 +10,7 @@ import { addDiff } from './diff.ts';
 import { addDoctor } from './doctor.ts';
 import { addMatrix } from './matrix.ts';
 import { addOps } from './ops.ts';
+import { addProbe } from './probe.ts';
 import { addPull } from './pull.ts';
 import { addRun } from './run.ts';
 import { addStart } from './start.ts';
@@ -33,6 +34,7 @@ async function commandLine(): Promise<void> {
     addRun,
     addMatrix(entry),
     addOps,
+    addProbe,
     addTrace,
     addDiff,
     addPull,

@@ -25,18 +25,21 @@ import {
   driversOf,
   exitStatus,
   type Fittings,
-  findInterface,
   type GuestModule,
   type InterfaceChoice,
+  isProbe,
   type KernelImage,
   machineOf,
   NO_MODULES,
+  PROBE_END,
+  probeNamed,
   type RunResult,
   type RunSpec,
   runKernel,
   startTrace,
   type TraceSession,
 } from '../lab/index.ts';
+import { chosenInterface } from './interfaces.ts';
 import {
   addMachineOptions,
   chooseMachine,
@@ -87,8 +90,15 @@ export function addRun(program: Command): void {
   const command = program
     .command('run')
     .description('boot a kernel; its console is on stdio, Ctrl-A x leaves')
-    .argument('[kernel]', 'bzImage, vmlinux, linux-image .deb, or a pulled name such as debian:12')
-    .option('--on <interface>', 'native, kvm, or a version of it: kvm@2.6.32', 'native')
+    .argument(
+      '[kernel]',
+      'bzImage, vmlinux, linux-image .deb, a pulled name such as debian:12, or probe',
+    )
+    .option(
+      '--on <interface>',
+      'native, kvm, a version of it (kvm@2.6.32), or a file: ./mine.mjs',
+      'native',
+    )
     .option(
       '--boot <way>',
       `one of ${BOOT_WAYS.join(', ')}; setup is the kernel's 16-bit code`,
@@ -128,10 +138,11 @@ export function addRun(program: Command): void {
 async function run(kernel: string | undefined, options: RunOptions): Promise<number> {
   const numbers = readNumbers(options);
   checkNumbers(numbers); // Before any file is read.
-  const on = findInterface(options.on);
+  const on = await chosenInterface(options.on);
   const boot = parseChoice(options.boot, '--boot', BOOT_WAYS);
   const engine = parseEngine(options.engine);
-  const expectText = optional(options.expectText, '--expect-text');
+  const asked = optional(options.expectText, '--expect-text');
+  const expectText = asked ?? (isProbe(kernel ?? '') ? PROBE_END : null);
   const failText = optional(options.failText, '--fail-text');
   const live = isInteractive(options);
   const time = options.time ?? (live ? 'wall' : 'virtual');
@@ -182,6 +193,7 @@ function startOfBios(biosDigest: string, options: RunOptions): Start {
 
 async function startOfKernel(name: string, where: Beneath, options: RunOptions): Promise<Start> {
   const { boot, fittings } = where;
+  if (isProbe(name)) return startOfProbe(name, where.on);
   const found = await findKernel(name, boot !== 'direct' && boot !== 'pvh');
   checkStart({ kernel: found.kernel, fittings });
   return {
@@ -190,6 +202,12 @@ async function startOfKernel(name: string, where: Beneath, options: RunOptions):
     initrd: await initrdOf(name, found, where, options),
     modules: await modulesOf(options),
   };
+}
+
+/** The probe kernel ends by itself; `--expect-text` may still ask for something on the way. */
+function startOfProbe(name: string, on: InterfaceChoice): Start {
+  const kernel = probeNamed(name, on);
+  return { kernel, kernelDigest: kernel.digest(), initrd: null };
 }
 
 async function initrdOf(

@@ -116,6 +116,11 @@ export class Assembler {
     return this.data(8, values);
   }
 
+  /** Whether a label is used that has no address yet. */
+  unbound(): boolean {
+    return this.pending.some(({ label }) => label.address === null);
+  }
+
   /** The bytes, all labels filled in. */
   finish(): Uint8Array {
     const code = Uint8Array.from(this.code);

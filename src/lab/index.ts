@@ -92,6 +92,17 @@ export {
   operationFacts,
   operationNamed,
 } from './operations.ts';
+export {
+  isProbe,
+  PROBE_BITS,
+  PROBE_END,
+  type ProbeBits,
+  probeElf,
+  probeKernel,
+  probeNamed,
+} from './probe/probe-kernel.ts';
+export { ktapOfProbes, probeTable } from './probe/reports.ts';
+export { type ProbeReport, type ProbeRun, probeSpec, runProbe } from './probe/run-probe.ts';
 export { type RunResult, type RunWatcher, runKernel } from './run.ts';
 export {
   type ConsoleInput,

@@ -59,7 +59,7 @@ export const KERNEL_SELECTORS = {
   userCode: 0x70,
   userData: 0x78,
   tss: 0x80,
-  ldt: 0x88,
+  ldt: 0x90,
 } as const;
 
 /**
@@ -171,6 +171,8 @@ export interface GuestOperation {
   emit(code: GuestCode): void;
   /** Registers that it loses, beside AX, DX and CX: the kernel keeps them around it. */
   readonly clobbers?: readonly GuestRegister[];
+  /** Where it is there for one word size only. */
+  readonly only?: 32 | 64;
   /** The class of lazy mode under which it only queues. */
   readonly lazy?: 'cpu' | 'mmu';
   /** By which entry point, as the manifest spells it; for tables. */

@@ -19,3 +19,4 @@ export { isPoolWorker, type WorkerFailure } from './pool.ts';
 export { readPipedInput } from './stdin.ts';
 export { type NodeConsole, outputConsole, terminalConsole } from './terminal.ts';
 export { createTextFile, type TextFile } from './text-file.ts';
+export { loadInterface, looksLikePath } from './user-interface.ts';

@@ -52,7 +52,7 @@ export const nativeGuest = defineGuest({
     'cpu.store_tr': op('xor eax, eax; str ax'),
     'cpu.set_ldt': { emit: setLdt },
     'cpu.load_tls': { emit: loadTls },
-    'cpu.load_gs_index': op('swapgs; mov gs, ax; swapgs'),
+    'cpu.load_gs_index': { ...op('swapgs; mov gs, ax; swapgs'), only: 64 },
     'cpu.write_gdt_entry': DESCRIPTOR,
     'cpu.write_ldt_entry': DESCRIPTOR,
     // Gates are of 8 bytes on 32 bits and of 16 on 64.
@@ -76,7 +76,7 @@ export const nativeGuest = defineGuest({
     'cpu.read_tscp': op('rdtscp'),
     'cpu.read_pmc': op('rdpmc'),
     'cpu.iret': both('iretd', 'iretq'),
-    'cpu.swapgs': op('swapgs'),
+    'cpu.swapgs': { ...op('swapgs'), only: 64 },
     'cpu.start_context_switch': nothing,
     'cpu.end_context_switch': nothing,
     'irq.save_fl': both('pushfd; pop eax', 'pushfq; pop rax'),
@@ -105,11 +105,11 @@ export const nativeGuest = defineGuest({
     'mmu.set_pmd': STORE,
     'mmu.pmd_clear': CLEAR,
     'mmu.set_pud': STORE,
-    'mmu.set_pgd': STORE,
+    'mmu.set_pgd': { ...STORE, only: 64 },
     'mmu.pte_update': nothing,
     'mmu.ptep_modify_prot_start': both(
-      'mov ecx, eax; xor eax, eax; xchg eax, [ecx]; mov edx, [ecx+4]',
-      'mov rcx, rax; xor eax, eax; xchg rax, [rcx]',
+      'mov ecx, eax; xor eax, eax; xchg [ecx], eax; mov edx, [ecx+4]',
+      'mov rcx, rax; xor eax, eax; xchg [rcx], rax',
     ),
     'mmu.ptep_modify_prot_commit': STORE,
     'mmu.alloc_pte': nothing,
@@ -128,8 +128,8 @@ export const nativeGuest = defineGuest({
     'mmu.lazy_mode.leave': nothing,
     'time.sched_clock': op('rdtsc'), // At the nominal 1 GHz of this machine, which is what outside machines differ in.
     'time.steal_clock': op('xor eax, eax; xor edx, edx'),
-    'apic.read': op(`mov eax, [{ax}+${APIC}]`),
-    'apic.write': op(`mov [{ax}+${APIC}], edx`),
+    'apic.read': op(`mov ecx, ${APIC}; mov eax, [{cx}+{ax}]`),
+    'apic.write': op(`mov ecx, ${APIC}; mov [{cx}+{ax}], edx`),
     'apic.eoi_write': op(store(APIC_EOI, 0)),
     // Enabled, spurious vector 0xff (SDM 3A 11.9); one shot, divided by 1 (11.5.4).
     'apic.setup_boot_clock': op(
@@ -181,18 +181,18 @@ function guarded(instruction: string): GuestOperation {
   };
 }
 
-/** A descriptor of 8 bytes, or of 16 on 64 bits, for the selector 0x88 (SDM 3A 3.4.5, 7.2.3). */
+/** A descriptor of 8 bytes, or of 16 on 64 bits, for the selector 0x90 (SDM 3A 3.4.5, 7.2.3). */
 function setLdt(code: GuestCode): void {
   const [none, done] = [code.fresh('ldt'), code.fresh('ldt')];
   code.text(
     `test edx, edx; je ${none}; shl edx, 3; dec edx; mov ecx, eax; shl ecx, 16; or ecx, edx`,
   );
   code.text(
-    'mov [kernel.gdt+0x88], ecx; mov ecx, eax; shr ecx, 16; mov edx, eax; and edx, 0xff000000',
+    'mov [kernel.gdt+0x90], ecx; mov ecx, eax; shr ecx, 16; mov edx, eax; and edx, 0xff000000',
   );
-  code.text('and ecx, 0xff; or edx, ecx; or edx, 0x8200; mov [kernel.gdt+0x8c], edx');
-  if (code.bits === 64) code.text('mov qword ptr [kernel.gdt+0x90], 0');
-  code.text(`mov eax, 0x88; lldt ax; jmp ${done}; ${none}:; xor eax, eax; lldt ax; ${done}:`);
+  code.text('and ecx, 0xff; or edx, ecx; or edx, 0x8200; mov [kernel.gdt+0x94], edx');
+  if (code.bits === 64) code.text('mov qword ptr [kernel.gdt+0x98], 0');
+  code.text(`mov eax, 0x90; lldt ax; jmp ${done}; ${none}:; xor eax, eax; lldt ax; ${done}:`);
 }
 
 function loadTls(code: GuestCode): void {

@@ -1,0 +1,49 @@
+// The probe kernel for the interfaces that are known, and for one that the user brings.
+
+import type { InterfaceChoice } from '../../hypervisors/index.ts';
+import { INTERFACES } from '../../hypervisors/index.ts';
+import { type KernelImage, openKernel } from '../../image/index.ts';
+import type { GuestBinding } from '../../ops/index.ts';
+import { END_LINE, PROBES, probeImage } from '../../probe/index.ts';
+
+export const PROBE_BITS = [32, 64] as const;
+export type ProbeBits = (typeof PROBE_BITS)[number];
+
+/** What a kernel of the name `probe` is called in results. */
+export const probeName = (bits: ProbeBits): string => `probe${bits}`;
+
+/** Native's first. An interface of the user's is asked for before those that we know: it may look like one of them. */
+export function bindingsWith(choice: InterfaceChoice | null): GuestBinding[] {
+  const known = INTERFACES.flatMap(({ guest }) => (guest ? [guest] : []));
+  const own = choice?.interface.guest;
+  if (!own || known.includes(own)) return known;
+  return [known[0]!, own, ...known.slice(1).filter(({ id }) => id !== own.id)];
+}
+
+const images = new Map<string, Uint8Array>();
+
+/** The file, the same for all the interfaces that we know. */
+export function probeElf(bits: ProbeBits, choice: InterfaceChoice | null = null): Uint8Array {
+  const bindings = bindingsWith(choice);
+  const key = `${bits} ${bindings.map(({ id }) => id).join(' ')}`;
+  const before = images.get(key);
+  if (before) return before;
+  const { elf } = probeImage(bits, bindings, PROBES);
+  images.set(key, elf);
+  return elf;
+}
+
+export const probeKernel = (bits: ProbeBits, choice: InterfaceChoice | null = null): KernelImage =>
+  openKernel(probeElf(bits, choice), probeName(bits));
+
+/** `probe`, which is of 64 bits where the interface has those, or `probe32`, `probe64`. */
+export const isProbe = (name: string): boolean => /^probe(32|64)?$/.test(name);
+
+/** What a run of it waits for. */
+export const PROBE_END = END_LINE;
+
+export function probeNamed(name: string, on: InterfaceChoice): KernelImage {
+  const known = on.interface.guest?.bits ?? PROBE_BITS;
+  const asked = name === 'probe' ? (known.includes(64) ? 64 : 32) : name === 'probe32' ? 32 : 64;
+  return probeKernel(asked, on);
+}

@@ -1,0 +1,16 @@
+// Which probes run where, and why the others do not.
+
+import type { GuestBinding, GuestOperationId } from '../ops/index.ts';
+import type { Probe } from './define.ts';
+import { operationsOf } from './operations-of.ts';
+
+/** Null: it runs. */
+export function skipReason(probe: Probe, binding: GuestBinding, bits: 32 | 64): string | null {
+  const why = probe.runsOn === 'all' ? null : probe.runsOn({ bits, traits: binding.traits });
+  if (why !== null) return why;
+  for (const id of new Set<GuestOperationId>([...probe.about, ...operationsOf(probe, bits)])) {
+    const cannot = binding.cannot[id];
+    if (cannot !== undefined) return `${id}: ${cannot}`;
+  }
+  return null;
+}
