@@ -17,7 +17,7 @@ import {
 } from '../lab/index.ts';
 import { chosenInterface } from './interfaces.ts';
 import { table } from './report.ts';
-import { parseChoice, parseWhole } from './values.ts';
+import { ENGINES, parseChoice, parseEngine, parseWhole } from './values.ts';
 
 export interface ProbeOptions {
   readonly on: string;
@@ -35,7 +35,7 @@ export function addProbe(program: Command): void {
     .description('boot the probe kernel, which asks of an interface what its operations do')
     .option('--on <interfaces>', 'all, some separated by commas, or a file: ./mine.mjs', 'all')
     .option('--boot <way>', `one of ${BOOT_WAYS.join(', ')}`, 'direct')
-    .option('--engine <name>', 'auto (interpreter), jit, interpreter or reference', 'auto')
+    .option('--engine <name>', ENGINES, 'auto')
     .option('--seed <number>', 'what differs between two machines', '0')
     .option('--out <folder>', 'write the images, to boot them elsewhere, and do not run them')
     .option('--tap', 'print KTAP instead of the table')
@@ -65,11 +65,9 @@ async function runAll(
   chosen: readonly InterfaceChoice[],
   { boot, engine, seed }: ProbeOptions,
 ): Promise<ProbeReport[]> {
-  const engines = ['auto', 'jit', 'interpreter', 'reference'] as const;
-  const asked = parseChoice(engine, '--engine', engines);
   const common = {
     boot: parseChoice(boot, '--boot', BOOT_WAYS),
-    engine: asked === 'auto' ? ('interpreter' as const) : asked,
+    engine: parseEngine(engine),
     seed: parseWhole(seed, '--seed'),
   };
   const host = nodeHost(outputConsole(null));
