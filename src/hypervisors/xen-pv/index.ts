@@ -6,19 +6,17 @@ import { FRAME_MMIO } from '../../cpu/frames.ts';
 import { type ExitPolicy, POLICY_SYSCALL } from '../../cpu/policy.ts';
 import { type Attached, defineInterface, type Guest, type Platform } from '../define.ts';
 import { callFacts } from '../xen/call-facts.ts';
-import { consoleRing } from '../xen/console-ring.ts';
+import { XEN_DEVICES } from '../xen/devices/devices.ts';
 import { createDomain } from '../xen/domain.ts';
 import { XEN_VERSION } from '../xen/hypercalls/xen-version.ts';
-import { connectStore } from '../xen/store/server.ts';
-import { Store } from '../xen/store/store.ts';
-import { writeDomain } from '../xen/store/toolstack.ts';
 import { periodFired, timerFired, writeTime, writeWallClock } from '../xen/time.ts';
+import { createToolstack, type Toolstack } from '../xen/toolstack.ts';
 import { wakeUp } from '../xen/upcall.ts';
 import { bounce } from './bounce.ts';
 import { buildDomain, planDomain } from './builder.ts';
 import { onSyscall, PV_CALLS } from './calls.ts';
 import { pvCpuid } from './emulate-cpuid.ts';
-import { FrameTable, freshFrames } from './frames.ts';
+import { FrameTable, freshFrames, TYPE_WRITABLE } from './frames.ts';
 import { permuteFrames } from './machine-frames.ts';
 import { XEN_PV_MANIFEST } from './operations.ts';
 import { PageTables } from './page-tables.ts';
@@ -46,6 +44,7 @@ export const xenPv = defineInterface({
   versions: [`${XEN_VERSION.major}.${XEN_VERSION.minor}`],
   guestNeeds: ['CONFIG_PARAVIRT', 'CONFIG_XEN_PV'],
   machines: ['bare'],
+  takes: XEN_DEVICES,
   console: 'hvc0',
   ownBytes: (memoryBytes) => OWN_BYTES + Math.ceil(memoryBytes / 512 / PAGE) * PAGE,
   policy: POLICY,
@@ -56,6 +55,7 @@ export const xenPv = defineInterface({
 
 function attach(platform: Platform): Attached {
   const { pv, p2m } = createPv(platform);
+  const toolstack = createToolstack(pv.xen);
   return {
     border: {
       cpuid: pvCpuid,
@@ -66,7 +66,7 @@ function attach(platform: Platform): Attached {
     exit: (exit) => onExit(pv, exit),
     enter: () => deliverEvents(pv),
     waiting: () => pv.xen.vcpus[0]!.state.blocked,
-    start: (guest) => start(pv, guest, p2m),
+    start: (guest) => start(pv, toolstack, guest, p2m),
     noticed: () => pv.xen.state.called,
   };
 }
@@ -78,22 +78,19 @@ function createPv(platform: Platform): { pv: PvDomain; p2m: Uint32Array } {
   const pages = platform.memoryBytes / PAGE;
   const machine = permuteFrames(total, pages, platform.seed);
   const frames = new FrameTable(freshFrames(total));
-  let nextOwn = 0;
-  const takeFrame = () => {
-    const mfn = machine.xen[nextOwn++];
-    return mfn ?? bug('Xen has no more frames of its own');
-  };
-  const space = new XenSpace(platform, takeFrame, total);
   const state: PvState = {
     assists: 0,
-    consoleRing: -1,
     lastBounce: -1,
     pages,
     maxPages: pages,
     free: new Uint32Array(pages),
     freeCount: 0,
+    ownFrames: 0,
     vcpus: [freshPvVcpu()],
   };
+  const takeFrame = () =>
+    machine.xen[state.ownFrames++] ?? bug('Xen has no more frames of its own');
+  const space = new XenSpace(platform, takeFrame, total);
   platform.snapshots.addState('xen-pv', state);
   platform.snapshots.addState('xen-pv.frames', frames.state);
   for (const mfn of machine.guest) frames.give(mfn);
@@ -109,7 +106,7 @@ function createPv(platform: Platform): { pv: PvDomain; p2m: Uint32Array } {
   };
   const pv = made as PvDomain;
   pv.tables.onFree = (mfn) => frameFreed(pv, mfn);
-  const guest = guestOf(pv, () => machine.xen[nextOwn++] ?? -1);
+  const guest = guestOf(pv, () => machine.xen[state.ownFrames++] ?? -1);
   pv.xen = createDomain({
     platform,
     guest,
@@ -146,6 +143,8 @@ function guestOf(pv: PvDomain, takeFrame: () => number): PvGuest {
       return true;
     },
     frameAddress: (mfn) => (frames.mayBeWritten(mfn) ? mfn * PAGE : -1),
+    holdFrame: (mfn) => pv.tables.getFrameAndType(mfn, TYPE_WRITABLE) === 0,
+    releaseFrame: (mfn) => pv.tables.putFrameAndType(mfn),
     frameNumber: (address) => address / PAGE,
     upcall() {
       // Told on the way back to the guest, if it does not run already.
@@ -175,7 +174,7 @@ function reachable(gva: number, bytes: number): boolean {
   return isGuestAddress(gva) && isGuestAddress(gva + bytes - 1);
 }
 
-function start(pv: PvDomain, guest: Guest, p2m: Uint32Array): void {
+function start(pv: PvDomain, toolstack: Toolstack, guest: Guest, p2m: Uint32Array): void {
   const { xen } = pv;
   const vcpu = xen.vcpus[0]!;
   xen.state.sharedInfo = xen.guest.hostFrame();
@@ -185,19 +184,8 @@ function start(pv: PvDomain, guest: Guest, p2m: Uint32Array): void {
   // Events are masked until the kernel says otherwise (xen.h, start-of-day).
   pv.platform.ram.setU8(vcpu.state.info + 1, 1);
   const plan = planDomain(guest, p2m);
-  const storePage = plan.storeMfn * PAGE;
-  pv.state.consoleRing = plan.consoleMfn * PAGE;
-  const ring = consoleRing(xen, () => pv.state.consoleRing);
-  pv.platform.console.connect(ring.end);
-  const store = new Store(pv.platform.snapshots);
-  const storePort = connectStore(xen, store, storePage);
-  buildDomain(pv, plan, p2m, { consolePort: ring.port, storePort });
-  writeDomain(store, pv.platform, {
-    storePort,
-    consolePort: ring.port,
-    storeFrame: plan.storeMfn,
-    consoleFrame: plan.consoleMfn,
-  });
+  const pages = { store: plan.storeMfn * PAGE, console: plan.consoleMfn * PAGE };
+  buildDomain(pv, plan, p2m, toolstack.begin(pages));
   writeWallClock(xen);
   writeTime(xen, vcpu);
 }

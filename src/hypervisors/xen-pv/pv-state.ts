@@ -46,8 +46,6 @@ export interface PvVcpuState {
 export interface PvState {
   /** VMASST_TYPE_* bits. */
   assists: number;
-  /** RAM address of the console ring; -1: there is none yet. */
-  consoleRing: number;
   /** Instructions retired when the guest's kernel was last entered by a bounce. */
   lastBounce: number;
   /** Pages that the domain has now, and may have at most. */
@@ -56,6 +54,8 @@ export interface PvState {
   /** Frames that are nobody's, last one first. */
   readonly free: Uint32Array;
   freeCount: number;
+  /** Frames of Xen's own that are in use: the first ones of its list. */
+  ownFrames: number;
   vcpus: PvVcpuState[];
 }
 

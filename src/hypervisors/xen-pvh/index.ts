@@ -9,15 +9,11 @@ import { type FeatureChanges, hardwareBorder } from '../hw/border.ts';
 import { EPERM } from '../xen/abi/errno.ts';
 import * as abi from '../xen/abi/hvm.ts';
 import { callFacts } from '../xen/call-facts.ts';
-import { consoleRing } from '../xen/console-ring.ts';
-import { connectRequests } from '../xen/control.ts';
-import { addDevices, XEN_DEVICES } from '../xen/devices/devices.ts';
+import { XEN_DEVICES } from '../xen/devices/devices.ts';
 import { createDomain } from '../xen/domain.ts';
 import { hypercall } from '../xen/hypercall.ts';
-import { connectStore } from '../xen/store/server.ts';
-import { Store } from '../xen/store/store.ts';
-import { writeDomain } from '../xen/store/toolstack.ts';
 import { periodFired, timerFired, writeTime, writeWallClock } from '../xen/time.ts';
+import { createToolstack } from '../xen/toolstack.ts';
 import { upcallPending, wakeUp } from '../xen/upcall.ts';
 import { PVH_CALL_LIST, PVH_CALLS } from './calls.ts';
 import { xenLeaf } from './cpuid.ts';
@@ -80,26 +76,15 @@ function makeDomain(platform: Platform): PvhDomain {
   writeWallClock(domain);
   const storePage = physmap.hostFrame();
   const consolePage = physmap.hostFrame();
-  const store = new Store(platform.snapshots);
-  const storePort = connectStore(domain, store, storePage);
-  const ring = consoleRing(domain, () => consolePage);
-  platform.console.connect(ring.end);
+  const ports = createToolstack(domain).begin({ store: storePage, console: consolePage });
   state.params = Array.from({ length: abi.HVM_NR_PARAMS }, () => ({ lo: 0, hi: 0 }));
   const param = (index: number, value: number) => {
     state.params[index]!.lo = value;
   };
   param(abi.HVM_PARAM_STORE_PFN, storePage / PAGE_BYTES);
-  param(abi.HVM_PARAM_STORE_EVTCHN, storePort);
+  param(abi.HVM_PARAM_STORE_EVTCHN, ports.storePort);
   param(abi.HVM_PARAM_CONSOLE_PFN, consolePage / PAGE_BYTES);
-  param(abi.HVM_PARAM_CONSOLE_EVTCHN, ring.port);
-  writeDomain(store, platform, {
-    storePort,
-    consolePort: ring.port,
-    storeFrame: storePage / PAGE_BYTES,
-    consoleFrame: consolePage / PAGE_BYTES,
-  });
-  addDevices(domain, store);
-  connectRequests(domain, store);
+  param(abi.HVM_PARAM_CONSOLE_EVTCHN, ports.consolePort);
   return domain;
 }
 

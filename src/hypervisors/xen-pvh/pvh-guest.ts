@@ -35,6 +35,9 @@ export function pvhGuest(platform: Platform, physmap: Physmap): XenGuest {
       return true;
     },
     frameAddress: (frame) => physmap.addressOf(frame),
+    // Nothing beneath a translated guest depends on what its frames hold.
+    holdFrame: () => true,
+    releaseFrame: () => {},
     frameNumber: (address) => physmap.gfnOf(address),
     upcall(vcpu) {
       // A vector of the vCPU's own goes through its local APIC, as an edge; any other way follows the pending bit.

@@ -5,8 +5,8 @@ export interface GrantState {
   /** RAM addresses of the table's frames, and of the status frames of version 2. */
   frames: number[];
   statusFrames: number[];
-  /** References that the host has mapped, and how often. */
-  pins: { ref: number; count: number }[];
+  /** References that the host has mapped, the frames behind them, and how often. */
+  pins: { ref: number; frame: number; count: number }[];
 }
 
 export const freshGrants = (): GrantState => ({

@@ -73,8 +73,13 @@ export function mapGrant(domain: XenDomain, ref: number): number {
   if (address < 0) return -1;
   const { pins } = domain.state.grants;
   const pin = pins.find((entry) => entry.ref === ref);
-  if (pin) pin.count++;
-  else pins.push({ ref, count: 1 });
+  if (pin) {
+    pin.count++;
+    return domain.guest.frameAddress(pin.frame); // What it was when it was mapped first.
+  }
+  const { frame } = readGrant(domain, ref)!;
+  if (!domain.guest.holdFrame(frame)) return -1;
+  pins.push({ ref, frame, count: 1 });
   changeInUse(domain, ref, GTF_reading | GTF_writing, 0);
   return address;
 }
@@ -84,6 +89,7 @@ export function unmapGrant(domain: XenDomain, ref: number): void {
   const pin = pins.find((entry) => entry.ref === ref);
   if (!pin || --pin.count > 0) return;
   pins.splice(pins.indexOf(pin), 1);
+  domain.guest.releaseFrame(pin.frame);
   changeInUse(domain, ref, 0, GTF_reading | GTF_writing);
 }
 

@@ -12,6 +12,9 @@ export interface XenMemory {
    * and write all of it (no hole; in PV no page table, no descriptor table, nobody else's).
    */
   frameAddress(frame: number): number;
+  /** The host keeps such a frame mapped: it cannot become something else meanwhile. False: it may not. */
+  holdFrame(frame: number): boolean;
+  releaseFrame(frame: number): void;
   /** What the guest calls the frame at that RAM address: `frameAddress` backwards. */
   frameNumber(address: number): number;
 }

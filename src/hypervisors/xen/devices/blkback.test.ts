@@ -9,7 +9,7 @@ import { grantFrame } from '../grant-frames.ts';
 import { Store } from '../store/store.ts';
 import { writeDomain } from '../store/toolstack.ts';
 import { testDomain } from '../testing/domain.ts';
-import { addBlockDevice } from './blkback.ts';
+import { blockDevice } from './blkback.ts';
 import * as blkif from './blkif.ts';
 
 const FRONT = '/local/domain/1/device/vbd/51712';
@@ -26,7 +26,7 @@ function front(sectors = 16) {
   const store = new Store(platform.snapshots);
   writeDomain(store, platform, { consolePort: 0, consoleFrame: 0, storePort: 0, storeFrame: 0 });
   const backing = memoryStore(sectors * 512);
-  addBlockDevice(domain, store, openDisk(backing, 'read-write', 'memory'), 0);
+  blockDevice(domain, store, openDisk(backing, 'read-write', 'memory'), 0).offer();
   const table = grantFrame(domain, 0);
   for (const [ref, page] of [
     [RING_REF, RING],

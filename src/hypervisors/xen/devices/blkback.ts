@@ -8,7 +8,7 @@ import { grantedPage, mapGrant, unmapGrant } from '../grants.ts';
 import type { Store } from '../store/store.ts';
 import { type BackRing, finalCheck, freshRing, putResponse, takeRequest } from './back-ring.ts';
 import * as blkif from './blkif.ts';
-import { addBackend } from './xenbus.ts';
+import { type Backend, createBackend } from './xenbus.ts';
 
 const PAGE_BYTES = 4096;
 const SECTORS_PER_PAGE = PAGE_BYTES / SECTOR_BYTES;
@@ -39,7 +39,7 @@ interface Blk {
   readonly timer: Timer;
 }
 
-export function addBlockDevice(domain: XenDomain, store: Store, disk: Disk, n: number): void {
+export function blockDevice(domain: XenDomain, store: Store, disk: Disk, n: number): Backend {
   const id = (XVD_MAJOR << 8) + n * MINORS;
   const name = `xvd${String.fromCharCode(97 + n)}`;
   const end = `vbd/${id}`;
@@ -56,7 +56,7 @@ export function addBlockDevice(domain: XenDomain, store: Store, disk: Disk, n: n
   domain.platform.snapshots.addState(`xen.${end}`, state);
   domain.platform.snapshots.add(`disk.${end}`, disk);
   domain.ends.set(end, () => kick(blk));
-  addBackend(domain, store, {
+  return createBackend(domain, store, {
     type: 'vbd',
     id,
     backend: {

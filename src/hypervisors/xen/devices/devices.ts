@@ -3,8 +3,9 @@
 import type { OwnDevices } from '../../define.ts';
 import type { XenDomain } from '../domain.ts';
 import type { Store } from '../store/store.ts';
-import { addBlockDevice } from './blkback.ts';
-import { addNetDevice, joinVifs } from './netback.ts';
+import { blockDevice } from './blkback.ts';
+import { joinVifs, netDevice } from './netback.ts';
+import type { Backend } from './xenbus.ts';
 
 export const XEN_DEVICES: OwnDevices = {
   disks: 16,
@@ -13,13 +14,16 @@ export const XEN_DEVICES: OwnDevices = {
   nicDrivers: ['xen-netfront'],
 };
 
-export function addDevices(domain: XenDomain, store: Store): void {
-  domain.platform.disks.forEach((disk, n) => {
-    addBlockDevice(domain, store, disk, n);
-  });
+export function createDevices(domain: XenDomain, store: Store): readonly Backend[] {
+  const backends = domain.platform.disks.map((disk, n) => blockDevice(domain, store, disk, n));
   let cards = 0;
   for (const wire of domain.platform.nets) {
-    const first = addNetDevice(domain, store, cards++);
-    if (wire === 'link') joinVifs(first, addNetDevice(domain, store, cards++));
+    const first = netDevice(domain, store, cards++);
+    backends.push(first.backend);
+    if (wire !== 'link') continue;
+    const second = netDevice(domain, store, cards++);
+    joinVifs(first, second);
+    backends.push(second.backend);
   }
+  return backends;
 }

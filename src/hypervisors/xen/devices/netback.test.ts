@@ -8,7 +8,7 @@ import { grantFrame } from '../grant-frames.ts';
 import { Store } from '../store/store.ts';
 import { writeDomain } from '../store/toolstack.ts';
 import { testDomain } from '../testing/domain.ts';
-import { addNetDevice, joinVifs } from './netback.ts';
+import { joinVifs, netDevice } from './netback.ts';
 
 const MORE = 4;
 const EXTRA = 8;
@@ -33,7 +33,9 @@ function pair(features: Readonly<Record<string, string>> = {}) {
   const { ram, clock } = platform;
   const store = new Store(platform.snapshots);
   writeDomain(store, platform, { consolePort: 0, consoleFrame: 0, storePort: 0, storeFrame: 0 });
-  joinVifs(addNetDevice(domain, store, 0), addNetDevice(domain, store, 1));
+  const [first, second] = [netDevice(domain, store, 0), netDevice(domain, store, 1)];
+  joinVifs(first, second);
+  for (const { backend } of [first, second]) backend.offer();
   const table = grantFrame(domain, 0);
   const cards = [0, 1].map((card) => {
     for (let n = 0; n < PAGES; n++) {

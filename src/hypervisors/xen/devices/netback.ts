@@ -15,7 +15,7 @@ import {
   TX_REQUEST_BYTES,
   takePacket,
 } from './netif.ts';
-import { addBackend } from './xenbus.ts';
+import { type Backend, createBackend } from './xenbus.ts';
 
 /** Packets on their way to a card, or that wait for buffers; more are lost, as on a wire. */
 const PACKETS_MAX = 256;
@@ -43,17 +43,18 @@ interface NetState {
   dropped: number;
 }
 
-interface Vif {
+export interface Vif {
   readonly domain: XenDomain;
   readonly end: string;
   readonly state: NetState;
   readonly sending: Timer;
   readonly receiving: Timer;
+  readonly backend: Backend;
   peer: Vif | null;
 }
 
 /** A card; `peer` is joined by `joinVifs`. */
-export function addNetDevice(domain: XenDomain, store: Store, n: number): Vif {
+export function netDevice(domain: XenDomain, store: Store, n: number): Vif {
   const end = `vif/${n}`;
   const state: NetState = {
     connected: false,
@@ -74,11 +75,16 @@ export function addNetDevice(domain: XenDomain, store: Store, n: number): Vif {
     state,
     sending: clock.timer(`xen.${end}.tx`, () => transmit(vif)),
     receiving: clock.timer(`xen.${end}.rx`, () => deliver(vif)),
+    backend: backendOf(domain, () => vif, store, n),
     peer: null,
   };
   snapshots.addState(`xen.${end}`, state);
   domain.ends.set(end, () => notified(vif));
-  addBackend(domain, store, {
+  return vif;
+}
+
+function backendOf(domain: XenDomain, vif: () => Vif, store: Store, n: number): Backend {
+  return createBackend(domain, store, {
     type: 'vif',
     id: n,
     backend: {
@@ -89,11 +95,10 @@ export function addNetDevice(domain: XenDomain, store: Store, n: number): Vif {
       'feature-no-csum-offload': '0',
     },
     frontend: { handle: String(n), mac: macOf(n), mtu: '1500' },
-    connect: (front) => connect(vif, front),
+    connect: (front) => connect(vif(), front),
     connected: () => ({ 'hotplug-status': 'connected' }),
-    disconnect: () => disconnect(vif),
+    disconnect: () => disconnect(vif()),
   });
-  return vif;
 }
 
 export function joinVifs(a: Vif, b: Vif): void {

@@ -40,27 +40,18 @@ const FRONT_PERMS: readonly Permission[] = [
   { who: 0, may: 'r' },
 ];
 
-/** Puts the device into the store, and follows its front end from there. */
-export function addBackend(domain: XenDomain, store: Store, parts: BackendParts): void {
+export interface Backend {
+  /** Puts the device into the store, without a front end: what it had with the one before is over. */
+  offer(): void;
+}
+
+/** A device whose front end is followed from the time that it is offered. */
+export function createBackend(domain: XenDomain, store: Store, parts: BackendParts): Backend {
   const { type, id } = parts;
   const back = `/local/domain/0/backend/${type}/${domain.id}/${id}`;
   const front = `${DOMAIN_PATH}/device/${type}/${id}`;
   const put = (name: string, value: string) => store.write(`${back}/${name}`, value, BACK_PERMS);
   const setState = (state: number) => put('state', String(state));
-  store.write(back, '', BACK_PERMS);
-  put('frontend', front);
-  put('frontend-id', String(domain.id));
-  put('online', '1');
-  for (const [name, value] of Object.entries(parts.backend)) put(name, value);
-  setState(XenbusState.InitWait);
-  const offer = (name: string, value: string) =>
-    store.write(`${front}/${name}`, value, FRONT_PERMS);
-  store.write(front, '', FRONT_PERMS);
-  offer('backend', back);
-  offer('backend-id', '0');
-  for (const [name, value] of Object.entries(parts.frontend)) offer(name, value);
-  offer('state', String(XenbusState.Initialising));
-  store.settle();
   const stateOf = (path: string) => Number(store.read(`${path}/state`));
   store.watch(`${front}/state`, () => {
     switch (stateOf(front)) {
@@ -94,4 +85,23 @@ export function addBackend(domain: XenDomain, store: Store, parts: BackendParts)
         return;
     }
   });
+  return {
+    offer() {
+      parts.disconnect();
+      store.write(back, '', BACK_PERMS);
+      put('frontend', front);
+      put('frontend-id', String(domain.id));
+      put('online', '1');
+      for (const [name, value] of Object.entries(parts.backend)) put(name, value);
+      setState(XenbusState.InitWait);
+      const give = (name: string, value: string) =>
+        store.write(`${front}/${name}`, value, FRONT_PERMS);
+      store.write(front, '', FRONT_PERMS);
+      give('backend', back);
+      give('backend-id', '0');
+      for (const [name, value] of Object.entries(parts.frontend)) give(name, value);
+      give('state', String(XenbusState.Initialising));
+      store.settle();
+    },
+  };
 }

@@ -28,15 +28,16 @@ interface ServerState {
   dead: boolean;
 }
 
-/** Serves the guest whose ring is in the page at that RAM address. Answers the port. */
-export function connectStore(domain: XenDomain, store: Store, page: number): number {
-  const state: ServerState = {
-    page,
-    port: openHostPort(domain, END),
-    input: '',
-    output: '',
-    dead: false,
-  };
+export interface StoreRing {
+  /**
+   * Serves the guest whose ring is in the page at that RAM address: a new connection, without watches or transactions.
+   * Answers its port.
+   */
+  open(page: number): number;
+}
+
+export function storeRing(domain: XenDomain, store: Store): StoreRing {
+  const state: ServerState = { page: -1, port: 0, input: '', output: '', dead: false };
   const connection: Connection = {
     store,
     domid: domain.id,
@@ -48,7 +49,15 @@ export function connectStore(domain: XenDomain, store: Store, page: number): num
   domain.platform.snapshots.add('xen.store.connection', slot(state, connection));
   domain.ends.set(END, () => serve(domain, state, connection));
   store.guestChange = (change) => tellWatches(connection, change);
-  return state.port;
+  return {
+    open(page) {
+      connection.watches.length = 0;
+      connection.transactions.clear();
+      Object.assign(state, { page, port: openHostPort(domain, END) });
+      Object.assign(state, { input: '', output: '', dead: false });
+      return state.port;
+    },
+  };
 }
 
 /** Requests that one notification may bring: the ring's bytes, at the least that a message has. */

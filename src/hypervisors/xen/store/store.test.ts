@@ -5,7 +5,7 @@ import { xenstoreDomainInterface } from '../abi/io.ts';
 import { channelAt, send } from '../events.ts';
 import { testDomain } from '../testing/domain.ts';
 import { XS } from './requests.ts';
-import { connectStore } from './server.ts';
+import { storeRing } from './server.ts';
 import { Store } from './store.ts';
 import { writeDomain } from './toolstack.ts';
 
@@ -22,7 +22,7 @@ function guest() {
   const { ram } = platform;
   const store = new Store(platform.snapshots);
   const page = domain.guest.hostFrame();
-  const port = connectStore(domain, store, page);
+  const port = storeRing(domain, store).open(page);
   writeDomain(store, platform, { consolePort: 2, consoleFrame: 2, storePort: port, storeFrame: 1 });
   let id = 0;
   const notify = () => send(domain, port, channelAt(domain, port)!);

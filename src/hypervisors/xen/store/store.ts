@@ -52,6 +52,12 @@ export class Store {
     if (perms) this.tree.setPerms(path, perms, CONTROL, null);
   }
 
+  /** Everything is gone, and neither the guest nor a back end hears of it. */
+  clear(): void {
+    this.tree.clear();
+    this.pending.length = 0;
+  }
+
   remove(path: string): void {
     this.tree.remove(path, CONTROL, null);
   }

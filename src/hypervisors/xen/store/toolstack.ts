@@ -35,7 +35,12 @@ export interface StoreFacts {
   readonly consoleFrame: number;
   readonly storePort: number;
   readonly storeFrame: number;
+  /** KiB that the guest is to keep of its memory; empty: all. */
+  readonly target?: string;
 }
+
+/** What the guest was last asked to keep of its memory, in KiB; empty if there is no domain yet. */
+export const memoryTarget = (store: Store): string => store.read(`${DOMAIN_PATH}/memory/target`);
 
 export function writeDomain(store: Store, platform: Platform, facts: StoreFacts): void {
   const vm = `/vm/${UUID}`;
@@ -53,7 +58,7 @@ export function writeDomain(store: Store, platform: Platform, facts: StoreFacts)
   put('cpu/0/availability', 'online');
   put('memory', '');
   put('memory/static-max', kibibytes);
-  put('memory/target', kibibytes);
+  put('memory/target', facts.target || kibibytes);
   put('memory/videoram', '0');
   put('device', '');
   put('control', '');

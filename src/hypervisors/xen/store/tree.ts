@@ -43,11 +43,17 @@ export class StoreTree {
   private generation = 0;
 
   constructor() {
+    this.clear();
+  }
+
+  /** Nothing is left, and nobody is told. */
+  clear(): void {
+    this.nodes.clear();
     this.nodes.set('/', {
       value: '',
       children: [],
       perms: [{ who: CONTROL, may: 'n' }],
-      generation: 0,
+      generation: ++this.generation,
     });
   }
 

@@ -95,6 +95,8 @@ function flatGuest({ ram }: Platform, told: string[]): XenGuest {
     readVirtual: (gva, bytes) => ram.read(gva, bytes),
     writeVirtual: (gva, bytes) => ram.write(gva, bytes),
     frameAddress: (frame) => (ram.contains(frame * PAGE, PAGE) ? frame * PAGE : -1),
+    holdFrame: () => true,
+    releaseFrame: () => {},
     frameNumber: (address) => address / PAGE,
     upcall: () => told.push('upcall'),
     rewind: () => told.push('rewind'),
