@@ -33,7 +33,7 @@ export function generatedDocs(): ReadonlyMap<string, Parts> {
     .filter(({ ops, calls }) => ops !== undefined || calls)
     .map(({ id, ops, calls }) => {
       const operations = ops && { operations: () => entryPoints(id) };
-      const table = calls && { calls: () => callTable(calls) };
+      const table = calls && { calls: () => callTable(id, calls) };
       return [`docs/hypervisors/${id}.md`, { ...operations, ...table } as Parts] as const;
     });
   return new Map<string, Parts>([
@@ -160,21 +160,26 @@ function ownTable({ interface: name, rows, others }: Coverage): string {
 }
 
 /** With the test files that name the sub-operation, or the call. */
-function callTable(calls: NonNullable<(typeof INTERFACES)[number]['calls']>): string {
-  const tests = testTexts();
-  const rows = calls.map(({ number, call, sub, state, why }) => {
+function callTable(id: string, calls: NonNullable<(typeof INTERFACES)[number]['calls']>): string {
+  const tests = testTexts(
+    id.startsWith('xen') ? /^xen.*\.test\.ts$/ : new RegExp(`^${id}/.*\\.test\\.ts$`),
+  );
+  const worded = calls.some(({ words }) => words !== undefined);
+  const rows = calls.map(({ number, call, sub, words, state, why }) => {
     const covering = tests.filter(({ text }) => new RegExp(`\\b${sub ?? call}\\b`).test(text));
     const names = covering.map(({ name }) => `\`${name}\``).join(' ');
-    return [String(number), call, sub ?? '', why === '' ? state : `${state}: ${why}`, names || '-'];
+    const middle = (worded ? words : sub) ?? '';
+    const here = why === '' ? state : `${state}: ${why}`;
+    return [String(number), call, middle, here, names || '-'];
   });
-  return markdown(['no', 'call', 'sub-operation', 'here', 'tests'], rows);
+  return markdown(['no', 'call', worded ? 'words' : 'sub-operation', 'here', 'tests'], rows);
 }
 
-/** The tests of the Xen family. */
-function testTexts(): { name: string; text: string }[] {
+/** The tests of an interface, or of its family. */
+function testTexts(wanted: RegExp): { name: string; text: string }[] {
   const root = fileURLToPath(new URL('../src/hypervisors', import.meta.url));
   return readdirSync(root, { recursive: true, encoding: 'utf8' })
-    .filter((name) => /^xen.*\.test\.ts$/.test(name))
+    .filter((name) => wanted.test(name))
     .sort()
     .map((name) => ({ name, text: readFileSync(join(root, name), 'utf8') }));
 }

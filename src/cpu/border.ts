@@ -1,8 +1,9 @@
 // What the CPU asks of the world around it: ports, MMIO, MSRs, CPUID, hypercalls, interrupt vectors.
 
 /**
- * Answered in place, synchronously, by the machine or by a hypervisor interface. Nothing here may touch RIP, CR3, IF or
- * the exit policy directly: an answer that must goes through `requestExit` and is acted on after `run` has returned.
+ * Answered in place, synchronously, by the machine or by a hypervisor interface. Nothing here but a hypercall may touch RIP,
+ * CR3 or IF, and nothing the exit policy: an answer that must goes through `requestExit` and is acted on after `run` has
+ * returned.
  * While one of these is running, `Cpu.retired()` is exact: it counts the instructions completed before the current one.
  */
 export interface Border {
@@ -17,8 +18,11 @@ export interface Border {
   /** MSRs that the CPU does not own. `false` means #GP(0). */
   rdmsr(index: number, out: Uint32Array): boolean;
   wrmsr(index: number, lo: number, hi: number): boolean;
-  /** VMCALL or VMMCALL. Registers are read and written through the CPU's state. `false` means #UD. */
-  hypercall(instruction: 'vmcall' | 'vmmcall'): boolean;
+  /**
+   * VMCALL or VMMCALL. Registers are read and written through the CPU's state, RIP, IF and CR3 too, by the rules of slow
+   * paths: RIP stands behind the instruction, which ends its block. `false` means #UD, `'faulted'` a fault that it has raised.
+   */
+  hypercall(instruction: 'vmcall' | 'vmmcall'): boolean | 'faulted';
   /** The vector to deliver now that the interrupt line is up and the CPU accepts it; -1 when there is none after all. */
   acknowledgeInterrupt(): number;
   /** CR8, where it is the task priority of a local APIC; without these the CPU only keeps it. SDM 3A 11.8.6. */

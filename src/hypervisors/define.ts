@@ -28,6 +28,8 @@ export interface Platform {
   readonly devices: DeviceBorder;
   /** Null where the machine has none. */
   readonly lapic: LapicFace | null;
+  /** An edge on an ISA interrupt, for a clock of the interface's own; none where the machine has no such wires. */
+  pulseIsa?(irq: number): void;
   /** The interface's own interrupt request to the vCPU, beside that of the machine's controllers. */
   readonly interrupt: Line;
   /** How the guest's run ends: as it asked, or because the interface refuses to go on. */
@@ -116,6 +118,8 @@ export interface CallFact {
   readonly number: number;
   readonly call: string;
   readonly sub?: string;
+  /** What it takes and gives, and where: for calls that differ in it. */
+  readonly words?: string;
   /** `done`, `refused, -EPERM` or `not modelled`. */
   readonly state: string;
   readonly why: string;

@@ -5,6 +5,7 @@ import type { HypervisorInterface } from './define.ts';
 import { kvm } from './kvm/index.ts';
 import { native } from './native/index.ts';
 import { nearest } from './nearest.ts';
+import { vmi } from './vmi/index.ts';
 import { xenPv } from './xen-pv/index.ts';
 import { xenPvh } from './xen-pvh/index.ts';
 
@@ -33,6 +34,7 @@ export const INTERFACES: readonly HypervisorInterface[] = [
   kvm,
   xenPv,
   xenPvh,
+  vmi,
 ];
 
 export interface InterfaceChoice {

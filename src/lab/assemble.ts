@@ -153,6 +153,7 @@ function platformOf(devices: BuiltMachine) {
     clock,
     devices: border,
     lapic,
+    ...(devices.pulseIsa && { pulseIsa: devices.pulseIsa }),
     snapshots,
     interrupt: { set: (level: boolean) => link.setInterfaceLine(level) },
     power: powerSwitch,
@@ -263,7 +264,7 @@ class CountingBorder implements Border {
     this.exits.msr++;
     return this.inner.wrmsr!(index, lo, hi);
   }
-  hypercall(instruction: 'vmcall' | 'vmmcall'): boolean {
+  hypercall(instruction: 'vmcall' | 'vmmcall'): boolean | 'faulted' {
     this.exits.hypercall++;
     return this.inner.hypercall!(instruction);
   }

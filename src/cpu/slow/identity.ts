@@ -78,7 +78,9 @@ export const hypercall = defineSlow({
   ref: 'SDM 3C VMCALL, APM 3 VMMCALL',
   run(cx) {
     const instruction = cx.state.arg32(0) === 0 ? 'vmcall' : 'vmmcall';
-    return cx.border.hypercall(instruction) ? 0 : undefinedHere(cx);
+    const answer = cx.border.hypercall(instruction);
+    if (answer === 'faulted') return 1;
+    return answer ? 0 : undefinedHere(cx);
   },
 });
 

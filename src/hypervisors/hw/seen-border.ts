@@ -59,7 +59,8 @@ export function seenBorder(inner: Border, state: State, seen: Seen, names: Entry
     hypercall(instruction) {
       const name = names.hypercall?.(state.gpr32(RAX)) ?? null;
       const done = inner.hypercall(instruction);
-      if (name !== null || !done) {
+      // One that has raised a fault says so itself.
+      if (done !== 'faulted' && (name !== null || !done)) {
         seen(name ?? instruction.toUpperCase(), {}, done ? state.gpr32(RAX) | 0 : '#UD');
       }
       return done;

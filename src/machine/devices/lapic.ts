@@ -106,6 +106,8 @@ export interface LapicFace extends ApicTarget {
   /** Highest vector in service, -1 if none (paravirtual EOI looks here). */
   inService(): number;
   setLint(input: 0 | 1, level: boolean): void;
+  /** The timer's local vector entry fires, for an interface whose alarms come by it. */
+  fireTimer(): void;
   /** CR8 is TPR bits 7:4 (SDM 3A 11.8.6). */
   cr8(): number;
   setCr8(value: number): void;
@@ -450,6 +452,7 @@ export const lapic = defineDevice({
       endOfInterrupt,
       inService: () => highestVector(state.isr),
       setLint,
+      fireTimer: () => local(LVT.timer),
       cr8: () => state.tpr >> 4,
       setCr8(value) {
         state.tpr = (value & 15) << 4;

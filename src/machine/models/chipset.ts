@@ -97,6 +97,10 @@ export function buildChipset(
   const machine = {
     ...core,
     lapic: interrupts.lapic,
+    pulseIsa(irq: number) {
+      interrupts.setIrq(irq, false);
+      interrupts.setIrq(irq, true); // It stays up: the 8259 forgets an edge that falls before it is acknowledged.
+    },
     // Nothing drives LINT1 here, so it wakes nobody, although firmware and kernels leave it open for NMIs.
     mayRaiseNmi: () => interrupts.ioapic.mayRaiseNmi() || interrupts.lapic.deliversNmi(0),
     apply: (input: InputBody) => applyInput(input, consoles, uart, pm),

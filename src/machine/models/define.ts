@@ -38,6 +38,8 @@ export interface BuiltMachine extends MachineParts, MachineCore {
   readonly border: DeviceBorder;
   /** Null where the model has no local APIC. */
   readonly lapic: LapicFace | null;
+  /** An edge on an ISA interrupt, from the clock of an interface; none where there are no such wires. */
+  pulseIsa?(irq: number): void;
   connect(cpu: MachineCpu): void;
   /** Accesses that no device claimed, once each. */
   unclaimed(): readonly UnclaimedAccess[];

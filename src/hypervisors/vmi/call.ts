@@ -1,0 +1,119 @@
+// A trap in the ROM: which call it is, its words, and what it does; the two entries without a number too.
+
+import { CS } from '../../cpu/descriptors.ts';
+import { FIELDS } from '../../cpu/state.ts';
+import type { SeenArguments } from '../seen.ts';
+import { RELOCATION } from './abi.ts';
+import type { VmiCall, Words } from './calls/define.ts';
+import * as families from './calls/index.gen.ts';
+import { settle } from './lazy.ts';
+import {
+  CALLS_END,
+  callAt,
+  GET_RELOC,
+  INIT,
+  ROM_AT,
+  ROM_BYTES,
+  stubAt,
+  TRAP_BYTES,
+} from './rom/layout.ts';
+import { answer, RAX, RCX, RDI, RDX, RSI, stackWord, type VmiVcpu } from './vcpu.ts';
+
+const isCall = (value: unknown): value is VmiCall =>
+  typeof value === 'object' && value !== null && 'number' in value && 'handle' in value;
+
+export const VMI_CALLS: readonly VmiCall[] = Object.values(families)
+  .flatMap((family) => Object.values(family as Readonly<Record<string, unknown>>).filter(isCall))
+  .toSorted((a, b) => a.number - b.number);
+
+const BY_NUMBER: readonly (VmiCall | null)[] = Array.from(
+  { length: CALLS_END },
+  (_, number) => VMI_CALLS.find((call) => call.number === number) ?? null,
+);
+
+/** As traces and the manifest spell a call. */
+export const entryName = ({ name }: VmiCall): string => `VMI_${name}`;
+
+/** VMCALL: a call if it lies in the ROM and the kernel has made it; `false` is #UD, as everywhere else. */
+export function trapped(vcpu: VmiVcpu): boolean | 'faulted' {
+  const { state, mmu } = vcpu.platform.cpu;
+  if (state.get(FIELDS.cpl) !== 0 || state.get(FIELDS.codeMode) !== 32) return false;
+  const linear = (state.get(FIELDS.rip) + state.segBase(CS) - TRAP_BYTES) >>> 0;
+  const offset = mmu.fetch(linear) - ROM_AT;
+  if (offset < 0 || offset >= ROM_BYTES) return false;
+  const number = callAt(offset);
+  if (number === INIT) return initialise(vcpu);
+  if (number === GET_RELOC) return relocate(vcpu, (linear - offset) >>> 0);
+  const call = number === null ? null : BY_NUMBER[number];
+  if (!call) return false;
+  return run(vcpu, call) === 0 ? true : 'faulted';
+}
+
+function run(vcpu: VmiVcpu, call: VmiCall): 0 | 1 {
+  const words = wordsOf(vcpu, call);
+  if (words === null) return 1;
+  const args = vcpu.platform.seen ? argumentsOf(vcpu, call, words) : null;
+  if (call.settles) settle(vcpu);
+  const done = call.handle(vcpu, words);
+  if (args)
+    vcpu.platform.seen?.(
+      entryName(call),
+      args,
+      effectOf(vcpu, call, done),
+      call.operation?.(words),
+    );
+  return done;
+}
+
+/** EAX: 0. The guest then looks at CS to learn its ring. */
+function initialise(vcpu: VmiVcpu): true {
+  vcpu.state.initialised = true;
+  answer(vcpu, 0);
+  vcpu.platform.seen?.('VMI_Init', {}, 0);
+  return true;
+}
+
+/** EDX:EAX is struct vmi_relocation_info: where the call is to be entered, seen from where the ROM was, and how. */
+function relocate(vcpu: VmiVcpu, rom: number): true {
+  const { state } = vcpu.platform.cpu;
+  const number = state.gpr32(RAX);
+  const call = BY_NUMBER[number];
+  const type = call ? RELOCATION.call : RELOCATION.none;
+  state.setGpr32(RAX, call ? (rom + stubAt(number)) >>> 0 : 0);
+  state.setGpr32(RDX, type);
+  vcpu.platform.seen?.('VMI_GetRelocationInfo', { call: number }, type);
+  return true;
+}
+
+/** Null: the stack faults. */
+function wordsOf(vcpu: VmiVcpu, { takes = {} }: VmiCall): Words | null {
+  const { state } = vcpu.platform.cpu;
+  const places = Object.values(takes);
+  const stack1 = places.includes('stack1') ? stackWord(vcpu, 1) : 0;
+  const stack2 = places.includes('stack2') ? stackWord(vcpu, 2) : 0;
+  if (stack1 === null || stack2 === null) return null;
+  return {
+    eax: state.gpr32(RAX),
+    edx: state.gpr32(RDX),
+    ecx: state.gpr32(RCX),
+    stack1,
+    stack2,
+  };
+}
+
+function argumentsOf({ platform }: VmiVcpu, { takes = {} }: VmiCall, words: Words): SeenArguments {
+  const { state } = platform.cpu;
+  const all = { ...words, esi: state.gpr32(RSI), edi: state.gpr32(RDI) };
+  return Object.fromEntries(Object.entries(takes).map(([name, place]) => [name, hex(all[place])]));
+}
+
+function effectOf({ platform }: VmiVcpu, call: VmiCall, done: 0 | 1): number | string | null {
+  const { state } = platform.cpu;
+  if (done !== 0) return `fault ${state.get(FIELDS.faultVector)}`;
+  if (call.gives === 'edx:eax') return hex64(state.gpr32(RDX), state.gpr32(RAX));
+  return call.gives && !call.gives.startsWith('nothing') ? hex(state.gpr32(RAX)) : null;
+}
+
+const hex = (value: number): string => `0x${value.toString(16)}`;
+const hex64 = (high: number, low: number): string =>
+  `0x${((BigInt(high) << 32n) | BigInt(low)).toString(16)}`;
