@@ -128,7 +128,6 @@ class VCpu implements Cpu {
   /** Instructions completed before the current grant, and the grant. */
   private total = 0;
   private granted = 0;
-  private skipped = 0;
   private disturbance: number;
   private disturbAt = 0;
   private exitRequested = false;
@@ -168,7 +167,10 @@ class VCpu implements Cpu {
       insn: { osize: 0, asize: 0, mode: 0, length: 0 },
       retired: () => this.retired(),
       tsc: () =>
-        BigInt.asUintN(64, BigInt(this.retired() + this.skipped) + this.state.get64('tscOffset')),
+        BigInt.asUintN(
+          64,
+          BigInt(this.retired()) + this.state.get64('skipped') + this.state.get64('tscOffset'),
+        ),
       modeChanged: () => this.stateChanged(),
       checkInterrupts: () => this.checkInterrupts(),
     };
@@ -201,7 +203,7 @@ class VCpu implements Cpu {
   }
 
   setSkipped(nanos: number): void {
-    this.skipped = nanos;
+    this.state.setVa(FIELDS.skipped, nanos);
   }
 
   interruptsEnabled(): boolean {
@@ -262,9 +264,7 @@ class VCpu implements Cpu {
   stepWithStore(va: number, filter: StoreFilter): boolean {
     const { state } = this;
     this.total = this.retired();
-    this.granted = 1;
-    state.set(FIELDS.budget, 1);
-    state.set(FIELDS.slack, 0);
+    this.grant(1);
     state.set(FIELDS.stop, 0);
     state.set(FIELDS.attention, 0);
     this.mmu.divert(va, filter);
@@ -289,9 +289,7 @@ class VCpu implements Cpu {
     const alone = stepping || watching || this.shadowKind(now) !== 0;
     this.total = now;
     const undisturbed = this.disturbance === 0 ? MAX_GRANT : this.disturb(now);
-    this.granted = alone ? 1 : Math.min(most, undisturbed);
-    state.set(FIELDS.budget, this.granted);
-    state.set(FIELDS.slack, 0);
+    this.grant(alone ? 1 : Math.min(most, undisturbed));
     state.set(FIELDS.stop, 0);
     const stop = this.engine.run();
     if (stop === 'fault') {
@@ -305,6 +303,15 @@ class VCpu implements Cpu {
     if (stepping && this.retired() === now)
       state.set(FIELDS.pendingDebug, state.get(FIELDS.pendingDebug) & ~DR6_BS);
     return null;
+  }
+
+  /** What the engine may run from `total` on. */
+  private grant(instructions: number): void {
+    const { state } = this;
+    this.granted = instructions;
+    state.set(FIELDS.budget, instructions);
+    state.set(FIELDS.slack, 0);
+    state.setVa(FIELDS.horizon, this.total + instructions);
   }
 
   /** Instructions to the next disturbance: at a retired count, since engines stop where they like in between. */

@@ -21,11 +21,13 @@ const PRESENT_LDT = 0x82;
 const PRESENT_TSS32 = 0x8b;
 const RDX = 2;
 
-/** All fields are zeroed, the engine's own too; only the exit policy, which belongs to the interface, stays. The caller calls `modeChanged`. */
+/** All fields are zeroed, the engine's own too; what stays is the exit policy, which belongs to the interface, and `skipped`, the clock's. The caller calls `modeChanged`. */
 export function reset(state: State): void {
   const { u8 } = state.views;
   const policy = [state.get('policyExceptions'), state.get('policy')] as const;
+  const skipped = state.getVa('skipped');
   u8.fill(0, state.base + GPR_AT, state.base + MSR_AT);
+  state.setVa('skipped', skipped);
   state.set('policyExceptions', policy[0]);
   state.set('policy', policy[1]);
   state.set('eflags', 2);

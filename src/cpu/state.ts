@@ -103,6 +103,8 @@ export const FIELDS = {
   random: f(0x2a8, 64),
   /** DR6 bits of debug traps that wait for the next instruction boundary. */
   pendingDebug: f(0x2b0, 32),
+  /** Nanoseconds that the halted machine has skipped: the TSC counts them as it does instructions. */
+  skipped: f(0x2c0, 64),
   /** A fault to be delivered at the next boundary, where a task switch has left it: vector + 1 (0: none), error code. */
   laterVector: f(0x2b4, 32),
   laterError: f(0x2b8, 32),
@@ -132,6 +134,8 @@ export const FIELDS = {
   /** Engine: instructions that may still run, checked before each block; taken away and kept in `slack` by requestExit. */
   budget: f(0x520, 32),
   slack: f(0x524, 32),
+  /** Engine: the retired count at which budget and slack would be used up. */
+  horizon: f(0x560, 64),
   /** Engine: address of the record being executed, stored before every slow path. */
   rec: f(0x528, 32),
   /** Address (in linear memory) of the data TLB and the fetch TLB that apply at the current privilege and AC. */

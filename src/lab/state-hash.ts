@@ -25,7 +25,17 @@ import { hashFrame, isZeroFrame } from './frame-hash.ts';
 /** Fields that say how an engine works, not what the vCPU is; the flags are hashed as a whole. */
 const ENGINE_FIELDS: ReadonlySet<FieldName> = new Set<FieldName>([
   ...(['ripPage', 'flRes', 'flX', 'flOp', 'flAux', 'eflags'] as const),
-  ...(['budget', 'slack', 'rec', 'dataTlb', 'fetchTlb', 'stop', 'attention', 'modeKey'] as const),
+  ...([
+    'budget',
+    'slack',
+    'horizon',
+    'rec',
+    'dataTlb',
+    'fetchTlb',
+    'stop',
+    'attention',
+    'modeKey',
+  ] as const),
   ...(['faultVector', 'faultError', 'faultHasError', 'faultAddress'] as const),
   ...(['sseFault', 'x87Fault'] as const),
 ]);

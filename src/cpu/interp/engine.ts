@@ -12,6 +12,7 @@ import { COUNTERS, countersAt } from './counters.ts';
 import { Handlers } from './handlers.ts';
 import { type ModuleContext, STOP_ATTENTION, STOP_BUDGET, TABLE_SIZE } from './module.ts';
 import { compiledHot, compiledWarm, x87Function } from './modules.ts';
+import { quickCalls } from './quick-calls.ts';
 import { R_ASIZE, R_LEFT, R_LENGTH, R_NEXT, R_OSIZE, RECORD_BYTES } from './records.ts';
 
 const REGION_SLOTS = 8192;
@@ -19,6 +20,7 @@ const REGION_SLOTS = 8192;
 const paths = [...slowPaths.values()];
 /** Of a slow path's number, for golden texts. */
 export const slowNameOf = (id: number): string => paths[id]?.name ?? `${id}`;
+const slowNames = paths.map((p) => p.name);
 const slowIds = new Map(paths.map((p, id) => [p.name, id]));
 
 export function slowNumber(name: string): number {
@@ -97,7 +99,7 @@ export class Interpreter implements Engine {
       probe: (va: number, bytes: number, stack: number) => mmu.probeSlow(va, bytes, stack),
       segment: (seg: number, offset: number, bytes: number, writes: number) =>
         checkSegment(p.state, seg, offset >>> 0, bytes, writes !== 0),
-      slow: (id: number) => this.slow(id),
+      slow: quickCalls(p.memory, layout, slowNames, (id) => this.slow(id)),
       x87: x87Function(p.memory),
       find: (patch: number) => {
         this.finds++;

@@ -32,10 +32,10 @@ const RCX = 1;
 const RDX = 2;
 const RSP = 4;
 const R11 = 11;
-const FLAT_LIMIT = 0xffffffff;
+export const FLAT_LIMIT = 0xffffffff;
 /** Flags that SYSRET takes from R11. SDM 2B SYSRET. */
-const SYSRET_FLAGS = 0x3c7fd7; // Without RF and VM.
-const ALL_FLAGS = 0x3f7fd5;
+export const SYSRET_FLAGS = 0x3c7fd7; // Without RF and VM.
+export const ALL_FLAGS = 0x3f7fd5;
 
 export const syscall = defineSlow({
   name: 'syscall',

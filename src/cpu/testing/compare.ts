@@ -30,6 +30,7 @@ const NOT_COMPARED: ReadonlySet<string> = new Set<FieldName>([
   'flAux',
   'budget',
   'slack',
+  'horizon',
   'rec',
   'stop',
   'attention',

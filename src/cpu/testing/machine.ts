@@ -86,7 +86,7 @@ export function createMachine(setup: Setup = 'long'): Machine {
       border,
       insn: { osize: 64, asize: 64, mode: 64, length: 1 },
       retired: () => machine.retired,
-      tsc: () => BigInt(machine.retired) * 1000n + 12345n,
+      tsc: () => BigInt.asUintN(64, BigInt(machine.retired) + state.get64('tscOffset')),
       modeChanged: () => setMode(state, layout),
       checkInterrupts: () => {},
     },
@@ -154,6 +154,7 @@ export function engineOf(name: string, create: (parts: EngineParts) => CoreEngin
       machine.engine ??= create(partsOf(machine));
       state.set('budget', 1);
       state.set('slack', 0);
+      state.setVa('horizon', machine.retired + 1);
       state.set('attention', 0);
       const stop = machine.engine.run();
       if (stop !== 'fault') {
