@@ -48,7 +48,7 @@ import {
 } from './machine-options.ts';
 import { ProgressLine } from './progress-line.ts';
 import { evidence, statistics, summaryLine } from './report.ts';
-import { traceTo } from './tracing.ts';
+import { traceNames, traceTo } from './tracing.ts';
 import {
   ENGINES,
   parseChoice,
@@ -255,7 +255,8 @@ async function execute(spec: RunSpec, options: RunOptions): Promise<number> {
   const hidden = options.json === true || !process.stdout.isTTY;
   const line = new ProgressLine(process.stderr, hidden && spec.input.kind !== 'live');
   let result: RunResult;
-  const tracing = options.trace === undefined ? null : traceTo(options.trace, wholeTrace(spec));
+  const tracing =
+    options.trace === undefined ? null : traceTo(options.trace, await wholeTrace(spec));
   try {
     result = await runKernel(nodeHost(console), console, spec, {
       ...tracing?.watcher,
@@ -271,8 +272,9 @@ async function execute(spec: RunSpec, options: RunOptions): Promise<number> {
   return exitStatus(result);
 }
 
-const wholeTrace = ({ on, kernel, kernelDigest }: RunSpec): TraceSession =>
+const wholeTrace = async ({ on, kernel, kernelDigest }: RunSpec): Promise<TraceSession> =>
   startTrace({
+    ...(kernel && (await traceNames(kernel, undefined))),
     on,
     head: { kernel: kernel?.name ?? 'BIOS', sha256: kernelDigest },
     operations: null,

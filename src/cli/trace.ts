@@ -9,6 +9,7 @@ import {
   outputConsole,
 } from '../host/node/index.ts';
 import {
+  type BatchCount,
   checkNumbers,
   DEFAULT_EPOCH_SECONDS,
   exitStatus,
@@ -21,7 +22,7 @@ import {
 } from '../lab/index.ts';
 import { ProgressLine } from './progress-line.ts';
 import { summaryLine, table } from './report.ts';
-import { traceTo } from './tracing.ts';
+import { traceNames, traceTo } from './tracing.ts';
 import {
   ENGINES,
   parseChoice,
@@ -38,6 +39,8 @@ interface TraceOptions {
   readonly summary?: boolean;
   readonly out?: string;
   readonly format: string;
+  readonly symbols?: string;
+  readonly cost?: boolean;
   readonly initrd?: string;
   readonly append?: string;
   readonly memory: string;
@@ -64,6 +67,11 @@ export function addTrace(program: Command): void {
       `${TRACE_FORMATS.join(' or ')}: JSON lines, or for Perfetto`,
       'jsonl',
     )
+    .option(
+      '--symbols <file>',
+      "a vmlinux or System.map to name callers by; the image's own if not given",
+    )
+    .option('--cost', 'with --summary: instructions from call to return, and time of the host')
     .option('--initrd <file>', 'an initramfs of your own instead of busybox')
     .option('--append <text>', 'added to the kernel command line')
     .option('--memory <size>', 'from 16M to 3G', '512M')
@@ -90,6 +98,8 @@ async function trace(name: string, options: TraceOptions): Promise<number> {
   const format = parseChoice(options.format, '--format', TRACE_FORMATS);
   const found = await findKernel(name);
   const session = startTrace({
+    ...(await traceNames(found.kernel, options.symbols)),
+    hostNanos: options.cost ? () => Number(process.hrtime.bigint()) : null,
     on,
     head: { kernel: name, sha256: found.digest },
     operations: options.ops ?? null,
@@ -145,15 +155,30 @@ async function follow(
   }
 }
 
-function summary(session: TraceSession, { json }: TraceOptions): string {
-  const counts = session.counts();
-  if (json) return JSON.stringify(counts, null, 2);
-  const rows = counts.map(({ operations, entryPoint, count }) => [
+function summary({ tracer }: TraceSession, { json, cost }: TraceOptions): string {
+  const counts = tracer.counts();
+  const batches = tracer.batchCounts();
+  if (json) return JSON.stringify({ counts, batches }, null, 2);
+  const rows = counts.map(({ operations, entryPoint, count, instructions, hostNanos }) => [
     operations.length > 3
       ? `${operations.slice(0, 3).join(' ')} (+${operations.length - 3})`
       : operations.join(' '),
     entryPoint,
     String(count),
+    ...(cost ? [(instructions / count).toFixed(1), (hostNanos / count).toFixed(0)] : []),
   ]);
-  return table(['operation', 'entry point', 'count'], rows);
+  const head = ['operation', 'entry point', 'count'];
+  // The second figure is the host's: another run has another one.
+  const parts = [table(cost ? [...head, 'guest insns each', 'host ns each (varies)'] : head, rows)];
+  if (batches.length > 0) parts.push(batchTable(batches));
+  return parts.join('\n\n');
+}
+
+function batchTable(batches: readonly BatchCount[]): string {
+  return table(
+    ['carried by', 'count', 'carried', 'each', 'at most'],
+    batches.map(({ entryPoint, count, carried, most }) => [
+      ...[entryPoint, String(count), String(carried), (carried / count).toFixed(2), String(most)],
+    ]),
+  );
 }

@@ -31,6 +31,8 @@ export interface Engine {
   run(): Stop;
   /** While a slow path runs: instructions of the budget's prepaid block that have not completed, the current one included. */
   pending(): number;
+  /** While a slow path runs: RIP of its instruction. */
+  currentRip(): number;
   mayActNow(): boolean;
   restart(): void;
   /** Whether decoded code lies in these bytes; if so, `codeWritten` drops it. */
@@ -90,6 +92,8 @@ export interface Cpu extends CpuControl {
   stepWithStore(va: number, filter: StoreFilter): boolean;
   /** Nanoseconds that the halted machine has skipped so far: they count for the TSC as instructions do. */
   setSkipped(nanos: number): void;
+  /** RIP of the instruction whose slow path asks, or of the next one to run. */
+  currentRip(): number;
   /** RFLAGS.IF. */
   interruptsEnabled(): boolean;
   /** Pends a non-maskable interrupt, taken at the next instruction boundary at which none is in service. */
@@ -195,6 +199,10 @@ class VCpu implements Cpu {
     const { i32 } = this.views;
     const left = (i32[this.budgetWord] as number) + (i32[this.slackWord] as number);
     return this.total + this.granted - left - this.engine.pending();
+  }
+
+  currentRip(): number {
+    return this.engine.currentRip();
   }
 
   setInterruptLine(level: boolean): void {

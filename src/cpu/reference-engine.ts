@@ -42,6 +42,9 @@ export class ReferenceEngine implements Engine {
   pending(): number {
     return this.executing ? 1 : 0;
   }
+  currentRip(): number {
+    return this.p.state.getVa('rip');
+  }
   mayActNow(): boolean {
     return true;
   }

@@ -146,7 +146,7 @@ export interface HypervisorInterface {
   /** Names of its own for what passes the border of the CPU. */
   readonly entryNames?: EntryNames;
   /** By which entry points each operation is done. */
-  readonly ops?: Manifest;
+  readonly ops: Manifest;
   /** Every call that a guest of it may try, for its page. */
   readonly calls?: readonly CallFact[];
   /** The guest's side of it, for the probe kernel (src/probe); without one it cannot be probed. */

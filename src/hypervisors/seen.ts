@@ -6,14 +6,22 @@ export type SeenArguments = Readonly<Record<string, number | string>>;
 
 /**
  * `entryPoint` is a name of the interface's manifest, or of what hardware has. `effect` is what came of it: a result, an
- * error, or null. `operation` only where arguments tell more than the manifest does. Nobody traces: there is no such call.
+ * error, or null. `operation` only where arguments tell more than the manifest does; `within` where another entry point
+ * carries it, which is reported after all that it has carried. Nobody traces: there is no such call.
  */
 export type Seen = (
   entryPoint: string,
   args: SeenArguments,
   effect: number | string | null,
   operation?: OperationId,
+  within?: string,
 ) => void;
+
+/** Who listens: `entered` is called before an answer is made, `seen` for what has been answered. */
+export interface SeenEnd {
+  readonly seen: Seen;
+  entered(): void;
+}
 
 /** What an interface calls its MSRs and calls at the border of the CPU; null: nothing of its own. */
 export interface EntryNames {

@@ -3,6 +3,7 @@
 export { type ArMember, isAr, readAr } from './archive/ar.ts';
 export { type CpioEntry, readCpio, writeCpio } from './archive/cpio.ts';
 export { readTar, type TarEntry } from './archive/tar.ts';
+export { findBanner } from './banner.ts';
 export { asciiText } from './bytes.ts';
 export {
   type BzImage,
@@ -40,3 +41,10 @@ export {
   multibootHeader,
   multibootLoad,
 } from './multiboot.ts';
+export {
+  imageSymbols,
+  readSymbols,
+  type SymbolPlace,
+  type SymbolTable,
+  symbolTable,
+} from './symbols.ts';

@@ -2,7 +2,8 @@
 import { InputError } from '../base/errors.ts';
 import { sha256Hex } from '../base/sha256.ts';
 import type { TarEntry } from './archive/tar.ts';
-import { asciiText, findBytes, utf8Bytes, utf8Text } from './bytes.ts';
+import { findBanner } from './banner.ts';
+import { findBytes, utf8Bytes, utf8Text } from './bytes.ts';
 import {
   type BzImage,
   isBzImage,
@@ -45,7 +46,6 @@ export interface KernelImage {
 const INSTALLER_KERNEL =
   /^usr\/lib\/debian-installer\/images\/[^/]+\/[^/]+\/text\/debian-installer\/[^/]+\/linux$/;
 const XLF_KERNEL_64 = 1;
-const BANNER = utf8Bytes('Linux version ');
 const IKCONFIG_START = utf8Bytes('IKCFG_ST');
 const IKCONFIG_END = utf8Bytes('IKCFG_ED');
 const CONFIG_BYTES_MAX = 8 << 20;
@@ -111,7 +111,7 @@ function kernelOfFile(
     header: bzImage?.header ?? null,
     bzImage,
     multiboot,
-    version: once(() => bzImage?.header.kernel_version || bannerOf(unpacked())),
+    version: once(() => bzImage?.header.kernel_version || (findBanner(unpacked())?.version ?? '')),
     elf,
     config: once(() => knownConfig ?? configInside(unpacked())),
     modules: once(() => deb?.entries().filter(isModule) ?? []),
@@ -133,14 +133,6 @@ function vmlinuxOf(bzImage: BzImage | null, name: string): Uint8Array {
     `${name} is a multiboot kernel that is not an ELF file`,
     'It can only be booted by multiboot: --boot direct.',
   );
-}
-
-function bannerOf(vmlinux: Uint8Array): string {
-  for (let at = findBytes(vmlinux, BANNER); at >= 0; at = findBytes(vmlinux, BANNER, at + 1)) {
-    const text = asciiText(vmlinux, at + BANNER.length, at + 512).trimEnd();
-    if (/^\d+\.\d/.test(text)) return text; // Format strings begin with the same words.
-  }
-  return '';
 }
 
 function configInside(vmlinux: Uint8Array): ReadonlyMap<string, string> | null {

@@ -15,6 +15,8 @@ import type { MachineCpu } from '../machine/cpu-link.ts';
 import { Machine } from '../machine/machine.ts';
 import { GuestRam, memoryMap } from '../machine/memory.ts';
 import type { BuiltMachine, Fittings, ModelDefinition } from '../machine/models/define.ts';
+import { CallSites } from './trace/call-sites.ts';
+import { LinkAddress } from './trace/link-address.ts';
 import type { Tracer } from './trace/tracer.ts';
 
 export interface Assembly {
@@ -140,9 +142,19 @@ function traced(
   front: CountingBorder,
   border: Border,
 ): Pick<Cpu, 'run' | 'retired'> {
-  tracer.connect({ retired: () => cpu.retired(), nanos: () => devices.clock.now() });
-  front.use(seenBorder(border, cpu.state, tracer.seen, on.entryNames ?? {}));
-  return seenInstructions(cpu, on.policy, tracer.seen);
+  const { symbols, elf } = tracer.names;
+  const sites = new CallSites(cpu, symbols, elf && new LinkAddress(elf));
+  tracer.connect({
+    retired: () => cpu.retired(),
+    nanos: () => devices.clock.now(),
+    site: () => sites.site(),
+  });
+  const entered = () => {
+    if (tracer.wantsSites) sites.enter(cpu.currentRip());
+    tracer.entered();
+  };
+  front.use(seenBorder(border, cpu.state, { seen: tracer.seen, entered }, on.entryNames ?? {}));
+  return seenInstructions(cpu, on.policy, { seen: tracer.seen, entered });
 }
 
 /** The machine's part of what an interface gets. */

@@ -1,6 +1,5 @@
 // What interfaces do for the operations: coverage of one, the difference of two, and what all of them share.
 
-import { InputError } from '../base/errors.ts';
 import {
   type EntryPoint,
   entryPointsOf,
@@ -145,21 +144,11 @@ function ownEntryPoints({ rows, others }: Coverage): Set<string> {
 }
 
 function manifestedInterfaces(everyVersion: boolean): InterfaceChoice[] {
-  return INTERFACES.filter(({ ops }) => ops !== undefined).flatMap(({ id, versions }) =>
+  return INTERFACES.flatMap(({ id, versions }) =>
     everyVersion && versions.length > 0
       ? versions.map((version) => findInterface(`${id}@${version}`))
       : [findInterface(id)],
   );
 }
 
-function manifestOf(choice: InterfaceChoice): Manifest {
-  const { ops, id } = choice.interface;
-  if (ops) return ops;
-  throw new InputError(
-    'ops/no-manifest',
-    `the interface ${id} does not say which operations it serves`,
-    `those that do: ${INTERFACES.filter((known) => known.ops)
-      .map((known) => known.id)
-      .join(', ')}.`,
-  );
-}
+const manifestOf = (choice: InterfaceChoice): Manifest => choice.interface.ops;

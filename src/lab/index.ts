@@ -14,6 +14,7 @@ export {
   buildInitramfs,
   collectModules,
   INIT_UP,
+  imageSymbols,
   type KernelImage,
   type ModuleSet,
   NO_MODULES,
@@ -22,6 +23,7 @@ export {
   parseConfig,
   readCpio,
   readHeader,
+  readSymbols,
   writeCpio,
 } from '../image/index.ts';
 export {
@@ -124,5 +126,11 @@ export {
 export { TRACE_FORMATS, type TraceFormat } from './trace/format.ts';
 export { readTrace, type Trace } from './trace/read.ts';
 export { startTrace, type TraceSession } from './trace/session.ts';
-export { type TraceCount, type TraceEvent, Tracer } from './trace/tracer.ts';
+export {
+  type BatchCount,
+  type TraceCount,
+  type TraceEvent,
+  type TraceNames,
+  Tracer,
+} from './trace/tracer.ts';
 export { exitStatus, type VerdictWord } from './verdict.ts';

@@ -54,7 +54,7 @@ export async function boot(
       text += decoder.decode(bytes, { stream: true });
     },
   };
-  const spec = {
+  const spec: RunSpec = {
     kernel,
     kernelDigest: digest,
     on: findInterface(on),

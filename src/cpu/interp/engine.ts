@@ -194,6 +194,11 @@ export class Interpreter implements Engine {
     return rec === 0 ? 0 : (this.p.views.u8[rec + R_LEFT] as number);
   }
 
+  currentRip(): number {
+    const rec = this.running ? (this.p.views.i32[this.recWord] as number) : 0;
+    return rec === 0 ? this.p.state.getVa('rip') : this.ripOf(rec);
+  }
+
   mayActNow(): boolean {
     return this.pending() <= 1;
   }
@@ -224,13 +229,14 @@ export class Interpreter implements Engine {
     const rec = state.get('rec');
     if (rec === 0) return; // The fetch itself faulted: RIP is set, nothing was paid.
     state.set('budget', state.get('budget') + (views.u8[rec + R_LEFT] as number));
+    state.setVa('rip', this.ripOf(rec));
+  }
+
+  private ripOf(rec: number): number {
+    const { state, views } = this.p;
     const start = (views.u16[(rec + R_NEXT) >> 1] as number) - (views.u8[rec + R_LENGTH] as number);
-    state.setVa(
-      'rip',
-      state.get('codeMode') === 64
-        ? state.getVa('ripPage') + start
-        : (state.getVa('ripPage') + start) >>> 0,
-    );
+    const rip = state.getVa('ripPage') + start;
+    return state.get('codeMode') === 64 ? rip : rip >>> 0;
   }
 
   private slow(id: number): number {

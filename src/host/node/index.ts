@@ -7,6 +7,7 @@ export { readUserFile, readUserJson, readUserJsonLines, sha256OfBytes } from './
 export { FLAVOUR_NAMES } from './flavours.ts';
 export { nodeHost } from './host.ts';
 export { type FoundKernel, findKernel, kernelOfPackage } from './kernels.ts';
+export { createOutputFile, type OutputFile } from './output-file.ts';
 export {
   cached,
   looksLikeKernelName,
@@ -18,5 +19,4 @@ export {
 export { isPoolWorker, type WorkerFailure } from './pool.ts';
 export { readPipedInput } from './stdin.ts';
 export { type NodeConsole, outputConsole, terminalConsole } from './terminal.ts';
-export { createTextFile, type TextFile } from './text-file.ts';
 export { loadInterface, looksLikePath } from './user-interface.ts';

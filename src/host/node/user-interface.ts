@@ -47,9 +47,10 @@ async function load(path: string): Promise<Record<string, unknown>> {
 /** As much as can be seen from outside. */
 function isInterface(value: unknown): value is UserInterface {
   if (typeof value !== 'object' || value === null) return false;
-  const { id, title, versions, guestNeeds, machines, policy, attach } =
+  const { id, title, versions, guestNeeds, machines, policy, ops, attach } =
     value as Partial<UserInterface>;
   const lists = [versions, guestNeeds, machines].every(Array.isArray);
   const named = typeof id === 'string' && typeof title === 'string';
-  return named && lists && typeof policy === 'object' && typeof attach === 'function';
+  const parts = typeof policy === 'object' && typeof ops === 'object';
+  return named && lists && parts && typeof attach === 'function';
 }

@@ -3,7 +3,7 @@
 import type { Border } from '../../cpu/border.ts';
 import type { State } from '../../cpu/state.ts';
 import type { OperationId } from '../../ops/index.ts';
-import type { EntryNames, Seen } from '../seen.ts';
+import type { EntryNames, SeenEnd } from '../seen.ts';
 
 const RAX = 0;
 const POST_PORT = 0x80;
@@ -17,39 +17,51 @@ const APIC_EOI = 0xb0;
 const APIC_ICR = 0x300;
 
 /** Only for runs that are traced. */
-export function seenBorder(inner: Border, state: State, seen: Seen, names: EntryNames): Border {
+export function seenBorder(
+  inner: Border,
+  state: State,
+  { seen, entered }: SeenEnd,
+  names: EntryNames,
+): Border {
   const msrName = (index: number) => names.msr?.(index) ?? `MSR 0x${index.toString(16)}`;
   return {
     ioRead(port, bytes) {
+      entered();
       const value = inner.ioRead(port, bytes);
       seen('IN', { port, bytes }, value, portOperation(port, false));
       return value;
     },
     ioWrite(port, bytes, value) {
+      entered();
       inner.ioWrite(port, bytes, value);
       seen('OUT', { port, bytes, value }, null, portOperation(port, true));
     },
     mmioRead(gpa, bytes, out) {
+      entered();
       inner.mmioRead(gpa, bytes, out);
       seen('MMIO read', { gpa, bytes }, out[0]!, apicOperation(gpa - APIC_BASE, false));
     },
     mmioWrite(gpa, bytes, lo, hi) {
+      entered();
       inner.mmioWrite(gpa, bytes, lo, hi);
       const operation = apicOperation(gpa - APIC_BASE, true);
       seen('MMIO write', { gpa, bytes, value: pair(lo, hi) }, null, operation);
     },
     cpuid(leaf, subleaf, out) {
+      entered();
       inner.cpuid(leaf, subleaf, out);
       const name = names.cpuid?.(leaf >>> 0) ?? null;
       seen(name ?? 'CPUID', { leaf: leaf >>> 0, subleaf }, hex(out[0]!), 'cpu.cpuid');
     },
     rdmsr(index, out) {
+      entered();
       const done = inner.rdmsr(index, out);
       const effect = done ? pair(out[0]!, out[1]!) : '#GP';
       seen(msrName(index), { access: 'read' }, effect, msrOperation(index, 'cpu.read_msr', names));
       return done;
     },
     wrmsr(index, lo, hi) {
+      entered();
       const done = inner.wrmsr(index, lo, hi);
       const args = { access: 'write', value: pair(lo, hi) };
       const operation = msrOperation(index, 'cpu.write_msr', names);
@@ -57,6 +69,7 @@ export function seenBorder(inner: Border, state: State, seen: Seen, names: Entry
       return done;
     },
     hypercall(instruction) {
+      entered();
       const name = names.hypercall?.(state.gpr32(RAX)) ?? null;
       const done = inner.hypercall(instruction);
       // One that has raised a fault says so itself.
@@ -66,6 +79,7 @@ export function seenBorder(inner: Border, state: State, seen: Seen, names: Entry
       return done;
     },
     acknowledgeInterrupt() {
+      entered();
       const vector = inner.acknowledgeInterrupt();
       if (vector >= 0) seen('interrupt', { vector }, null);
       return vector;

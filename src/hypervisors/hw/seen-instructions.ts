@@ -12,7 +12,7 @@ import {
   setPolicy,
 } from '../../cpu/policy.ts';
 import type { OperationId } from '../../ops/index.ts';
-import type { Seen } from '../seen.ts';
+import type { Seen, SeenEnd } from '../seen.ts';
 
 const WATCHED = POLICY_CR_READ | POLICY_CR_WRITE | POLICY_DR | POLICY_INVLPG | POLICY_DESCRIPTORS;
 const CS = 1;
@@ -47,7 +47,7 @@ const GROUP7: readonly (readonly [name: string, operation: OperationId] | null)[
 export function seenInstructions(
   cpu: Cpu,
   own: ExitPolicy,
-  seen: Seen,
+  { seen, entered }: SeenEnd,
 ): Pick<Cpu, 'run' | 'retired'> {
   const more = { ...own, instructions: own.instructions | WATCHED };
   const extra = (exit: Exit): exit is InstructionExit =>
@@ -60,6 +60,7 @@ export function seenInstructions(
         setPolicy(cpu.state, more);
         const exit = cpu.run(end - cpu.retired());
         setPolicy(cpu.state, own);
+        entered();
         if (!extra(exit)) return exit;
         report(cpu, exit, seen);
         const step = cpu.run(1);

@@ -30,8 +30,13 @@ export function onSyscall(pv: PvDomain, exit: InstructionExit): void {
   cpu.complete(exit.bytes);
   setReturnRegisters(pv);
   if (state.gpr32(RAX) === HYPERVISOR_iret && state.vaAt(GPR_AT + RAX * 8) === HYPERVISOR_iret)
-    return iret64(pv);
+    return onIret(pv);
   hypercall(pv.xen, pv.xen.vcpus[pv.current]!, PV_CALLS, 'pv64', true);
+}
+
+function onIret(pv: PvDomain): void {
+  iret64(pv);
+  pv.platform.seen?.('iret', {}, null);
 }
 
 /** The instruction itself puts RIP into RCX and the flags into R11. SDM 2B SYSCALL. */

@@ -10,6 +10,7 @@ import { switchKernelTable } from './address-space.ts';
 import { setDebug } from './debug.ts';
 import { readPvMsr, writePvMsr } from './msrs.ts';
 import { currentVcpu, isGuestAddress, type PvDomain } from './pv-domain.ts';
+import { reportEmulated } from './seen-emulated.ts';
 
 const RAX = 0;
 const RCX = 1;
@@ -29,6 +30,7 @@ export function emulatePrivileged(pv: PvDomain): boolean {
   if (port) return access(pv, d, port);
   // All others are the kernel's.
   if (!currentVcpu(pv).kernelMode || !execute(pv, d)) return false;
+  reportEmulated(pv, d);
   pv.cpu.complete(d.length);
   return true;
 }

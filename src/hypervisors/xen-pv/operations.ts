@@ -4,6 +4,7 @@ import type { Operation, OperationId } from '../../ops/index.ts';
 import type { EntryPoint, Manifest } from '../manifest.ts';
 import { callEntryPoint, familyOperations, otherCalls } from '../xen/operations.ts';
 import { PV_CALLS } from './calls.ts';
+import { TABLE_STORE as TABLE_STORE_NAME } from './table-writes.ts';
 
 const calls = (...names: readonly string[]): EntryPoint[] =>
   names.map((name) => callEntryPoint(PV_CALLS, name));
@@ -23,12 +24,12 @@ const MASK = shared('vcpu_info.evtchn_upcall_mask');
 const UNMASK = [...MASK, ...calls('xen_version.XENVER_version')];
 const SEND = calls('event_channel_op.EVTCHNOP_send');
 const DOWN = calls('vcpu_op.VCPUOP_down');
-const MMU_UPDATE = calls('mmu_update');
+const MMU_UPDATE = calls('mmu_update.MMU_NORMAL_PT_UPDATE');
 const MAP = calls('update_va_mapping');
 const PIN = calls('mmuext_op.MMUEXT_PIN_L4_TABLE', 'mmuext_op.MMUEXT_PIN_L3_TABLE');
 const UNPIN = calls('mmuext_op.MMUEXT_UNPIN_TABLE');
 /** A store to a read-only table faults, is checked, and is done for the guest. */
-const TABLE_STORE = emulated('emulated store to a page table');
+const TABLE_STORE = emulated(TABLE_STORE_NAME);
 const TO_PFN = shared('machine_to_phys_mapping');
 const TO_MFN = own('phys_to_machine_mapping');
 
@@ -122,7 +123,7 @@ const OPERATIONS: Manifest['operations'] = {
   'mmu.set_p4d': MMU_UPDATE,
   'mmu.set_pgd': MMU_UPDATE,
   'mmu.ptep_modify_prot_start': own('a load'),
-  'mmu.ptep_modify_prot_commit': MMU_UPDATE,
+  'mmu.ptep_modify_prot_commit': calls('mmu_update.MMU_PT_UPDATE_PRESERVE_AD'),
   'mmu.pte_val': TO_PFN,
   'mmu.pmd_val': TO_PFN,
   'mmu.pud_val': TO_PFN,

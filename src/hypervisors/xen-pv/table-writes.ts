@@ -26,6 +26,9 @@ export function emulateTableWrite(pv: PvDomain, address: number): boolean {
   return done;
 }
 
+/** As the manifest calls it. */
+export const TABLE_STORE = 'emulated store to a page table';
+
 /** What the filter needs to know of the store under way; nothing of it outlives the call. */
 const writing: { pv: PvDomain | null; table: number } = { pv: null, table: 0 };
 
@@ -35,7 +38,7 @@ function storeEntry(va: number, bytes: number, lo: number, hi: number): boolean 
   if (pv === null || (va & (bytes - 1)) !== 0) return false;
   const { tables } = pv;
   const slot = slotOf(va >>> 0, 0, 0);
-  if (bytes === 8) return tables.change(table, slot, TYPE_L1, lo, hi, false) === 0;
+  if (bytes === 8) return change(pv, table, slot, lo, hi);
   const shift = (va & 3) * 8;
   const mask = bytes === 4 ? -1 : ((1 << (8 * bytes)) - 1) << shift;
   const oldLo = tables.lo(table, slot);
@@ -43,5 +46,14 @@ function storeEntry(va: number, bytes: number, lo: number, hi: number): boolean 
   const upper = (va & 4) !== 0;
   const newLo = upper ? oldLo : (oldLo & ~mask) | ((lo << shift) & mask);
   const newHi = upper ? (oldHi & ~mask) | ((lo << shift) & mask) : oldHi;
-  return tables.change(table, slot, TYPE_L1, newLo, newHi, false) === 0;
+  return change(pv, table, slot, newLo, newHi);
+}
+
+function change(pv: PvDomain, table: number, slot: number, lo: number, hi: number): boolean {
+  const result = pv.tables.change(table, slot, TYPE_L1, lo, hi, false);
+  if (pv.platform.seen) {
+    const value = `0x${((BigInt(hi >>> 0) << 32n) | BigInt(lo >>> 0)).toString(16)}`;
+    pv.platform.seen(TABLE_STORE, { entry: table * 4096 + slot * 8, value }, result);
+  }
+  return result === 0;
 }

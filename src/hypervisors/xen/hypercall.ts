@@ -64,7 +64,8 @@ export function perform(frame: Frame, number: number): CallResult {
   const args = call ? decode(call, frame) : {}; // A call that continues changes its words.
   const result = performUnseen(frame, number);
   const effect = result === CONTINUE ? 'to be continued' : result;
-  seen(call ? entryName(call, args) : `hypercall ${number}`, plainArguments(args), effect);
+  const name = call ? entryName(call, args) : `hypercall ${number}`;
+  seen(name, plainArguments(args), effect, undefined, frame.nested ? 'multicall' : undefined);
   return result;
 }
 

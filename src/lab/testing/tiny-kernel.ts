@@ -48,6 +48,7 @@ function programHeader(
 ): void {
   const at = HEADER + n * PROGRAM_HEADER;
   view.setUint32(at, type, true);
+  view.setUint32(at + 4, 7, true); // To be read, written and executed.
   view.setUint32(at + 8, offset, true);
   view.setUint32(at + 16, paddr, true);
   view.setUint32(at + 24, paddr, true);

@@ -18,6 +18,9 @@ const event = (
   vcpu: 0,
   retired,
   nanos: retired,
+  caller: 'start_kernel+0x1',
+  instructions: 1,
+  within: null,
   ...changes,
 });
 const trace = (events: readonly TraceEvent[], on = 'native'): Trace => ({
@@ -106,7 +109,7 @@ describe('traces of two interfaces', () => {
 });
 
 describe('a trace read back', () => {
-  const head = { format: 'pvops-trace-1', interface: 'native', kernel: 'k', sha256: 's' };
+  const head = { format: 'pvops-trace-2', interface: 'native', kernel: 'k', sha256: 's' };
 
   it('is what was written', () => {
     const events = [event('cpu.cpuid', 1), event('irq.halt', 2)];

@@ -1,9 +1,11 @@
-// Traces as text: JSON lines, and the trace events that Chrome and Perfetto open.
+// Traces as streams: JSON lines, and the trace events that Chrome and Perfetto open.
 
 import type { TraceEvent } from './tracer.ts';
 
 export const TRACE_FORMATS = ['jsonl', 'chrome'] as const;
 export type TraceFormat = (typeof TRACE_FORMATS)[number];
+
+export const JSON_FORMAT = 'pvops-trace-2';
 
 export interface TraceHead {
   readonly interface: string;
@@ -11,21 +13,28 @@ export interface TraceHead {
   readonly sha256: string;
 }
 
+export type TraceChunk = string | Uint8Array;
+
 /** A format as a stream: what comes first, each event, and what comes last. */
 export interface TraceWriter {
-  head(): string;
-  event(event: TraceEvent): string;
-  tail(): string;
+  head(): TraceChunk;
+  event(event: TraceEvent): TraceChunk;
+  tail(): TraceChunk;
 }
 
 export function traceWriter(format: TraceFormat, head: TraceHead): TraceWriter {
-  return format === 'jsonl' ? jsonLines(head) : chrome(head);
+  switch (format) {
+    case 'jsonl':
+      return jsonLines(head);
+    case 'chrome':
+      return chrome(head);
+  }
 }
 
 /** The first line says what was run. A trace that is cut off is whole up to its last line. */
 function jsonLines(head: TraceHead): TraceWriter {
   return {
-    head: () => `${JSON.stringify({ format: 'pvops-trace-1', ...head })}\n`,
+    head: () => `${JSON.stringify({ format: JSON_FORMAT, ...head })}\n`,
     event: (event) => `${JSON.stringify(event)}\n`,
     tail: () => '',
   };
@@ -42,7 +51,7 @@ function chrome({ interface: on, kernel }: TraceHead): TraceWriter {
   };
   return {
     head: () => `[\n${JSON.stringify(name)}`,
-    event: ({ operations, entryPoint, args, effect, vcpu, retired, nanos }) =>
+    event: ({ operations, entryPoint, args, nanos, vcpu, ...rest }) =>
       `,\n${JSON.stringify({
         name: operations[0] ?? entryPoint,
         cat: operations[0]?.split('.')[0] ?? 'other',
@@ -51,7 +60,7 @@ function chrome({ interface: on, kernel }: TraceHead): TraceWriter {
         ts: nanos / 1000,
         pid: 1,
         tid: vcpu,
-        args: { ...args, entryPoint, effect, retired },
+        args: { ...args, entryPoint, ...rest },
       })}`,
     tail: () => '\n]\n',
   };

@@ -2,7 +2,7 @@
 
 import * as v from 'valibot';
 import { InputError } from '../../base/errors.ts';
-import type { TraceHead } from './format.ts';
+import { JSON_FORMAT, type TraceHead } from './format.ts';
 import type { TraceEvent } from './tracer.ts';
 
 export interface Trace {
@@ -13,7 +13,7 @@ export interface Trace {
 }
 
 const headSchema = v.object({
-  format: v.literal('pvops-trace-1'),
+  format: v.literal(JSON_FORMAT),
   interface: v.string(),
   kernel: v.string(),
   sha256: v.string(),
@@ -27,6 +27,9 @@ const eventSchema = v.object({
   vcpu: v.number(),
   retired: v.number(),
   nanos: v.number(),
+  caller: v.string(),
+  instructions: v.number(),
+  within: v.nullable(v.string()),
 });
 
 /** What the lines of a file gave as JSON; `name` is the subject of errors. */

@@ -1,46 +1,48 @@
-// A trace under way: events as text that somebody takes away from time to time, and counts.
+// A trace under way: events in a format that somebody takes away from time to time, and counts.
 
 import type { InterfaceChoice } from '../../hypervisors/index.ts';
 import { operationsLike } from '../operations.ts';
-import { type TraceFormat, type TraceHead, traceWriter } from './format.ts';
-import { type TraceCount, Tracer } from './tracer.ts';
+import { type TraceChunk, type TraceFormat, type TraceHead, traceWriter } from './format.ts';
+import { type TraceNames, Tracer } from './tracer.ts';
 
 export interface TraceSession {
   readonly tracer: Tracer;
-  /** Text since the last time. */
-  take(): string;
-  /** The last text. */
-  finish(): string;
-  counts(): TraceCount[];
+  /** What there is since the last time. */
+  take(): TraceChunk[];
+  /** The last of it. */
+  finish(): TraceChunk[];
 }
 
-export interface TraceOptions {
+export interface TraceOptions extends Partial<TraceNames> {
   readonly on: InterfaceChoice;
   readonly head: Omit<TraceHead, 'interface'>;
   /** Patterns of operations: `mmu.*,irq.halt`; null: everything. */
   readonly operations: string | null;
   /** Null: only count. */
   readonly format: TraceFormat | null;
+  /** The host's clock: costs are measured. */
+  readonly hostNanos?: (() => number) | null;
 }
 
-export function startTrace({ on, head, operations, format }: TraceOptions): TraceSession {
+export function startTrace(options: TraceOptions): TraceSession {
+  const { on, head, operations, format, ...wish } = options;
   const wanted =
     operations === null ? null : new Set(operationsLike(operations).map(({ id }) => id));
   const writer = format && traceWriter(format, { interface: on.name, ...head });
-  let pending = writer ? [writer.head()] : [];
-  const tracer = new Tracer(on.interface.ops ?? null, on.version, {
+  let pending: TraceChunk[] = writer ? [writer.head()] : [];
+  const tracer = new Tracer(on.interface.ops, on.version, {
+    ...wish,
     operations: wanted,
     onEvent: writer && ((event) => pending.push(writer.event(event))),
   });
   const take = () => {
-    const text = pending.join('');
+    const taken = pending;
     pending = [];
-    return text;
+    return taken;
   };
   return {
     tracer,
     take,
-    finish: () => take() + (writer?.tail() ?? ''),
-    counts: () => tracer.counts(),
+    finish: () => (writer ? [...take(), writer.tail()] : take()),
   };
 }

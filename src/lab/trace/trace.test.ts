@@ -27,17 +27,17 @@ async function traced(code: readonly number[], on = 'native', operations: string
   const session = startTrace({ on: spec.on, head, operations, format: 'jsonl' });
   let text = '';
   const flush = async () => {
-    text += session.take();
+    text += session.take().join('');
   };
   const watcher = { tracer: session.tracer, flush };
   const result = await runKernel(stillHost, new KeepingConsole(), spec, watcher);
-  text += session.finish();
+  text += session.finish().join('');
   const [first = '', ...lines] = text.trimEnd().split('\n');
   return {
     result,
     head: JSON.parse(first) as Record<string, unknown>,
     events: lines.map((line) => JSON.parse(line) as TraceEvent),
-    counts: session.counts(),
+    counts: session.tracer.counts(),
     plain: await runKernel(stillHost, new KeepingConsole(), spec),
   };
 }
@@ -47,7 +47,7 @@ describe('a traced run', () => {
 
   it('names the operations, their entry points, arguments and effects, at their instruction counts', async () => {
     const { head, events } = await traced(code);
-    expect(head).toMatchObject({ format: 'pvops-trace-1', interface: 'native', kernel: 'tiny' });
+    expect(head).toMatchObject({ format: 'pvops-trace-2', interface: 'native', kernel: 'tiny' });
     const named = events.map(({ operations, entryPoint, retired }) => [
       operations[0],
       entryPoint,

@@ -1,7 +1,9 @@
 // Hears everything that an interface reports: counts it, and makes events of what somebody wants to read.
 
 import type { Manifest, Seen, SeenArguments } from '../../hypervisors/index.ts';
+import type { ElfFile, SymbolTable } from '../../image/index.ts';
 import type { OperationId } from '../../ops/index.ts';
+import type { CallSite } from './call-sites.ts';
 
 export interface TraceEvent {
   /** Operations that the entry point may have served; usually one. Empty: it serves none. */
@@ -14,53 +16,113 @@ export interface TraceEvent {
   readonly retired: number;
   /** Guest time. */
   readonly nanos: number;
+  /** Where it was called from, by symbol if one is known. */
+  readonly caller: string;
+  /** Guest instructions from the call to its return. */
+  readonly instructions: number;
+  /** The entry point that carried it among others, such as a multicall; null: it came by itself. */
+  readonly within: string | null;
 }
 
 export interface TraceCount {
   readonly operations: readonly OperationId[];
   readonly entryPoint: string;
   readonly count: number;
+  /** With `costs` only. Guest instructions from call to return, of all of them. */
+  readonly instructions: number;
+  /** With `costs` only: time of the host in handlers, in nanoseconds. Not reproducible. */
+  readonly hostNanos: number;
+}
+
+/** An entry point that carries others, and how many rode. */
+export interface BatchCount {
+  readonly entryPoint: string;
+  readonly count: number;
+  readonly carried: number;
+  readonly most: number;
 }
 
 /** What stamps the events. */
 export interface TraceClock {
   retired(): number;
   nanos(): number;
+  /** Where what is answered now was called from. */
+  site(): CallSite;
 }
 
-export interface TraceWish {
+/** What gives callers their names. */
+export interface TraceNames {
+  /** Null: callers are addresses. */
+  readonly symbols: SymbolTable | null;
+  /** The kernel that the symbols are of. */
+  readonly elf: ElfFile | null;
+}
+
+export interface TraceWish extends Partial<TraceNames> {
   /** Only what may have served one of these; null: everything. */
   readonly operations: ReadonlySet<OperationId> | null;
   /** Null: only count. */
   onEvent: ((event: TraceEvent) => void) | null;
+  /** The host's clock, in nanoseconds: what each answer costs is measured. Null: it is not. */
+  readonly hostNanos?: (() => number) | null;
 }
 
 const NONE: readonly OperationId[] = [];
+const NO_SITE: CallSite = { caller: '', instructions: 0 };
+const UNFINISHED = 'to be continued';
+
+interface Counter {
+  readonly operation: OperationId | undefined;
+  readonly operations: readonly OperationId[];
+  count: number;
+  instructions: number;
+  hostNanos: number;
+}
 
 export class Tracer {
+  /** Whether call sites are asked for. */
+  readonly wantsSites: boolean;
+  readonly names: TraceNames;
   private readonly served: ReadonlyMap<string, readonly OperationId[]>;
   private readonly wish: TraceWish;
-  private readonly counters = new Map<
-    string,
-    { operations: readonly OperationId[]; count: number }
-  >();
-  private clock: TraceClock = { retired: () => 0, nanos: () => 0 };
+  private readonly counters = new Map<string, Counter[]>();
+  private readonly batches = new Map<string, { count: number; carried: number; most: number }>();
+  /** Carried by an entry point that has not been reported yet. */
+  private readonly carried = new Map<string, number>();
+  private clock: TraceClock = { retired: () => 0, nanos: () => 0, site: () => NO_SITE };
+  private since = 0;
 
-  constructor(manifest: Manifest | null, version: string, wish: TraceWish) {
-    this.served = manifest ? servedBy(manifest, version) : new Map();
+  constructor(manifest: Manifest, version: string, wish: TraceWish) {
+    this.served = servedBy(manifest, version);
     this.wish = wish;
+    this.names = { symbols: wish.symbols ?? null, elf: wish.elf ?? null };
+    this.wantsSites = wish.onEvent !== null || (wish.hostNanos ?? null) !== null;
   }
 
   connect(clock: TraceClock): void {
     this.clock = clock;
   }
 
-  readonly seen: Seen = (entryPoint, args, effect, operation) => {
+  /** The interface, or the machine, begins to answer. */
+  entered(): void {
+    const { hostNanos } = this.wish;
+    if (hostNanos) this.since = hostNanos();
+  }
+
+  readonly seen: Seen = (entryPoint, args, effect, operation, within) => {
     const operations = operation ? [operation] : (this.served.get(entryPoint) ?? NONE);
     const wanted = this.wish.operations;
-    if (wanted && !operations.some((id) => wanted.has(id))) return;
-    this.count(entryPoint, operations);
-    this.wish.onEvent?.({
+    if (wanted && !operations.some((id) => wanted.has(id))) return this.entered();
+    const { onEvent, hostNanos } = this.wish;
+    const site = this.wantsSites ? this.clock.site() : NO_SITE;
+    const counter = this.counter(entryPoint, operation, operations);
+    counter.count++;
+    this.batch(entryPoint, effect, within);
+    if (hostNanos) {
+      counter.instructions += site.instructions;
+      counter.hostNanos += hostNanos() - this.since;
+    }
+    onEvent?.({
       operations,
       entryPoint,
       args,
@@ -68,25 +130,54 @@ export class Tracer {
       vcpu: 0,
       retired: this.clock.retired(),
       nanos: this.clock.nanos(),
+      caller: site.caller,
+      instructions: site.instructions,
+      within: within ?? null,
     });
+    this.entered(); // One answer may be several operations: each gets its part of the time.
   };
 
   /** The most frequent first. */
   counts(): TraceCount[] {
     return [...this.counters]
-      .map(([key, { operations, count }]) => ({
-        operations,
-        entryPoint: key.split('\n')[1]!,
-        count,
-      }))
+      .flatMap(([entryPoint, counters]) =>
+        counters.map(({ operations, count, instructions, hostNanos }) => ({
+          ...{ operations, entryPoint, count, instructions, hostNanos },
+        })),
+      )
       .sort((a, b) => b.count - a.count || (a.entryPoint < b.entryPoint ? -1 : 1));
   }
 
-  private count(entryPoint: string, operations: readonly OperationId[]): void {
-    const key = `${operations.join(' ')}\n${entryPoint}`;
-    const counter = this.counters.get(key);
-    if (counter) counter.count++;
-    else this.counters.set(key, { operations, count: 1 });
+  batchCounts(): BatchCount[] {
+    return [...this.batches].map(([entryPoint, batch]) => ({ entryPoint, ...batch }));
+  }
+
+  private counter(
+    entryPoint: string,
+    operation: OperationId | undefined,
+    operations: readonly OperationId[],
+  ): Counter {
+    const counters = this.counters.get(entryPoint) ?? [];
+    for (const counter of counters) if (counter.operation === operation) return counter;
+    const fresh = { operation, operations, count: 0, instructions: 0, hostNanos: 0 };
+    this.counters.set(entryPoint, [...counters, fresh]);
+    return fresh;
+  }
+
+  private batch(
+    entryPoint: string,
+    effect: number | string | null,
+    within: string | undefined,
+  ): void {
+    if (within !== undefined) this.carried.set(within, (this.carried.get(within) ?? 0) + 1);
+    const carried = this.carried.get(entryPoint);
+    if (carried === undefined || effect === UNFINISHED) return;
+    this.carried.delete(entryPoint);
+    const batch = this.batches.get(entryPoint) ?? { count: 0, carried: 0, most: 0 };
+    batch.count++;
+    batch.carried += carried;
+    batch.most = Math.max(batch.most, carried);
+    this.batches.set(entryPoint, batch);
   }
 }
 

@@ -1,5 +1,6 @@
 // The paravirtual MMU of 2.6.32: a buffer of page-table stores, flushes and releases, done as the guest queued them.
 
+import type { SeenArguments } from '../../seen.ts';
 import { KVM_FEATURE_MMU_OP } from '../abi.ts';
 import type { KvmVcpu } from '../vcpu.ts';
 import { defineHypercall } from './define.ts';
@@ -49,13 +50,20 @@ function runRecord({ platform }: KvmVcpu, gpa: number, left: number): number {
   const record = bytes > 0 && bytes <= left ? platform.ram.read(gpa, bytes) : null;
   if (!record) return 0;
   const view = new DataView(record.buffer, record.byteOffset, record.length);
-  if (op === KVM_MMU_OP_FLUSH_TLB) platform.cpu.mmu.flushNonGlobal();
+  const report = (name: string, args: SeenArguments) =>
+    platform.seen?.(`KVM_HC_MMU_OP.${name}`, args, null, undefined, 'KVM_HC_MMU_OP');
+  if (op === KVM_MMU_OP_FLUSH_TLB) {
+    platform.cpu.mmu.flushNonGlobal();
+    report('FLUSH_TLB', {});
+  }
+  if (op === KVM_MMU_OP_RELEASE_PT) report('RELEASE_PT', { table: view.getUint32(8, true) });
   if (op === KVM_MMU_OP_WRITE_PTE) {
     const pte = view.getUint32(8, true) + view.getUint32(12, true) * 0x1_0000_0000;
     const [lo, hi] = [view.getUint32(16, true), view.getUint32(20, true)];
     // Entries have 4 bytes without PAE, which long mode includes.
     if (platform.cpu.state.get('cr4') & CR4_PAE) platform.ram.setU64(pte, lo, hi);
     else platform.ram.setU32(pte, lo);
+    report('WRITE_PTE', { entry: pte, value: lo >>> 0 });
   }
   return bytes;
 }

@@ -11,7 +11,7 @@ import {
   MMU_UPDATE_BYTES,
   MMU_UPDATE_PREEMPTED,
 } from '../abi.ts';
-import { TYPE_WRITABLE } from '../frames.ts';
+import { TYPE_L1, TYPE_WRITABLE } from '../frames.ts';
 import { isGuestAddress, type PvDomain, pvOf } from '../pv-domain.ts';
 
 /** Requests done before events are looked at. */
@@ -67,6 +67,12 @@ function one(pv: PvDomain, at: number): number {
   const mfn = buf.getUint32(4, true) * 0x100000 + (ptr >>> 12);
   const lo = buf.getInt32(8, true);
   const hi = buf.getInt32(12, true);
+  const result = perform(pv, ptr, mfn, lo, hi);
+  reportUpdate(pv, ptr, mfn, lo, hi, result);
+  return result;
+}
+
+function perform(pv: PvDomain, ptr: number, mfn: number, lo: number, hi: number): number {
   switch (ptr & COMMAND) {
     case MMU_NORMAL_PT_UPDATE:
     case MMU_PT_UPDATE_NO_TRANSLATE:
@@ -82,6 +88,36 @@ function one(pv: PvDomain, at: number): number {
     default:
       return -ENOSYS;
   }
+}
+
+const COMMAND_NAMES = [
+  'MMU_NORMAL_PT_UPDATE',
+  'MMU_MACHPHYS_UPDATE',
+  'MMU_PT_UPDATE_PRESERVE_AD',
+  'MMU_PT_UPDATE_NO_TRANSLATE',
+] as const;
+/** By the level of the table, from the lowest. */
+const OPERATIONS = ['mmu.set_pte', 'mmu.set_pmd', 'mmu.set_pud', 'mmu.set_p4d'] as const;
+
+/** The level of the table says which operation it was. */
+function reportUpdate(
+  { platform, frames }: PvDomain,
+  ptr: number,
+  mfn: number,
+  lo: number,
+  hi: number,
+  result: number,
+): void {
+  if (!platform.seen) return;
+  const command = ptr & COMMAND;
+  const value = `0x${((BigInt(hi >>> 0) << 32n) | BigInt(lo >>> 0)).toString(16)}`;
+  platform.seen(
+    `mmu_update.${COMMAND_NAMES[command] ?? command}`,
+    { entry: mfn * 4096 + (ptr & 0xfff & ~COMMAND), value },
+    result,
+    command === MMU_NORMAL_PT_UPDATE ? OPERATIONS[frames.typeOf(mfn) - TYPE_L1] : undefined,
+    'mmu_update',
+  );
 }
 
 /** What the frame is decides what the entry is; a page that is no table takes a plain store. */

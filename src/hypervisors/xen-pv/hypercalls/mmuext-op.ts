@@ -66,6 +66,8 @@ function one(pv: PvDomain, call: Call, at: number, bytes: number): number {
     `mmuext_op.${commandName(cmd)}`,
     { arg1: hi * 4294967296 + lo },
     result,
+    undefined,
+    'mmuext_op',
   );
   return result;
 }

@@ -1,16 +1,16 @@
-// A text file that grows: written in pieces, so that what is there stays readable if the disk fills up.
+// A file that grows: written in pieces, so that what is there stays readable if the disk fills up.
 
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { InputError } from '../../base/errors.ts';
 
-export interface TextFile {
+export interface OutputFile {
   /** An `InputError` when there is no room, or no right to write. */
-  write(text: string): void;
+  write(piece: string | Uint8Array): void;
   close(): void;
 }
 
 /** `what` is what the file is: `trace`. */
-export function createTextFile(path: string, what: string): TextFile {
+export function createOutputFile(path: string, what: string): OutputFile {
   const refused = (error: unknown) =>
     new InputError(
       'host/unwritable-file',
@@ -24,8 +24,8 @@ export function createTextFile(path: string, what: string): TextFile {
     throw refused(error);
   }
   return {
-    write(text) {
-      const bytes = new TextEncoder().encode(text);
+    write(piece) {
+      const bytes = typeof piece === 'string' ? new TextEncoder().encode(piece) : piece;
       try {
         for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
       } catch (error) {
