@@ -12,6 +12,7 @@ import {
 } from '../hw/border.ts';
 import { KVM_CPUID_FEATURES, KVM_CPUID_SIGNATURE, KVM_SIGNATURE } from './abi.ts';
 import { KVM_ENTRY_NAMES } from './entry-names.ts';
+import { kvmGuest } from './guest.ts';
 import { hypercall } from './hypercall.ts';
 import { readKvmMsr, writeKvmMsr } from './msrs.ts';
 import { KVM_MANIFEST } from './operations.ts';
@@ -32,6 +33,7 @@ export const kvm = defineInterface({
   machines: HARDWARE_MACHINES,
   policy: NO_EXITS,
   ops: KVM_MANIFEST,
+  guest: kvmGuest,
   entryNames: KVM_ENTRY_NAMES,
   attach(platform, versionName) {
     const version = KVM_VERSIONS.find(({ name }) => name === versionName);

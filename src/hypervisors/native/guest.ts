@@ -1,6 +1,13 @@
 // The guest side of bare hardware: every operation as the instruction that it is; what other bindings leave as it is.
 
 import { defineGuest, type GuestCode, type GuestOperation } from '../../ops/index.ts';
+import {
+  APIC,
+  APIC_END_OF_INTERRUPT,
+  CLOCK_VECTOR,
+  nativePc,
+  storeApic,
+} from '../hw/native-guest.ts';
 
 const op = (text: string): GuestOperation => ({ emit: (code) => code.text(text) });
 /** By word size, where more than the names of registers differs. */
@@ -14,28 +21,12 @@ const DESCRIPTOR = both(
   'push ebx; mov ebx, [ecx]; mov [eax+edx*8], ebx; mov ebx, [ecx+4]; mov [eax+edx*8+4], ebx; pop ebx',
   'push rbx; mov rbx, [rcx]; mov [rax+rdx*8], rbx; pop rbx',
 );
-/** Local APIC, memory-mapped where reset leaves it (SDM 3A 11.4.1). */
-const APIC = 0xfee00000;
-const [APIC_EOI, APIC_SPIV, APIC_LVTT, APIC_TMICT, APIC_TDCR] = [0xb0, 0xf0, 0x320, 0x380, 0x3e0];
-const CLOCK_VECTOR = 0x20;
+const [APIC_SPIV, APIC_LVTT, APIC_TDCR] = [0xf0, 0x320, 0x3e0];
 const CR4_PGE = 0x80;
-const COM1 = 0x3f8;
-const LSR_TX_EMPTY = 0x20;
-const store = (register: number, value: number) => {
-  const at = `0x${(APIC + register).toString(16)}`;
-  return `mov {ax}, ${at}; mov dword ptr [{ax}], ${value}`;
-};
 
 export const nativeGuest = defineGuest({
+  ...nativePc,
   id: 'native',
-  bits: [32, 64],
-  traits: {
-    kernelRing: 0,
-    pageTables: 'hardware',
-    pc: true,
-    privileged: 'native',
-    patching: 'inline',
-  },
   operations: {
     'cpu.read_cr0': op('mov {ax}, cr0'),
     'cpu.write_cr0': op('mov cr0, {ax}'),
@@ -130,27 +121,19 @@ export const nativeGuest = defineGuest({
     'time.steal_clock': op('xor eax, eax; xor edx, edx'),
     'apic.read': op(`mov ecx, ${APIC}; mov eax, [{cx}+{ax}]`),
     'apic.write': op(`mov ecx, ${APIC}; mov [{cx}+{ax}], edx`),
-    'apic.eoi_write': op(store(APIC_EOI, 0)),
+    'apic.eoi_write': op(APIC_END_OF_INTERRUPT),
     // Enabled, spurious vector 0xff (SDM 3A 11.9); one shot, divided by 1 (11.5.4).
     'apic.setup_boot_clock': op(
-      [store(APIC_SPIV, 0x1ff), store(APIC_TDCR, 0xb), store(APIC_LVTT, CLOCK_VECTOR)].join('; '),
+      [
+        storeApic(APIC_SPIV, 0x1ff),
+        storeApic(APIC_TDCR, 0xb),
+        storeApic(APIC_LVTT, CLOCK_VECTOR),
+      ].join('; '),
     ),
     'machine.power_off': { emit: powerOff },
     'machine.restart': op('mov al, 0xfe; out 0x64, al; hlt'),
   },
   cannot: { 'time.get_wallclock': 'the kernel has no driver for the CMOS clock' },
-  console: {
-    emit(code) {
-      const wait = code.fresh('uart');
-      code.text(`mov ah, al; mov edx, ${COM1 + 5}; ${wait}:; in al, dx; test al, ${LSR_TX_EMPTY}`);
-      code.text(`je ${wait}; mov al, ah; mov edx, ${COM1}; out dx, al`);
-    },
-  },
-  clock: {
-    vector: CLOCK_VECTOR,
-    arm: (code) => code.text(`mov {dx}, ${APIC + APIC_TMICT}; mov [{dx}], eax`),
-    acknowledge: (code) => code.text(store(APIC_EOI, 0)),
-  },
   // There is nobody to call: the instruction that leaves every virtual machine.
   nullCall: { emit: (code) => code.text('push {bx}; xor eax, eax; cpuid; pop {bx}') },
 });

@@ -17,6 +17,7 @@ import { buildDomain, planDomain } from './builder.ts';
 import { onSyscall, PV_CALLS } from './calls.ts';
 import { pvCpuid } from './emulate-cpuid.ts';
 import { FrameTable, freshFrames, TYPE_WRITABLE } from './frames.ts';
+import { xenPvGuest } from './guest.ts';
 import { permuteFrames } from './machine-frames.ts';
 import { XEN_PV_MANIFEST } from './operations.ts';
 import { PageTables } from './page-tables.ts';
@@ -49,6 +50,7 @@ export const xenPv = defineInterface({
   ownBytes: (memoryBytes) => OWN_BYTES + Math.ceil(memoryBytes / 512 / PAGE) * PAGE,
   policy: POLICY,
   ops: XEN_PV_MANIFEST,
+  guest: xenPvGuest,
   calls: callFacts([...PV_CALLS.values()], ['pv64', 'pv32']),
   attach: (platform) => attach(platform),
 });

@@ -1,5 +1,6 @@
 // Code of the probe kernel as it grows: one assembler for both word sizes, call sites of operations, faults that are expected.
 
+import { bug } from '../../base/errors.ts';
 import { Assembler, type Label } from '../../cpu/asm.ts';
 import type { GuestCode, GuestOperationId } from '../../ops/index.ts';
 
@@ -88,7 +89,9 @@ export class Emitter implements GuestCode {
 
   /** Memory outside the image's bytes. */
   place(name: string, address: number): void {
-    this.out.label(name).address = BigInt(address);
+    const label = this.out.label(name);
+    if (label.address !== null) bug(`the label '${name}' has a place already`);
+    label.address = BigInt(address);
   }
 
   addressOf(name: string): number {

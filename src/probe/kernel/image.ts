@@ -49,7 +49,7 @@ export function probeImage(
   emitPrinting(code);
   emitTrapHandler(code);
   const fitting = bindings.map((binding) =>
-    binding.bits.includes(bits) ? binding : { ...binding, operations: {} },
+    binding.bits.includes(bits) ? binding : { ...bindings[0]!, id: binding.id },
   );
   emitBackEnds(code, fitting);
   const notes = emitNotes(code, fitting);
@@ -88,11 +88,11 @@ function emitBackEnds(code: Emitter, bindings: readonly GuestBinding[]): void {
   code.align(8).text('kernel.trap_sources:');
   for (const binding of bindings) {
     const own = binding.operations['irq.adjust_exception_frame'] ? binding : bindings[0]!;
-    code.dd(`${labelOf(own.id)}.traps`);
+    code.dd(`${labelOf(own.id)}.stubs`);
   }
   for (const binding of bindings) {
     if (binding !== bindings[0] && !binding.operations['irq.adjust_exception_frame']) continue;
-    code.text(`${labelOf(binding.id)}.traps:`);
+    code.text(`${labelOf(binding.id)}.stubs:`);
     for (let vector = 0; vector < KERNEL_VECTORS; vector++)
       code.dd(TRAP_VECTORS.includes(vector) ? trapStub(binding.id, vector) : 0);
   }
