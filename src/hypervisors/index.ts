@@ -3,6 +3,7 @@
 import { InputError } from '../base/errors.ts';
 import type { HypervisorInterface } from './define.ts';
 import { kvm } from './kvm/index.ts';
+import { lguest } from './lguest/index.ts';
 import { native } from './native/index.ts';
 import { nearest } from './nearest.ts';
 import { vmi } from './vmi/index.ts';
@@ -35,6 +36,7 @@ export const INTERFACES: readonly HypervisorInterface[] = [
   xenPv,
   xenPvh,
   vmi,
+  lguest,
 ];
 
 export interface InterfaceChoice {

@@ -1,0 +1,128 @@
+// The guest's GDT: entries as it gives them, put right, in a page of the host's own that the processor reads.
+
+import {
+  attrOf,
+  CS,
+  type Descriptor,
+  DS,
+  dplOf,
+  ES,
+  FS,
+  GS,
+  isCode,
+  isNull,
+  isWritableData,
+  loadSegment,
+  SS_REG,
+  setNullSegment,
+  setSegment,
+  TYPE_CONFORMING,
+} from '../../cpu/descriptors.ts';
+import { ATTR_P, SEG_SELECTOR } from '../../cpu/state.ts';
+import { GUEST_PL } from './abi.ts';
+import { GDT_ENTRIES, killGuest, type LguestHost } from './host.ts';
+
+/** arch/x86/include/asm/segment.h (2.6.32); __KERNEL_CS and __KERNEL_DS with the guest's ring. */
+const GDT_ENTRY_TLS_MIN = 6;
+const GDT_ENTRY_KERNEL_CS = 12;
+const GDT_ENTRY_KERNEL_DS = 13;
+export const KERNEL_CS = GDT_ENTRY_KERNEL_CS * 8 + GUEST_PL;
+export const KERNEL_DS = GDT_ENTRY_KERNEL_DS * 8 + GUEST_PL;
+/** Flat ones, accessed, of ring 1: what a guest starts on (drivers/lguest/segments.c, 2.6.32). */
+const FIRST_CODE = [0x0000ffff, 0x00cfbb00] as const;
+const FIRST_DATA = [0x0000ffff, 0x00cfb300] as const;
+/** The switcher's code and data, the TSS and the one of double faults: never taken from a guest. */
+const IGNORED: ReadonlySet<number> = new Set([10, 11, 16, 31]);
+const HI_ACCESSED = 0x100;
+const HI_S = 0x1000;
+const HI_DPL = 0x6000;
+const HI_DPL_SHIFT = 13;
+const TLS_ENTRIES = 3;
+/** Linear address of the page in which the live table lies, from the start of the switcher's part. */
+export const GDT_OFFSET = 0x1000;
+export const TSS_OFFSET = 0x2000;
+
+export class Descriptors {
+  private readonly host: LguestHost;
+  private readonly at: number;
+
+  /** `at`: where the live table lies, in a frame of the host's own. */
+  constructor(host: LguestHost, at: number) {
+    this.host = host;
+    this.at = at;
+  }
+
+  start(): void {
+    this.store(GDT_ENTRY_KERNEL_CS, ...FIRST_CODE);
+    this.store(GDT_ENTRY_KERNEL_DS, ...FIRST_DATA);
+  }
+
+  /** LOAD_GDT_ENTRY. Segment registers keep what they hold until they are loaded again. */
+  store(index: number, lo: number, hi: number): void {
+    const { gdtLo, gdtHi } = this.host.state;
+    // A ring of 0 becomes the guest's; an accessed bit that is set already needs no write to the table.
+    const ring = (hi & HI_DPL) === 0 ? hi | (GUEST_PL << HI_DPL_SHIFT) : hi;
+    gdtLo[index] = lo;
+    gdtHi[index] = ring | HI_ACCESSED;
+    // Deviates: gates and task state segments of a guest would lead out of its ring; the real host let them stand.
+    const live = !IGNORED.has(index) && (hi & HI_S) !== 0;
+    const { ram } = this.host.platform;
+    ram.setU64(this.at + index * 8, live ? gdtLo[index]! : 0, live ? gdtHi[index]! : 0);
+  }
+
+  /** LOAD_TLS. */
+  storeTls(words: readonly number[]): void {
+    for (let n = 0; n < TLS_ENTRIES; n++)
+      this.store(GDT_ENTRY_TLS_MIN + n, words[2 * n]!, words[2 * n + 1]!);
+  }
+
+  /** Code and stack of a handler. False: the guest has spoilt its own segments, and is dead. */
+  enterKernel(ss: number): boolean {
+    const { cpu } = this.host;
+    const code = this.live(KERNEL_CS);
+    const stack = this.live(ss);
+    if (!code || !fitsKernelCode(code)) return this.refuse('code', KERNEL_CS);
+    if (!stack || !fitsKernelStack(stack, ss)) return this.refuse('stack', ss);
+    setSegment(cpu.state, CS, KERNEL_CS, code);
+    setSegment(cpu.state, SS_REG, ss, stack);
+    cpu.state.set('cpl', GUEST_PL);
+    cpu.stateChanged();
+    return true;
+  }
+
+  /** What the first instruction finds. */
+  loadFirst(): void {
+    const { state, cx } = this.host.cpu;
+    this.enterKernel(KERNEL_DS);
+    for (const n of [DS, ES]) loadSegment(cx, n, KERNEL_DS);
+    for (const n of [FS, GS]) setNullSegment(state, n, 0);
+    this.host.cpu.stateChanged();
+  }
+
+  private live(selector: number): Descriptor | null {
+    if (isNull(selector) || selector & 4 || selector >>> 3 >= GDT_ENTRIES) return null;
+    const at = this.at + (selector >>> 3) * 8;
+    const { ram } = this.host.platform;
+    const descriptor = { at, lo: ram.u32(at), hi: ram.u32(at + 4) };
+    return attrOf(descriptor) & ATTR_P ? descriptor : null;
+  }
+
+  private refuse(what: string, selector: number): false {
+    killGuest(this.host, `bad ${what} segment 0x${selector.toString(16)}`);
+    return false;
+  }
+}
+
+function fitsKernelCode(d: Descriptor): boolean {
+  const attr = attrOf(d);
+  return isCode(attr) && (attr & TYPE_CONFORMING) === 0 && dplOf(attr) === GUEST_PL;
+}
+
+function fitsKernelStack(d: Descriptor, selector: number): boolean {
+  const attr = attrOf(d);
+  return isWritableData(attr) && dplOf(attr) === GUEST_PL && (selector & 3) === GUEST_PL;
+}
+
+/** Ring of the code that runs, as the stack segment tells (set_guest_interrupt of drivers/lguest/interrupts_and_traps.c). */
+export const fromGuestUser = ({ cpu }: LguestHost): boolean =>
+  (cpu.state.seg(SS_REG, SEG_SELECTOR) & 3) !== GUEST_PL;

@@ -1,0 +1,106 @@
+// The guest's IDT as the host keeps it, and how a handler of it is entered.
+
+import { EFLAGS_IF, EFLAGS_NT, EFLAGS_RF, EFLAGS_TF, EFLAGS_VM } from '../../cpu/control-bits.ts';
+import { CS, SS_REG } from '../../cpu/descriptors.ts';
+import { readFlags, writeFlags } from '../../cpu/flags.ts';
+import { SEG_SELECTOR } from '../../cpu/state.ts';
+import { LGUEST_TRAP_ENTRY } from './abi.ts';
+import { fromGuestUser, KERNEL_CS } from './descriptors.ts';
+import {
+  IDT_ENTRIES,
+  killGuest,
+  type LguestHost,
+  readData,
+  writeData,
+  writeGuest,
+} from './host.ts';
+import { guestPa } from './walk.ts';
+
+const RSP = 4;
+const INTERRUPT_GATE = 0xe;
+const TRAP_GATE = 0xf;
+const HI_PRESENT = 0x8000;
+const HI_DPL_SHIFT = 13;
+/** Vectors that the host keeps: NMI, double fault, the spurious one, its own (load_guest_idt_entry, 2.6.32). */
+const KEPT: ReadonlySet<number> = new Set([2, 8, 15, LGUEST_TRAP_ENTRY]);
+export const FIRST_EXTERNAL_VECTOR = 32;
+/** Exceptions that the host looks at first, so that no INT n may raise them (direct_trap, 2.6.32). */
+const NOT_BY_SOFTWARE: ReadonlySet<number> = new Set([6, 7, 13, 14, LGUEST_TRAP_ENTRY]);
+/** What the processor clears when it takes an exception. SDM 3A 6.12.1.3. */
+const CLEARED = EFLAGS_TF | EFLAGS_NT | EFLAGS_RF | EFLAGS_VM;
+
+/** LOAD_IDT_ENTRY. */
+export function loadIdtEntry(host: LguestHost, vector: number, lo: number, hi: number): void {
+  if (KEPT.has(vector)) return;
+  if (vector >= IDT_ENTRIES) return killGuest(host, `Setting idt entry ${vector}`);
+  const { idtLo, idtHi } = host.state;
+  const type = (hi >>> 8) & 0xf;
+  if ((hi & HI_PRESENT) === 0) {
+    idtLo[vector] = 0;
+    idtHi[vector] = 0;
+    return;
+  }
+  if (type !== INTERRUPT_GATE && type !== TRAP_GATE)
+    return killGuest(host, `bad IDT type ${type} for vector ${vector}`);
+  idtLo[vector] = (KERNEL_CS << 16) | (lo & 0xffff);
+  idtHi[vector] = hi & 0xffffef00;
+}
+
+export const hasGate = ({ state }: LguestHost, vector: number): boolean =>
+  (state.idtHi[vector]! & HI_PRESENT) !== 0;
+
+/** Whether INT n in this ring finds a gate that lets it through. */
+export function mayRaise(host: LguestHost, vector: number, ring: number): boolean {
+  const { idtHi, syscallVec } = host.state;
+  if (NOT_BY_SOFTWARE.has(vector)) return false;
+  if (vector >= FIRST_EXTERNAL_VECTOR && vector !== syscallVec) return false;
+  return hasGate(host, vector) && ((idtHi[vector]! >>> HI_DPL_SHIFT) & 3) >= ring;
+}
+
+/**
+ * Goes on at the guest's handler, on the stack that it has named if it comes from user mode. EIP is where it is to come back.
+ * Deviates: TF, NT, RF and VM are cleared as the processor does it; the real host left them as they were.
+ */
+export function enterGate(host: LguestHost, vector: number, error: number | null): void {
+  const { cpu, state } = host;
+  const { state: vcpu } = cpu;
+  // A handler that cannot run its first instruction is entered again and again: time passes, so that the run comes to its end.
+  if (state.lastEntry === cpu.retired()) cpu.complete(0);
+  state.lastEntry = cpu.retired();
+  const user = fromGuestUser(host);
+  const ss = user ? state.ss1 : vcpu.seg(SS_REG, SEG_SELECTOR);
+  const flags = readFlags(vcpu);
+  const told = virtualInterrupts(host) ? flags | EFLAGS_IF : flags & ~EFLAGS_IF;
+  const words = [told, vcpu.seg(CS, SEG_SELECTOR), vcpu.get('rip')];
+  if (user) words.unshift(vcpu.seg(SS_REG, SEG_SELECTOR), vcpu.gpr32(RSP));
+  if (error !== null) words.push(error);
+  const esp = push(host, user ? state.esp1 : vcpu.gpr32(RSP), words);
+  if (state.dead || !host.descriptors.enterKernel(ss)) return;
+  vcpu.setGpr32(RSP, esp);
+  vcpu.setVa('rip', handlerOf(host, vector));
+  writeFlags(vcpu, EFLAGS_IF, CLEARED | EFLAGS_IF);
+  vcpu.setVa('rfAt', 0);
+  cpu.stateChanged();
+  if (((state.idtHi[vector]! >>> 8) & 0xf) === INTERRUPT_GATE && state.data >= 0)
+    writeData(host, 'irq_enabled', 0);
+}
+
+/** The guest's own flag: only the bit that EFLAGS has it in counts, since an iret stores the whole image. */
+export function virtualInterrupts(host: LguestHost): boolean {
+  return host.state.data >= 0 && (readData(host, 'irq_enabled') & EFLAGS_IF) !== 0;
+}
+
+/** By the guest's own tables, whatever the shadow says, and whoever may write there (push_guest_stack, 2.6.32). */
+function push(host: LguestHost, top: number, words: readonly number[]): number {
+  let esp = top;
+  for (const word of words) {
+    esp = (esp - 4) >>> 0;
+    const gpa = guestPa(host, esp);
+    if (gpa < 0) return esp;
+    writeGuest(host, gpa, word);
+  }
+  return esp;
+}
+
+const handlerOf = ({ state }: LguestHost, vector: number): number =>
+  (((state.idtHi[vector]! & 0xffff0000) | (state.idtLo[vector]! & 0xffff)) >>> 0) as number;

@@ -1,0 +1,114 @@
+// The lguest host as its calls and traps see it: what it keeps of its guest, the guest's memory, and how it ends one.
+
+import type { Cpu } from '../../cpu/core.ts';
+import type { GuestRam } from '../../machine/memory.ts';
+import type { Platform } from '../define.ts';
+import { lguestData } from './abi.ts';
+import type { Descriptors } from './descriptors.ts';
+import type { Shadow } from './shadow.ts';
+
+export const IDT_ENTRIES = 256;
+export const GDT_ENTRIES = 32;
+
+/** All that the host keeps beside its frames. */
+export interface HostState {
+  dead: boolean;
+  /** The guest has made a call. */
+  called: boolean;
+  pae: boolean;
+  /** Guest-physical address of `lguest_data`; -1 before LGUEST_INIT. */
+  data: number;
+  /** Next slot of the asynchronous ring. */
+  nextHcall: number;
+  /** Lines that are raised, by bit. */
+  pending: number;
+  halted: boolean;
+  noirqStart: number;
+  noirqEnd: number;
+  kernelAddress: number;
+  syscallVec: number;
+  /** Where an entry from ring 3 begins. */
+  ss1: number;
+  esp1: number;
+  stackPages: number;
+  readonly idtLo: Uint32Array;
+  readonly idtHi: Uint32Array;
+  /** As the guest gave them, with DPL and accessed bit put right. */
+  readonly gdtLo: Uint32Array;
+  readonly gdtHi: Uint32Array;
+  /** Instructions retired when the guest was last entered at a handler. */
+  lastEntry: number;
+}
+
+export function freshHostState(): HostState {
+  return {
+    dead: false,
+    called: false,
+    pae: false,
+    data: -1,
+    nextHcall: 0,
+    pending: 0,
+    halted: false,
+    noirqStart: 0,
+    noirqEnd: 0,
+    kernelAddress: 0,
+    syscallVec: 0,
+    ss1: 0,
+    esp1: 0,
+    stackPages: 0,
+    idtLo: new Uint32Array(IDT_ENTRIES),
+    idtHi: new Uint32Array(IDT_ENTRIES),
+    gdtLo: new Uint32Array(GDT_ENTRIES),
+    gdtHi: new Uint32Array(GDT_ENTRIES),
+    lastEntry: -1,
+  };
+}
+
+export interface LguestHost {
+  readonly platform: Platform;
+  readonly cpu: Cpu;
+  readonly state: HostState;
+  /** What the guest may name by physical addresses: its RAM and the device pages above it, and nothing of the host's. */
+  readonly memory: GuestRam;
+  readonly shadow: Shadow;
+  readonly descriptors: Descriptors;
+  /** A NOTIFY of the guest's: a device, or text. */
+  notify(gpa: number): void;
+  /** Once it is known which kind of tables the guest has: the host's pages at the top of its address spaces. */
+  mapOwn(): void;
+  /** Rings the guest's clock once, so many nanoseconds from now; 0: not at all. */
+  setClockEvent(nanos: number): void;
+}
+
+/** The guest has done what ends it: the first reason counts. */
+export function killGuest({ state, cpu, platform }: LguestHost, why: string): void {
+  if (state.dead) return;
+  state.dead = true;
+  platform.power.end(`lguest has ended its guest: ${why} (eip ${hex(cpu.state.get('rip'))})`);
+}
+
+type DataField = 'irq_enabled' | 'blocked_interrupts' | 'cr2' | 'irq_pending' | 'pgdir';
+type InitField = 'reserve_mem' | 'tsc_khz' | 'noirq_start' | 'noirq_end' | 'kernel_address';
+
+/** A word of `lguest_data`, which has been checked to lie in the guest's memory. */
+export function readData(host: LguestHost, field: DataField | InitField | 'syscall_vec'): number {
+  return host.memory.u32(host.state.data + lguestData.offsetOf(field));
+}
+
+export function writeData(host: LguestHost, field: DataField | InitField, value: number): void {
+  host.memory.setU32(host.state.data + lguestData.offsetOf(field), value >>> 0);
+}
+
+/** A word of the guest's memory by its physical address, or 0 and the guest is dead. */
+export function readGuest(host: LguestHost, gpa: number): number {
+  const value = host.memory.u32(gpa);
+  if (value >= 0) return value;
+  killGuest(host, `bad read address ${hex(gpa)} len 4`);
+  return 0;
+}
+
+export function writeGuest(host: LguestHost, gpa: number, value: number): void {
+  if (!host.memory.setU32(gpa, value >>> 0)) killGuest(host, `bad write address ${hex(gpa)} len 4`);
+}
+
+export const hex = (value: number): string => `0x${(value >>> 0).toString(16)}`;
