@@ -1,15 +1,9 @@
 // Small PV guests for tests: a program of ours in an ELF file with Xen's notes, built, run, and asked for its results.
 
 import { Assembler } from '../../../cpu/asm.ts';
-import { type Cpu, createCpu, type EngineName } from '../../../cpu/core.ts';
-import { setPolicy } from '../../../cpu/policy.ts';
+import type { Cpu, EngineName } from '../../../cpu/core.ts';
 import { openKernel } from '../../../image/index.ts';
-import type { ConsoleEnd } from '../../../machine/console-ends.ts';
-import { Machine } from '../../../machine/machine.ts';
-import { GuestRam, memoryMap } from '../../../machine/memory.ts';
-import { createBare } from '../../../machine/models/bare.ts';
-import type { Attached } from '../../define.ts';
-import { runGuest } from '../../run-guest.ts';
+import { bareGuest } from '../../testing/bare-guest.ts';
 import { PV_CALLS } from '../calls.ts';
 import { xenPv } from '../index.ts';
 import { permuteFrames } from '../machine-frames.ts';
@@ -76,7 +70,12 @@ export function runProgram(
   const ramBytes = MEMORY + xenPv.ownBytes!(MEMORY);
   const p2m = permuteFrames(ramBytes / 4096, MEMORY / 4096, seed).guest;
   const output: number[] = [];
-  const { cpu, machine, attached } = pvMachine(ramBytes, engine, seed, output);
+  const { cpu, machine, attached } = bareGuest(xenPv, {
+    memoryBytes: MEMORY,
+    engine,
+    seed,
+    transmit: (byte) => output.push(byte),
+  });
   const code = assembleProgram(program(partsFor(p2m)));
   attached.start({
     kernel: openKernel(elfWith(code, options), 'a test program'),
@@ -98,66 +97,6 @@ export function runProgram(
     cpu,
     word,
   };
-}
-
-/** The machine that a run has, without the lab. */
-function pvMachine(
-  ramBytes: number,
-  engine: EngineName,
-  seed: number,
-  output: number[],
-): { cpu: Cpu; machine: Machine; attached: Attached } {
-  const bare = createBare({ ramBytes, transmit: (byte) => output.push(byte) });
-  const cpu = createCpu({
-    ramBytes,
-    engine,
-    border: {
-      ...bare.border,
-      cpuid: (leaf, subleaf, out) => attached.border.cpuid(leaf, subleaf, out),
-      hypercall: () => false,
-    },
-  });
-  const ram = new GuestRam(cpu.memory, cpu.layout.ramBase, ramBytes, (gpa, bytes) =>
-    cpu.ramWritten(gpa, bytes),
-  );
-  setPolicy(cpu.state, xenPv.policy);
-  const attached: Attached = xenPv.attach(
-    {
-      cpu,
-      ram,
-      seed,
-      clock: bare.clock,
-      devices: bare.border,
-      lapic: null,
-      interrupt: { set: (level) => bare.link.setInterfaceLine(level) },
-      power: bare.powerSwitch,
-      console: {
-        transmit: bare.transmit,
-        connect: (end: ConsoleEnd) => bare.consoles.connect('interface', end),
-      },
-      snapshots: bare.snapshots,
-      epochSeconds: 1_700_000_000,
-      memoryBytes: MEMORY,
-      memoryMap: memoryMap(MEMORY),
-      disks: [],
-      requests: { connect: () => {} },
-      nets: [],
-      rsdp: 0,
-    },
-    xenPv.versions[0]!,
-  );
-  const machine = new Machine(
-    bare,
-    {
-      retired: () => cpu.retired(),
-      setInterruptLine: (level) => cpu.setInterruptLine(level),
-      requestExit: () => cpu.requestExit(),
-      interruptsEnabled: () => cpu.interruptsEnabled(),
-      run: (budget) => runGuest(cpu, attached, budget),
-    },
-    { time: 'virtual' },
-  );
-  return { cpu, machine, attached };
 }
 
 const va = (page: number) => VIRT_BASE + PAGES_AT + page * 4096;
