@@ -80,6 +80,11 @@ export const VMASST_TYPE_m2p_strict = 32;
 export const FLAT_RING3_CS32 = 0xe023;
 export const FLAT_RING3_DS = 0xe02b;
 export const FLAT_RING3_CS64 = 0xe033;
+/** And of 32-bit guests (arch-x86/xen-x86_32.h). */
+export const FLAT_RING1_CS = 0xe019;
+export const FLAT_RING1_DS = 0xe021;
+export const FLAT_RING3_CS = 0xe02b;
+export const FLAT_RING3_SS = 0xe033;
 
 /** iret: `flags` (arch-x86/xen.h). */
 export const VGCF_in_syscall = 1 << 8;

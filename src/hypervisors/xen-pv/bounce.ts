@@ -1,22 +1,16 @@
-// Bounce frames: how Xen lets a 64-bit guest's kernel know of an exception, a system call or an event.
+// Bounce frames: how Xen lets a guest's kernel know of an exception, a system call or an event.
 
-import {
-  EFLAGS_AC,
-  EFLAGS_IF,
-  EFLAGS_IOPL,
-  EFLAGS_IOPL_SHIFT,
-  EFLAGS_NT,
-  EFLAGS_RF,
-  EFLAGS_TF,
-  EFLAGS_VM,
-} from '../../cpu/control-bits.ts';
+import { EFLAGS_AC, EFLAGS_NT, EFLAGS_RF, EFLAGS_TF, EFLAGS_VM } from '../../cpu/control-bits.ts';
 import { CS, DPL3, FLAT_CODE64, FLAT_DATA, SS_REG, setSegmentTo } from '../../cpu/descriptors.ts';
 import { readFlags, writeFlags } from '../../cpu/flags.ts';
 import { GPR_AT, SEG_SELECTOR } from '../../cpu/state.ts';
-import { FLAT_RING3_CS64, FLAT_RING3_DS, VMASST_TYPE_architectural_iopl } from './abi.ts';
+import { FLAT_RING3_CS64, FLAT_RING3_DS } from './abi.ts';
+import { bounce32 } from './bounce32.ts';
+import { eventsMasked, guestFlags, maskEvents } from './events-mask.ts';
 import {
   crashDomain,
   currentVcpu,
+  hex,
   isGuestAddress,
   type PvDomain,
   toggleMode,
@@ -32,32 +26,32 @@ const ENTRY_FLAGS = 0x3f7fd5;
 /** RCX and R11, [error code], RIP, CS and the old mask, RFLAGS, RSP, SS (arch-x86/xen-x86_64.h; fact sheet 5.3). */
 const WORDS = 7;
 
-/** `evtchn_upcall_mask` of the vCPU that runs. */
-export function eventsMasked(pv: PvDomain): boolean {
-  return pv.platform.ram.u8(pv.xen.vcpus[pv.current]!.state.info + 1) !== 0;
-}
-
-export function maskEvents(pv: PvDomain, masked: boolean): void {
-  pv.platform.ram.setU8(pv.xen.vcpus[pv.current]!.state.info + 1, masked ? 1 : 0);
+/** Where a bounce leads: 64-bit kernels run in one flat segment, others name theirs. */
+export interface Handler {
+  readonly address: number;
+  readonly cs: number;
 }
 
 /**
- * Goes on at `handler` in the kernel, with a frame that tells where it was. `selectors`: the data segments, which a
+ * Goes on in the kernel, with a frame that tells where it was. `selectors`: the data segments, which a
  * failsafe frame has where others have an error code.
  */
 export function bounce(
   pv: PvDomain,
-  handler: number,
+  to: Handler,
   error: number | null,
   masks: boolean,
   selectors = false,
 ): void {
   const { cpu } = pv;
   const { state, mmu } = cpu;
-  if (handler === 0) return crashDomain(pv, 'it has no handler for what happened to it');
+  const handler = to.address;
+  const none = pv.state.narrow ? (to.cs & ~3) === 0 : handler === 0;
+  if (none) return crashDomain(pv, 'it has no handler for what happened to it');
   // A handler that cannot run its first instruction bounces again and again: time passes, so that the run comes to its end.
   if (pv.state.lastBounce === cpu.retired()) cpu.complete(0);
   pv.state.lastBounce = cpu.retired();
+  if (pv.state.narrow) return bounce32(pv, to, error, masks, selectors);
   const vcpu = currentVcpu(pv);
   const fromKernel = vcpu.kernelMode;
   let sp = fromKernel ? state.vaAt(GPR_AT + RSP * 8) : vcpu.kernelSp;
@@ -85,7 +79,11 @@ export function bounce(
   put(buf, at + 16, guestFlags(pv, readFlags(state), masked), 0);
   copyGpr(pv, RSP, at + 24);
   put(buf, at + 32, state.seg(SS_REG, SEG_SELECTOR), 0);
-  if (!isGuestAddress(sp) || !isGuestAddress(sp + bytes) || !mmu.write(sp, bytes, 'current'))
+  if (
+    !isGuestAddress(pv, sp) ||
+    !isGuestAddress(pv, sp + bytes) ||
+    !mmu.write(sp, bytes, 'current')
+  )
     return crashDomain(pv, `the stack for its handler, 0x${hex(sp)}, cannot be written`);
   enterHandler(pv, handler, sp);
   if (masks) maskEvents(pv, true);
@@ -105,15 +103,6 @@ function enterHandler({ cpu }: PvDomain, handler: number, sp: number): void {
   if (state.get('codeMode') !== 64 || trapped & EFLAGS_AC) cpu.stateChanged();
 }
 
-/** IF is the opposite of the event mask, IOPL what the guest was given to believe. */
-function guestFlags(pv: PvDomain, flags: number, masked: boolean): number {
-  let told = flags & ~(EFLAGS_IF | EFLAGS_IOPL);
-  if (!masked) told |= EFLAGS_IF;
-  if (pv.state.assists & (1 << VMASST_TYPE_architectural_iopl))
-    told |= currentVcpu(pv).iopl << EFLAGS_IOPL_SHIFT;
-  return told;
-}
-
 function put(buf: DataView, at: number, lo: number, hi: number): void {
   buf.setUint32(at, lo, true);
   buf.setUint32(at + 4, hi, true);
@@ -127,8 +116,4 @@ function copyGpr({ cpu }: PvDomain, register: number, at: number): void {
   const { state } = cpu;
   const i = (state.base + GPR_AT + register * 8) >> 2;
   put(cpu.mmu.buf, at, state.views.u32[i]!, state.views.u32[i + 1]!);
-}
-
-export function hex(va: number): string {
-  return BigInt.asUintN(64, BigInt(va)).toString(16);
 }

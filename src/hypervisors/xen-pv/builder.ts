@@ -1,60 +1,24 @@
-// Start of day of a 64-bit PV guest: image, P2M, start_info, page tables and vCPU, as Xen's toolstack leaves them.
+// Start of day of a PV guest: image, P2M, start_info, page tables and vCPU, as Xen's toolstack leaves them.
 
 import { InputError } from '../../base/errors.ts';
-import {
-  CR0_AM,
-  CR0_ET,
-  CR0_MP,
-  CR0_NE,
-  CR0_PE,
-  CR0_PG,
-  CR0_WP,
-  CR4_DE,
-  CR4_OSFXSR,
-  CR4_OSXMMEXCPT,
-  CR4_PAE,
-  CR4_PGE,
-  EFER_LMA,
-  EFER_LME,
-  EFER_NXE,
-  EFER_SCE,
-  EFLAGS_IF,
-} from '../../cpu/control-bits.ts';
-import {
-  CS,
-  DPL3,
-  FLAT_CODE64,
-  FLAT_DATA,
-  LDTR,
-  SS_REG,
-  setNullSegment,
-  setSegmentTo,
-  TR,
-} from '../../cpu/descriptors.ts';
-import { reset } from '../../cpu/reset.ts';
 import { type ElfFile, loadSegments } from '../../image/index.ts';
 import type { Guest } from '../define.ts';
-import { FLAT_RING3_CS64, FLAT_RING3_DS } from './abi.ts';
-import { hex } from './bounce.ts';
+import { FLAT_RING1_DS, VMASST_TYPE_pae_extended_cr3 } from './abi.ts';
 import { type DomainLayout, layoutDomain } from './domain-layout.ts';
-import { TYPE_L4 } from './frames.ts';
-import { hypercallPage64 } from './hypercall-page.ts';
+import { startVcpu } from './first-vcpu.ts';
+import { hypercallPage32, hypercallPage64 } from './hypercall-page.ts';
 import { type ImageNotes, neededNotes } from './image-notes.ts';
-import { PTE_A, PTE_D, PTE_P, PTE_RW, PTE_US } from './page-tables.ts';
-import { currentVcpu, isGuestAddress, type PvDomain } from './pv-domain.ts';
-import { MAX_GUEST_CMDLINE, SIF_MOD_START_PFN, START_MAGIC_64, startInfo } from './start-info.ts';
-import { GDT_LIMIT, GDT_PAGES, gdtAt } from './xen-space.ts';
+import { writeTables } from './initial-tables.ts';
+import { currentVcpu, hex, isGuestAddress, type PvDomain } from './pv-domain.ts';
+import {
+  MAX_GUEST_CMDLINE,
+  SIF_MOD_START_PFN,
+  START_MAGIC_32,
+  START_MAGIC_64,
+  startInfo,
+} from './start-info.ts';
 
 const PAGE = 4096;
-const ENTRIES = 512;
-const RSI = 6;
-const RSP = 4;
-const FLAT_LIMIT = 0xffffffff;
-const BUSY_TSS = 0x8b;
-const TSS_SELECTOR = 0xe040;
-/** As Xen's toolstack writes them (tools/libs/guest, L1_PROT and its kind). */
-const TABLE = PTE_P | PTE_RW | PTE_A | PTE_D | PTE_US;
-const LEAF = PTE_P | PTE_RW | PTE_A | PTE_US;
 
 /** Ports of console and store. */
 export interface Rings {
@@ -64,6 +28,8 @@ export interface Rings {
 
 /** What is to be built, checked and found to fit; nothing is written yet. */
 export interface DomainPlan {
+  /** The width is the image's: a 32-bit PAE guest. */
+  readonly narrow: boolean;
   readonly guest: Guest;
   readonly elf: ElfFile;
   readonly notes: ImageNotes;
@@ -76,16 +42,18 @@ export interface DomainPlan {
 /** `p2m`: machine frame of each page. */
 export function planDomain(guest: Guest, p2m: Uint32Array): DomainPlan {
   const { elf, notes } = neededNotes(guest.kernel);
-  checkKernel(guest, elf, notes);
+  const narrow = elf.bits === 32;
+  checkKernel(guest, notes, narrow);
   const layout = layoutDomain({
     notes,
     kernelEnd: checkSegments(guest, elf, notes, p2m.length),
     initrdBytes: guest.initrd?.length ?? 0,
     pages: p2m.length,
-    wordBytes: 8,
+    wordBytes: narrow ? 4 : 8,
   });
+  checkRange(guest, notes, layout, narrow);
   const consoleMfn = p2m[layout.console]!;
-  return { guest, elf, notes, layout, consoleMfn, storeMfn: p2m[layout.store]! };
+  return { narrow, guest, elf, notes, layout, consoleMfn, storeMfn: p2m[layout.store]! };
 }
 
 export function buildDomain(pv: PvDomain, plan: DomainPlan, p2m: Uint32Array, rings: Rings): void {
@@ -94,20 +62,29 @@ export function buildDomain(pv: PvDomain, plan: DomainPlan, p2m: Uint32Array, ri
   for (const { gpa, bytes } of loadSegments(elf)) memory.write(gpa - notes.paddrOffset, bytes);
   if (guest.initrd) memory.write(layout.initrd.pfn * PAGE, guest.initrd);
   if (notes.hypercallPage !== null) {
-    memory.write(notes.hypercallPage - notes.virtBase, hypercallPage64());
+    const page = plan.narrow ? hypercallPage32() : hypercallPage64();
+    memory.write(notes.hypercallPage - notes.virtBase, page);
   }
   writeP2m(pv, memory, layout, p2m);
-  const top = writeTables(pv, notes, layout, p2m);
+  const table = writeTables(pv, notes, layout, p2m);
   writeStartInfo(pv, memory, { guest, notes, layout, rings, p2m });
-  startVcpu(pv, notes, layout, top);
+  const va = (pfn: number) => notes.virtBase + pfn * PAGE;
+  const stackEnd = va(layout.stack) + PAGE;
+  startVcpu(pv, { entry: notes.entry, startInfo: va(layout.startInfo), stackEnd, table });
+  if (!plan.narrow) return;
+  const vcpu = currentVcpu(pv);
+  vcpu.kernelSs = FLAT_RING1_DS;
+  vcpu.kernelSp = stackEnd;
+  // Tables above 4 GiB suit such a guest; there are none on this machine (xen.h, VMASST_TYPE_pae_extended_cr3).
+  if (notes.extendedCr3) pv.state.assists |= 1 << VMASST_TYPE_pae_extended_cr3;
 }
 
-function checkKernel({ kernel }: Guest, elf: ElfFile, notes: ImageNotes): void {
-  if (elf.bits !== 64) {
+function checkKernel({ kernel }: Guest, notes: ImageNotes, narrow: boolean): void {
+  if (narrow && !notes.pae) {
     throw new InputError(
-      'xen-pv/bits',
-      `${kernel.name} is a 32-bit kernel, and 32-bit PV guests are not supported yet`,
-      'try --on xen-pvh or --on kvm.',
+      'xen-pv/pae',
+      `${kernel.name} is a 32-bit kernel without PAE, and Xen has guests with PAE only`,
+      'it needs CONFIG_X86_PAE (CONFIG_HIGHMEM64G): try --on kvm.',
     );
   }
   const page = notes.hypercallPage;
@@ -119,7 +96,8 @@ function checkKernel({ kernel }: Guest, elf: ElfFile, notes: ImageNotes): void {
     );
   }
   const needs = notes.features.filter((word) => /^!(?!writable_page_tables$)/.test(word));
-  const unfit = notes.virtBase % PAGE !== 0 || !isGuestAddress(notes.virtBase);
+  const unfit =
+    notes.virtBase % PAGE !== 0 || !isGuestAddress({ state: { narrow } }, notes.virtBase);
   if (unfit || needs.length > 0) {
     throw new InputError(
       'xen-pv/notes',
@@ -129,6 +107,24 @@ function checkKernel({ kernel }: Guest, elf: ElfFile, notes: ImageNotes): void {
       'its ELF notes ask for what no PV domain has.',
     );
   }
+}
+
+/** What the initial tables map must not reach Xen's part, nor the end of the address space. */
+function checkRange(
+  { kernel }: Guest,
+  { virtBase }: ImageNotes,
+  { mappedPages }: DomainLayout,
+  narrow: boolean,
+): void {
+  const last = virtBase + mappedPages * PAGE - 1;
+  const width = { state: { narrow } };
+  const wraps = !narrow && virtBase < 0 && last >= 0;
+  if (isGuestAddress(width, last) && !wraps) return;
+  throw new InputError(
+    'xen-pv/range',
+    `${kernel.name} and what comes with it end at 0x${hex(last)}, where a guest cannot be`,
+    'a smaller initrd may fit.',
+  );
 }
 
 function checkSegments({ kernel }: Guest, elf: ElfFile, notes: ImageNotes, pages: number): number {
@@ -179,58 +175,14 @@ class GuestPages {
 }
 
 function writeP2m(pv: PvDomain, memory: GuestPages, layout: DomainLayout, p2m: Uint32Array): void {
-  const list = new Uint32Array(p2m.length * 2);
+  const words = pv.state.narrow ? 1 : 2;
+  const list = new Uint32Array(p2m.length * words);
   p2m.forEach((mfn, pfn) => {
-    list[pfn * 2] = mfn;
+    list[pfn * words] = mfn;
     pv.space.setPfn(mfn, pfn);
   });
   memory.write(layout.p2m.pfn * PAGE, new Uint8Array(list.buffer));
 }
-
-/** Top table first, then level by level: kernels recycle the first three. Answers the top table, validated and pinned. */
-function writeTables(
-  { tables, frames }: PvDomain,
-  { virtBase }: ImageNotes,
-  layout: DomainLayout,
-  p2m: Uint32Array,
-): number {
-  let next = layout.tables.pfn;
-  const isTable = (pfn: number) =>
-    pfn >= layout.tables.pfn && pfn < layout.tables.pfn + layout.tables.pages;
-  const first = Math.floor(virtBase / PAGE);
-  const put = (table: number, slot: number, mfn: number, flags: number) =>
-    tables.put(table, slot, (mfn << 12) | flags, mfn >>> 20);
-  const top = next++;
-  /** Tables of the level above, by the number of the area that each covers. */
-  let above = new Map<number, number>([[Math.floor(first / ENTRIES ** 4), top]]);
-  for (let level = 3; level >= 1; level--) {
-    const span = ENTRIES ** level;
-    const here = new Map<number, number>();
-    const last = Math.floor((first + layout.mappedPages - 1) / span);
-    for (let area = Math.floor(first / span); area <= last; area++) {
-      const pfn = next++;
-      here.set(area, pfn);
-      const parent = above.get(Math.floor(area / ENTRIES))!;
-      put(p2m[parent]!, modulo(area, ENTRIES), p2m[pfn]!, TABLE);
-    }
-    above = here;
-  }
-  for (let pfn = 0; pfn < layout.mappedPages; pfn++) {
-    const table = above.get(Math.floor((first + pfn) / ENTRIES))!;
-    const flags = isTable(pfn) ? LEAF & ~PTE_RW : LEAF;
-    put(p2m[table]!, modulo(first + pfn, ENTRIES), p2m[pfn]!, flags);
-  }
-  const mfn = p2m[top]!;
-  // Once for the pin, once for being the one that runs.
-  for (let n = 0; n < 2; n++) {
-    if (tables.getFrameAndType(mfn, TYPE_L4) !== 0)
-      throw new InputError('xen-pv/tables', 'the initial tables are refused', 'this is our bug.');
-  }
-  frames.setPinned(mfn, true);
-  return mfn;
-}
-
-const modulo = (a: number, b: number): number => ((a % b) + b) % b;
 
 interface StartParts {
   readonly guest: Guest;
@@ -246,11 +198,12 @@ function writeStartInfo(
   { guest, notes, layout, rings, p2m }: StartParts,
 ): void {
   const va = (pfn: number) => notes.virtBase + pfn * PAGE;
-  const page = new Uint8Array(startInfo.wide.size);
+  const form = pv.state.narrow ? startInfo.narrow : startInfo.wide;
+  const page = new Uint8Array(form.size);
   const initrd = guest.initrd !== null && guest.initrd.length > 0;
   const byPfn = initrd && notes.modStartPfn;
-  startInfo.wide.write(new DataView(page.buffer), 0, {
-    magic: text(START_MAGIC_64, 32),
+  form.write(new DataView(page.buffer), 0, {
+    magic: text(pv.state.narrow ? START_MAGIC_32 : START_MAGIC_64, 32),
     nr_pages: p2m.length,
     shared_info: pv.xen.state.sharedInfo,
     flags: byPfn ? SIF_MOD_START_PFN : 0,
@@ -281,37 +234,4 @@ function text(value: string, length: number): Uint8Array {
   const bytes = new Uint8Array(length);
   for (let n = 0; n < value.length; n++) bytes[n] = value.charCodeAt(n);
   return bytes;
-}
-
-/** xen.h, start-of-day; fact sheet 2.7. */
-function startVcpu(pv: PvDomain, notes: ImageNotes, layout: DomainLayout, top: number): void {
-  const { cpu } = pv;
-  const { state } = cpu;
-  reset(state);
-  state.set('cr0', (CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_PG) >>> 0);
-  // PGE is the processor's: user pages of both address spaces survive the switch between them.
-  state.set('cr4', CR4_PAE | CR4_DE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT);
-  state.set('efer', EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE);
-  setSegmentTo(state, CS, FLAT_RING3_CS64, 0, FLAT_LIMIT, FLAT_CODE64 | DPL3);
-  setSegmentTo(state, SS_REG, FLAT_RING3_DS, 0, FLAT_LIMIT, FLAT_DATA | DPL3);
-  for (const n of [0, 3, 4, 5]) setNullSegment(state, n, 0);
-  for (let n = 0; n < GDT_PAGES; n++) pv.space.mapGdt(pv.current, n, -1);
-  state.setVa('gdtrBase', gdtAt(pv.current));
-  state.set('gdtrLimit', GDT_LIMIT);
-  // Every exception exits: no table of the guest's, and none of ours, is ever looked at.
-  state.set('idtrLimit', 0);
-  setSegmentTo(state, TR, TSS_SELECTOR, 0, 0, BUSY_TSS);
-  setNullSegment(state, LDTR, 0);
-  state.set('cpl', 3);
-  state.set('eflags', 2 | EFLAGS_IF);
-  state.setVa('rip', notes.entry);
-  const va = (pfn: number) => BigInt.asUintN(64, BigInt(notes.virtBase + pfn * PAGE));
-  state.setGpr(RSI, va(layout.startInfo));
-  state.setGpr(RSP, va(layout.stack) + BigInt(PAGE));
-  const vcpu = currentVcpu(pv);
-  vcpu.kernelTable = top;
-  state.setVa('cr3', top * PAGE);
-  cpu.stateChanged();
-  cpu.mmu.flushAll();
-  pv.frames.flushed();
 }

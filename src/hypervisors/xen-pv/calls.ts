@@ -1,29 +1,51 @@
-// Hypercalls of a 64-bit PV guest: how they come in, and which there are.
+// Hypercalls of PV guests: how they come in, and which there are.
 
 import type { InstructionExit } from '../../cpu/border.ts';
-import { UD } from '../../cpu/control-bits.ts';
+import { GP, UD } from '../../cpu/control-bits.ts';
 import { CS, SS_REG } from '../../cpu/descriptors.ts';
 import { readFlags } from '../../cpu/flags.ts';
 import { GPR_AT, SEG_SELECTOR } from '../../cpu/state.ts';
 import { hypercall, hypercallTable } from '../xen/hypercall.ts';
 import * as familyCalls from '../xen/hypercalls/index.gen.ts';
-import { FLAT_RING3_CS64, FLAT_RING3_DS, HYPERVISOR_iret } from './abi.ts';
+import {
+  FLAT_RING3_CS,
+  FLAT_RING3_CS64,
+  FLAT_RING3_DS,
+  FLAT_RING3_SS,
+  HYPERVISOR_iret,
+} from './abi.ts';
 import { bounce } from './bounce.ts';
 import * as pvCalls from './hypercalls/index.gen.ts';
 import { iret64 } from './iret.ts';
+import { iret32 } from './iret32.ts';
 import { currentVcpu, type PvDomain } from './pv-domain.ts';
 import { inject } from './traps.ts';
 
 const RAX = 0;
 const RCX = 1;
 const R11 = 11;
+/** xen/include/public/arch-x86/xen-x86_32.h; the kind of INT n is 0. */
+const HYPERCALL_VECTOR = 0x82;
 
 /** What PV guests have beside and instead of the family's. */
 export const PV_CALLS = hypercallTable([...Object.values(familyCalls), ...Object.values(pvCalls)]);
 
+/** INT 0x82 in ring 1 is how a 32-bit kernel calls; programs of it, in ring 3, are refused as with any other vector. */
+export function isHypercall({ cpu, state }: PvDomain): boolean {
+  if (!state.narrow || cpu.state.get('cpl') !== 1) return false;
+  return (cpu.state.arg32(0) & 0xff) === HYPERCALL_VECTOR && cpu.state.arg32(1) === 0;
+}
+
+export function onHypercall(pv: PvDomain, exit: InstructionExit): void {
+  pv.cpu.complete(exit.bytes);
+  if (pv.cpu.state.gpr32(RAX) === HYPERVISOR_iret) return iret32(pv);
+  hypercall(pv.xen, pv.xen.vcpus[pv.current]!, PV_CALLS, 'pv32', false);
+}
+
 /** SYSCALL: a hypercall in the kernel, a system call for the kernel in user mode. */
 export function onSyscall(pv: PvDomain, exit: InstructionExit): void {
   const { cpu } = pv;
+  if (pv.state.narrow) return onNarrowSystemCall(pv, exit);
   const { state } = cpu;
   const vcpu = currentVcpu(pv);
   if (!vcpu.kernelMode) return onSystemCall(pv, exit);
@@ -46,6 +68,18 @@ function setReturnRegisters({ cpu }: PvDomain): void {
   state.setVaAt(GPR_AT + R11 * 8, readFlags(state));
 }
 
+/** SYSCALL of a 32-bit guest, whatever ring it is in; without an entry for it, #GP (Xen 4.17, x86_64/compat/entry.S). */
+function onNarrowSystemCall(pv: PvDomain, exit: InstructionExit): void {
+  const { state } = pv.cpu;
+  const entry = currentVcpu(pv).syscall32;
+  if ((entry.cs & ~3) === 0) return inject(pv, GP, 0);
+  pv.cpu.complete(exit.bytes);
+  state.setGpr32(RCX, state.get('rip'));
+  state.setSeg(CS, SEG_SELECTOR, FLAT_RING3_CS);
+  state.setSeg(SS_REG, SEG_SELECTOR, FLAT_RING3_SS);
+  bounce(pv, entry, null, entry.masksEvents);
+}
+
 /** The kernel's entry for system calls; the frame names Xen's flat selectors, which the kernel replaces by its own. */
 function onSystemCall(pv: PvDomain, exit: InstructionExit): void {
   const { state } = pv.cpu;
@@ -58,5 +92,5 @@ function onSystemCall(pv: PvDomain, exit: InstructionExit): void {
     state.setSeg(CS, SEG_SELECTOR, FLAT_RING3_CS64);
     state.setSeg(SS_REG, SEG_SELECTOR, FLAT_RING3_DS);
   }
-  bounce(pv, entry.address, null, entry.masksEvents);
+  bounce(pv, entry, null, entry.masksEvents);
 }

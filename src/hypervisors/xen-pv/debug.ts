@@ -20,7 +20,7 @@ export function setDebug(pv: PvDomain, n: number, value: number): number {
     case 1:
     case 2:
     case 3:
-      if (!isGuestAddress(value)) return -EPERM;
+      if (!pv.state.narrow && !isGuestAddress(pv, value)) return -EPERM;
       vcpu.debug[n] = value;
       state.setVa((['dr0', 'dr1', 'dr2', 'dr3'] as const)[n], value);
       break;

@@ -6,6 +6,8 @@ import type { ImageNotes } from './image-notes.ts';
 const PAGE = 4096;
 const MIB = 1 << 20;
 const ENTRIES = 512;
+/** First page of the last GiB of a 32-bit address space, whose L2 is there even if nothing is mapped by it. */
+const LAST_GIB = 0xc_0000;
 /** At least this much stays free behind the stack, and the mapping ends at such a boundary (xen.h, start-of-day layout). */
 const SLACK = 512 << 10;
 const BOUNDARY = 4 * MIB;
@@ -90,7 +92,7 @@ export function tableCount(virtBase: number, pages: number, wordBytes: 4 | 8): n
   const span = (entries: number) => Math.floor(last / entries) - Math.floor(first / entries) + 1;
   const l1 = span(ENTRIES);
   const l2 = span(ENTRIES * ENTRIES);
-  if (wordBytes === 4) return 1 + l2 + l1;
+  if (wordBytes === 4) return 1 + l2 + (last < LAST_GIB ? 1 : 0) + l1;
   return 1 + span(ENTRIES ** 3) + l2 + l1;
 }
 

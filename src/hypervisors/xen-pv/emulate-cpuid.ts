@@ -10,7 +10,7 @@ import {
   XEN_HYPERCALL_MSR,
 } from '../xen/abi/hvm.ts';
 import { XEN_VERSION } from '../xen/hypercalls/xen-version.ts';
-import { isGuestAddress, type PvDomain } from './pv-domain.ts';
+import { isGuestAddress, linearRip, type PvDomain } from './pv-domain.ts';
 
 /**
  * What Xen never shows a PV guest: what needs ring 0 or page-table bits that are Xen's own. XSAVE and its relatives and
@@ -45,20 +45,24 @@ const HIDDEN: readonly FeatureName[] = [
 ];
 const SHOWN: readonly FeatureName[] = ['hypervisor'];
 
-export const PV_MODEL = pvModel();
+/** Where a 32-bit guest is concerned there is no long mode (Xen 4.17, arch/x86/cpuid.c). */
+const HIDDEN_FROM_NARROW: readonly FeatureName[] = ['lm'];
 
-function pvModel() {
+export const PV_MODEL = pvModel([]);
+const NARROW_MODEL = pvModel(HIDDEN_FROM_NARROW);
+
+function pvModel(more: readonly FeatureName[]) {
   const model = cpuModel(SHOWN);
   const features = new Set(model.features);
-  for (const name of HIDDEN) features.delete(name);
+  for (const name of [...HIDDEN, ...more]) features.delete(name);
   return { ...model, features };
 }
 
-export function pvCpuid(leaf: number, subleaf: number, out: Uint32Array): void {
+export function pvCpuid(narrow: boolean, leaf: number, subleaf: number, out: Uint32Array): void {
   const asked = leaf >>> 0;
   if (asked >= XEN_CPUID_FIRST_LEAF && asked <= XEN_CPUID_FIRST_LEAF + 0xffff)
     return xenLeaf(asked, out);
-  cpuidLeaf(PV_MODEL, leaf, subleaf, out);
+  cpuidLeaf(narrow ? NARROW_MODEL : PV_MODEL, leaf, subleaf, out);
 }
 
 /** Leaves of xen/include/public/arch-x86/cpuid.h. */
@@ -91,13 +95,14 @@ const RDX = 2;
 const RBX = 3;
 
 /** True: it was the prefixed CPUID, and has been executed. */
-export function emulateForcedCpuid({ cpu }: PvDomain): boolean {
+export function emulateForcedCpuid(pv: PvDomain): boolean {
+  const { cpu } = pv;
   const { state, mmu } = cpu;
-  const rip = state.getVa('rip');
-  if (!isGuestAddress(rip) || !mmu.read(rip, FORCED.length, 'current')) return false;
+  const at = linearRip(pv);
+  if (!isGuestAddress(pv, at) || !mmu.read(at, FORCED.length, 'current')) return false;
   for (let n = 0; n < FORCED.length; n++) if (mmu.buf.getUint8(n) !== FORCED[n]) return false;
   const out = new Uint32Array(4);
-  pvCpuid(state.gpr32(RAX), state.gpr32(RCX), out);
+  pvCpuid(pv.state.narrow, state.gpr32(RAX), state.gpr32(RCX), out);
   state.setGpr32(RAX, out[0]!);
   state.setGpr32(RBX, out[1]!);
   state.setGpr32(RCX, out[2]!);

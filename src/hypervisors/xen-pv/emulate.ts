@@ -5,11 +5,17 @@ import { decode } from '../../cpu/decode.ts';
 import type { Decoded } from '../../cpu/decoded.ts';
 import { recomputeFpuFaults } from '../../cpu/fpu-fault.ts';
 import { GPR_AT } from '../../cpu/state.ts';
-import { VMASST_TYPE_architectural_iopl } from './abi.ts';
 import { switchKernelTable } from './address-space.ts';
 import { setDebug } from './debug.ts';
 import { readPvMsr, writePvMsr } from './msrs.ts';
-import { currentVcpu, isGuestAddress, type PvDomain } from './pv-domain.ts';
+import {
+  countsAsRing,
+  currentVcpu,
+  inKernel,
+  isGuestAddress,
+  linearRip,
+  type PvDomain,
+} from './pv-domain.ts';
 import { reportEmulated } from './seen-emulated.ts';
 
 const RAX = 0;
@@ -29,20 +35,20 @@ export function emulatePrivileged(pv: PvDomain): boolean {
   const port = portAccess(d);
   if (port) return access(pv, d, port);
   // All others are the kernel's.
-  if (!currentVcpu(pv).kernelMode || !execute(pv, d)) return false;
+  if (!inKernel(pv) || !execute(pv, d)) return false;
   reportEmulated(pv, d);
   pv.cpu.complete(d.length);
   return true;
 }
 
-function decodeHere({ cpu }: PvDomain): Decoded | null {
-  const { state, mmu } = cpu;
+function decodeHere(pv: PvDomain): Decoded | null {
+  const { state, mmu } = pv.cpu;
   const mode = state.get('codeMode') as 16 | 32 | 64;
-  const va = state.getVa('rip') + (mode === 64 ? 0 : state.segBase(1));
+  const va = linearRip(pv);
   const room = PAGE - (va & (PAGE - 1));
   const code = new Uint8Array(MAX_BYTES);
   let bytes = Math.min(MAX_BYTES, room);
-  if (!isGuestAddress(va) || !mmu.read(va, bytes, 'current')) return null;
+  if (!isGuestAddress(pv, va) || !mmu.read(va, bytes, 'current')) return null;
   for (let n = 0; n < bytes; n++) code[n] = mmu.buf.getUint8(n);
   if (bytes < MAX_BYTES && mmu.read(va + bytes, MAX_BYTES - bytes, 'current')) {
     for (let n = bytes; n < MAX_BYTES; n++) code[n] = mmu.buf.getUint8(n - bytes);
@@ -119,10 +125,14 @@ function readControl(pv: PvDomain, n: number): number | null {
   const vcpu = currentVcpu(pv);
   if (n === 0) return CR0_SHOWN + (vcpu.taskSwitched ? CR0_TS : 0);
   if (n === 2) return vcpu.cr2;
-  if (n === 3) return vcpu.kernelTable * PAGE;
+  if (n === 3) return pv.state.narrow ? foldMfn(vcpu.kernelTable) : vcpu.kernelTable * PAGE;
   if (n === 4) return pv.cpu.state.get('cr4') & CR4_SHOWN;
   return null;
 }
+
+/** Frame numbers of more than 20 bits go round the low end of CR3 (arch-x86/xen-x86_32.h, xen_pfn_to_cr3). */
+export const foldMfn = (mfn: number): number => ((mfn << 12) | (mfn >>> 20)) >>> 0;
+export const unfoldMfn = (cr3: number): number => ((cr3 >>> 12) | (cr3 << 20)) >>> 0;
 
 /** CR4 of the processor without what guests do not have: PSE and PGE. */
 const CR4_SHOWN = ~((1 << 4) | (1 << 7));
@@ -141,6 +151,7 @@ function writeControl(pv: PvDomain, n: number, value: number): boolean {
       vcpu.cr2 = value;
       return true;
     case 3:
+      if (pv.state.narrow) return switchKernelTable(pv, unfoldMfn(value)) === 0;
       return (value & (PAGE - 1)) === 0 && switchKernelTable(pv, Math.floor(value / PAGE)) === 0;
     case 4:
       // Xen shows its own bits and takes none but those that change nothing here.
@@ -169,10 +180,7 @@ function portAccess({ insn, operands }: Decoded): PortAccess | null {
 
 /** A domain without devices has no ports: reads float, writes vanish, if its IOPL lets it try at all. */
 function access(pv: PvDomain, d: Decoded, { write, bytes }: PortAccess): boolean {
-  const vcpu = currentVcpu(pv);
-  const ring0 = (pv.state.assists & (1 << VMASST_TYPE_architectural_iopl)) !== 0;
-  const cpl = vcpu.kernelMode ? (ring0 ? 0 : 1) : 3;
-  if (vcpu.iopl < cpl) return false;
+  if (currentVcpu(pv).iopl < countsAsRing(pv)) return false;
   const { state } = pv.cpu;
   if (!write) {
     const i = (state.base + GPR_AT) >> 2;

@@ -14,6 +14,8 @@ export const TYPE_L2 = 2;
 export const TYPE_L3 = 3;
 export const TYPE_L4 = 4;
 export const TYPE_DESCRIPTORS = 5;
+/** The L2 table of a 32-bit guest's top GiB, which has Xen's part in it: no other address space can have it too. */
+export const TYPE_XEN_L2 = 6;
 export const TYPE_WRITABLE = 7;
 
 /** Flags of a frame. */

@@ -30,7 +30,10 @@ export interface ImageNotes {
   readonly hypercallPage: number | null;
   readonly virtBase: number;
   readonly paddrOffset: number;
+  /** A 32-bit kernel with three levels of page tables. */
   readonly pae: boolean;
+  /** It takes frame numbers beyond 20 bits in CR3. */
+  readonly extendedCr3: boolean;
   /** Words of the FEATURES note; `!name` is one that the kernel cannot do without. */
   readonly features: readonly string[];
   /** Bits of SUPPORTED_FEATURES. */
@@ -45,8 +48,10 @@ type Value = bigint | string;
 
 /** Null: the file says nothing to a Xen PV loader. */
 export function imageNotes(elf: ElfFile): ImageNotes | null {
-  const said = notesOf(elf) ?? sectionOf(elf);
+  const notes = notesOf(elf);
+  const said = notes ?? sectionOf(elf);
   if (!said) return null;
+  const isLegacy = notes === null;
   const number = (key: number): number | null => {
     const value = said.get(key);
     return typeof value === 'bigint' ? address(value, elf.bits) : null;
@@ -56,13 +61,16 @@ export function imageNotes(elf: ElfFile): ImageNotes | null {
     return typeof value === 'string' ? value : '';
   };
   const base = number(XEN_ELFNOTE_VIRT_BASE) ?? 0;
+  const pae = text(XEN_ELFNOTE_PAE_MODE);
   return {
     entry: number(XEN_ELFNOTE_ENTRY) ?? address(elf.entry, elf.bits),
     hypercallPage: number(XEN_ELFNOTE_HYPERCALL_PAGE),
     virtBase: base,
-    // Without a note of its own the physical addresses of the file are virtual ones (elfnote.h).
-    paddrOffset: number(XEN_ELFNOTE_PADDR_OFFSET) ?? base,
-    pae: /^(yes|bimodal)/.test(text(XEN_ELFNOTE_PAE_MODE)),
+    // Images of before the notes have virtual addresses for physical ones unless they say otherwise (elfnote.h).
+    paddrOffset: number(XEN_ELFNOTE_PADDR_OFFSET) ?? (isLegacy ? base : 0),
+    pae: /^yes|bimodal/.test(pae),
+    // The word `yes` says so much in a note; in the section it needs its addition (Xen 4.17, common/libelf).
+    extendedCr3: isLegacy ? /\[extended-cr3\]/.test(pae) : /^yes|bimodal/.test(pae),
     features: text(XEN_ELFNOTE_FEATURES)
       .split('|')
       .filter((word) => word !== ''),

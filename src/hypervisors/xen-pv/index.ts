@@ -1,7 +1,7 @@
 // Xen PV: a guest that knows Xen beneath it, in ring 3, on page tables of its own that Xen checks.
 
 import { bug } from '../../base/errors.ts';
-import type { PolicyExit } from '../../cpu/border.ts';
+import type { InstructionExit, PolicyExit } from '../../cpu/border.ts';
 import { FRAME_MMIO } from '../../cpu/frames.ts';
 import { type ExitPolicy, POLICY_SYSCALL } from '../../cpu/policy.ts';
 import { type Attached, defineInterface, type Guest, type Platform } from '../define.ts';
@@ -14,7 +14,7 @@ import { createToolstack, type Toolstack } from '../xen/toolstack.ts';
 import { wakeUp } from '../xen/upcall.ts';
 import { bounce } from './bounce.ts';
 import { buildDomain, planDomain } from './builder.ts';
-import { onSyscall, PV_CALLS } from './calls.ts';
+import { isHypercall, onHypercall, onSyscall, PV_CALLS } from './calls.ts';
 import { pvCpuid } from './emulate-cpuid.ts';
 import { FrameTable, freshFrames, TYPE_WRITABLE } from './frames.ts';
 import { xenPvGuest } from './guest.ts';
@@ -28,15 +28,16 @@ import { onException, onInterruptInstruction, PV_INSTRUCTIONS } from './traps.ts
 import { XenSpace } from './xen-space.ts';
 
 const PAGE = 4096;
-/** Frames of Xen's own beside the machine-to-physical table: shared pages, descriptor tables, grants, event pages. */
+/** Frames of Xen's own beside the machine-to-physical tables, with entries of 8 and of 4 bytes: shared pages, descriptor tables, grants, event pages. */
 const OWN_BYTES = 4 << 20;
 /** The first place for devices of a PC, which this machine does not have. */
 const HOLE = { first: 0xa0, end: 0xc0 } as const;
 /** Longest piece of guest memory that a call reads at once. */
 const PIECE = 4096;
-const SYSCALL_BYTES = 2;
+/** SYSCALL, and INT 0x82. */
+const CALL_BYTES = 2;
 
-/** Every exception, SYSCALL and INT n. What needs ring 0 raises #GP in ring 3 by itself. */
+/** Every exception, SYSCALL and INT n. What needs ring 0 raises #GP in rings 1 and 3 by itself. */
 const POLICY: ExitPolicy = { exceptions: -1, instructions: PV_INSTRUCTIONS };
 
 export const xenPv = defineInterface({
@@ -47,7 +48,8 @@ export const xenPv = defineInterface({
   machines: ['bare'],
   takes: XEN_DEVICES,
   console: 'hvc0',
-  ownBytes: (memoryBytes) => OWN_BYTES + Math.ceil(memoryBytes / 512 / PAGE) * PAGE,
+  ownBytes: (memoryBytes) =>
+    OWN_BYTES + (Math.ceil(memoryBytes / 512 / PAGE) + Math.ceil(memoryBytes / 1024 / PAGE)) * PAGE,
   policy: POLICY,
   ops: XEN_PV_MANIFEST,
   guest: xenPvGuest,
@@ -60,7 +62,7 @@ function attach(platform: Platform): Attached {
   const toolstack = createToolstack(pv.xen);
   return {
     border: {
-      cpuid: pvCpuid,
+      cpuid: (leaf, subleaf, out) => pvCpuid(pv.state.narrow, leaf, subleaf, out),
       rdmsr: () => false,
       wrmsr: () => false,
       hypercall: () => false,
@@ -81,6 +83,7 @@ function createPv(platform: Platform): { pv: PvDomain; p2m: Uint32Array } {
   const machine = permuteFrames(total, pages, platform.seed);
   const frames = new FrameTable(freshFrames(total));
   const state: PvState = {
+    narrow: false,
     assists: 0,
     lastBounce: -1,
     pages,
@@ -102,7 +105,7 @@ function createPv(platform: Platform): { pv: PvDomain; p2m: Uint32Array } {
     power: platform.power,
     state,
     frames,
-    tables: new PageTables(cpu, frames, space),
+    tables: new PageTables(cpu, frames, space, state),
     space,
     current: 0,
   };
@@ -124,13 +127,17 @@ function createPv(platform: Platform): { pv: PvDomain; p2m: Uint32Array } {
 function guestOf(pv: PvDomain, takeFrame: () => number): PvGuest {
   const { cpu, frames, platform } = pv;
   const { mmu } = cpu;
+  const reachable = (gva: number, bytes: number) =>
+    isGuestAddress(pv, gva) && isGuestAddress(pv, gva + bytes - 1);
+  // A 32-bit guest's kernel has pages that its programs lack, and Xen comes to them whoever runs.
+  const as = () => (pv.state.narrow ? 'system' : 'current');
   return {
     pv,
     readVirtual(gva, bytes) {
       const out = new Uint8Array(bytes);
       for (let done = 0; done < bytes; done += PIECE) {
         const size = Math.min(PIECE, bytes - done);
-        if (!reachable(gva + done, size) || !mmu.read(gva + done, size, 'current')) return null;
+        if (!reachable(gva + done, size) || !mmu.read(gva + done, size, as())) return null;
         out.set(new Uint8Array(mmu.buf.buffer, 0, size), done);
       }
       return out;
@@ -140,7 +147,7 @@ function guestOf(pv: PvDomain, takeFrame: () => number): PvGuest {
         const part = bytes.subarray(done, done + PIECE);
         if (!reachable(gva + done, part.length)) return false;
         new Uint8Array(mmu.buf.buffer).set(part);
-        if (!mmu.write(gva + done, part.length, 'current')) return false;
+        if (!mmu.write(gva + done, part.length, as())) return false;
       }
       return true;
     },
@@ -153,7 +160,7 @@ function guestOf(pv: PvDomain, takeFrame: () => number): PvGuest {
       cpu.requestExit();
     },
     rewind() {
-      cpu.state.setVa('rip', cpu.state.getVa('rip') - SYSCALL_BYTES);
+      cpu.state.setVa('rip', cpu.state.getVa('rip') - CALL_BYTES);
     },
     block() {
       cpu.state.set('halted', 1);
@@ -172,20 +179,19 @@ function guestOf(pv: PvDomain, takeFrame: () => number): PvGuest {
   };
 }
 
-function reachable(gva: number, bytes: number): boolean {
-  return isGuestAddress(gva) && isGuestAddress(gva + bytes - 1);
-}
-
 function start(pv: PvDomain, toolstack: Toolstack, guest: Guest, p2m: Uint32Array): void {
   const { xen } = pv;
   const vcpu = xen.vcpus[0]!;
+  const plan = planDomain(guest, p2m);
+  pv.state.narrow = plan.narrow;
+  xen.state.wideShared = !plan.narrow;
+  pv.space.putDescriptors(plan.narrow);
   xen.state.sharedInfo = xen.guest.hostFrame();
   vcpu.state.info = xen.state.sharedInfo;
   vcpu.state.up = true;
   vcpu.state.initialised = true;
   // Events are masked until the kernel says otherwise (xen.h, start-of-day).
   pv.platform.ram.setU8(vcpu.state.info + 1, 1);
-  const plan = planDomain(guest, p2m);
   const pages = { store: plan.storeMfn * PAGE, console: plan.consoleMfn * PAGE };
   buildDomain(pv, plan, p2m, toolstack.begin(pages));
   writeWallClock(xen);
@@ -197,13 +203,16 @@ function onExit(pv: PvDomain, exit: PolicyExit): void {
     case 'exception':
       return onException(pv, exit);
     case 'instruction':
-      return exit.policy === POLICY_SYSCALL
-        ? onSyscall(pv, exit)
-        : onInterruptInstruction(pv, exit);
+      return exit.policy === POLICY_SYSCALL ? onSyscall(pv, exit) : onInterrupt(pv, exit);
     case 'interrupt':
       // It has ended a halt; events are looked at on the way back.
       pv.platform.interrupt.set(false);
   }
+}
+
+function onInterrupt(pv: PvDomain, exit: InstructionExit): void {
+  if (isHypercall(pv)) onHypercall(pv, exit);
+  else onInterruptInstruction(pv, exit);
 }
 
 /** On every way back to the guest: an event that is pending and not masked enters the guest's handler. */
@@ -213,6 +222,6 @@ function deliverEvents(pv: PvDomain): void {
   if (ram.u8(info) === 0 || ram.u8(info + 1) !== 0) return;
   if (pv.cpu.state.get('halted')) return;
   const { event } = currentVcpu(pv);
-  if (event.address === 0) return;
-  bounce(pv, event.address, null, true);
+  if (event.address === 0 && !pv.state.narrow) return;
+  bounce(pv, event, null, true);
 }

@@ -17,7 +17,8 @@ import {
   VGCF_in_syscall,
   VMASST_TYPE_architectural_iopl,
 } from './abi.ts';
-import { bounce, maskEvents } from './bounce.ts';
+import { bounce } from './bounce.ts';
+import { maskEvents } from './events-mask.ts';
 import {
   crashDomain,
   currentVcpu,
@@ -42,7 +43,7 @@ export function iret64(pv: PvDomain): void {
   const { cpu } = pv;
   const { state, mmu } = cpu;
   const sp = state.vaAt(GPR_AT + RSP * 8);
-  if (!isGuestAddress(sp) || !isGuestAddress(sp + BYTES) || !mmu.read(sp, BYTES, 'current'))
+  if (!isGuestAddress(pv, sp) || !isGuestAddress(pv, sp + BYTES) || !mmu.read(sp, BYTES, 'current'))
     return crashDomain(pv, 'the frame of its iret cannot be read');
   const { buf } = mmu;
   const flags = buf.getUint32(AT.flags, true);
@@ -81,7 +82,7 @@ export function iret64(pv: PvDomain): void {
   if (loadReturnSegments(pv, cs | 3, ss, rip)) return;
   state.setSeg(CS, SEG_SELECTOR, cs | 3);
   state.setSeg(SS_REG, SEG_SELECTOR, ss);
-  bounce(pv, vcpu.failsafe.address, null, vcpu.failsafe.masksEvents, true);
+  bounce(pv, vcpu.failsafe, null, vcpu.failsafe.masksEvents, true);
 }
 
 function vaIn(buf: DataView, at: number): number {

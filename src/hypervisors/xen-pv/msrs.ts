@@ -1,6 +1,6 @@
 // Model-specific registers as a PV guest's kernel finds them.
 
-import { isCanonical } from '../../cpu/control-bits.ts';
+import { EFER_LMA, EFER_LME, isCanonical } from '../../cpu/control-bits.ts';
 import { FS, GS } from '../../cpu/descriptors.ts';
 import {
   MSR_EFER,
@@ -22,9 +22,20 @@ const MISC_ENABLE_VALUE = 1;
 /** Xen's own layout, which PTE bits of PV guests refer to: WB WT UC- UC WC WP UC UC (Xen 4.17, asm/processor.h). */
 const XEN_PAT: readonly [lo: number, hi: number] = [0x00070406, 0x00000501];
 
+/** Bases that a 32-bit guest does not have. */
+const WIDE_ONLY: ReadonlySet<number> = new Set([MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE]);
+
+/** Without what a 32-bit guest does not have (Xen 4.17, pv/emul-priv-op.c). */
+function shownEfer({ cpu, state }: PvDomain): number {
+  const efer = cpu.state.get('efer');
+  return state.narrow ? efer & ~(EFER_LME | EFER_LMA) : efer;
+}
+
 /** False: #GP(0). */
-export function readPvMsr({ cpu, current }: PvDomain, index: number, out: Uint32Array): boolean {
+export function readPvMsr(pv: PvDomain, index: number, out: Uint32Array): boolean {
+  const { cpu, current } = pv;
   const { state } = cpu;
+  if (pv.state.narrow && WIDE_ONLY.has(index)) return false;
   switch (index) {
     case MSR_FS_BASE:
       return put(out, state.segBase(FS));
@@ -33,7 +44,7 @@ export function readPvMsr({ cpu, current }: PvDomain, index: number, out: Uint32
     case MSR_KERNEL_GS_BASE:
       return put(out, state.getVa('kernelGsBase'));
     case MSR_EFER:
-      return put(out, state.get('efer'));
+      return put(out, shownEfer(pv));
     case MSR_APIC_BASE:
       return put(out, APIC_BASE_VALUE | APIC_ENABLED | (current === 0 ? APIC_BOOT_CPU : 0));
     case MSR_PAT:
@@ -56,6 +67,7 @@ export function readPvMsr({ cpu, current }: PvDomain, index: number, out: Uint32
 export function writePvMsr(pv: PvDomain, index: number, lo: number, hi: number): boolean {
   const { state } = pv.cpu;
   const va = (hi | 0) * 4294967296 + (lo >>> 0);
+  if (pv.state.narrow && WIDE_ONLY.has(index)) return false;
   switch (index) {
     case MSR_FS_BASE:
       if (!isCanonical(va)) return false;
@@ -70,7 +82,7 @@ export function writePvMsr(pv: PvDomain, index: number, lo: number, hi: number):
       state.setVa('kernelGsBase', va);
       return true;
     case MSR_EFER:
-      return lo >>> 0 === state.get('efer') && hi === 0;
+      return lo >>> 0 === shownEfer(pv) && hi === 0;
     case MSR_PAT:
       return lo >>> 0 === XEN_PAT[0] && hi >>> 0 === XEN_PAT[1];
     case MSR_MISC_ENABLE:

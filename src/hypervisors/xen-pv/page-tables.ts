@@ -3,7 +3,15 @@
 import type { Cpu } from '../../cpu/core.ts';
 import { FRAME_DIRTY } from '../../cpu/frames.ts';
 import { EBUSY, EINVAL, EPERM } from '../xen/abi/errno.ts';
-import { type FrameTable, TYPE_L1, TYPE_L2, TYPE_L4, TYPE_NONE, TYPE_WRITABLE } from './frames.ts';
+import {
+  type FrameTable,
+  TYPE_L1,
+  TYPE_L2,
+  TYPE_L3,
+  TYPE_L4,
+  TYPE_WRITABLE,
+  TYPE_XEN_L2,
+} from './frames.ts';
 
 /** Flags in the low half of an entry. SDM 3A 4.5. */
 export const PTE_P = 1;
@@ -43,14 +51,29 @@ const INVALID_MFN = MFN_HIGH * MFN_HIGH - 1;
 export const FIRST_XEN_SLOT = 256;
 export const LAST_XEN_SLOT = 271;
 
+/**
+ * 32-bit guests have three levels. The last of the four entries of their L3 refers to an L2 of which Xen has the end, from
+ * HYPERVISOR_VIRT_START_PAE on (arch-x86/xen-x86_32.h).
+ */
+const NARROW_L3_ENTRIES = 4;
+const XEN_L2_SLOT = 3;
+export const FIRST_XEN_L2_SLOT = (0xf580_0000 >>> 21) & 0x1ff;
+/** Neither XD nor available bits in an L3 entry of theirs (Xen 4.17, l3_disallow_mask). */
+const REFUSED_NARROW_L3_HI = HI_XD | HI_AVAIL;
+
+export type XenEntry = readonly [slot: number, lo: number, hi: number];
+
 export interface XenSlots {
-  /** Entries that Xen puts into each top-level table: slot, low half, high half. */
-  readonly entries: readonly (readonly [slot: number, lo: number, hi: number])[];
+  /** Entries that Xen puts into each top-level table. */
+  readonly entries: readonly XenEntry[];
+  /** And into each last L2 table of a 32-bit guest. */
+  readonly narrowEntries: readonly XenEntry[];
 }
 
 export class PageTables {
   readonly frames: FrameTable;
   readonly slots: XenSlots;
+  private readonly width: { readonly narrow: boolean };
   private readonly cpu: Cpu;
   private readonly u32: Uint32Array;
   private readonly u8: Uint8Array;
@@ -59,13 +82,19 @@ export class PageTables {
   /** A frame has lost its last reference. */
   onFree: (mfn: number) => void = () => {};
 
-  constructor(cpu: Cpu, frames: FrameTable, slots: XenSlots) {
+  constructor(cpu: Cpu, frames: FrameTable, slots: XenSlots, width: { readonly narrow: boolean }) {
     this.cpu = cpu;
+    this.width = width;
     this.frames = frames;
     this.slots = slots;
     this.u32 = cpu.views.u32;
     this.u8 = cpu.views.u8;
     this.ram = cpu.layout.ramBase >>> 2;
+  }
+
+  /** The type of the tables that an address space begins with. */
+  get topType(): number {
+    return this.width.narrow ? TYPE_L3 : TYPE_L4;
   }
 
   /** Low and high half of an entry. */
@@ -100,7 +129,7 @@ export class PageTables {
     }
     if (frames.beginType(mfn, type)) this.flushAll();
     if (frames.isValidated(mfn)) return 0;
-    const error = type <= TYPE_L4 && type >= TYPE_L1 ? this.validate(mfn, type) : 0;
+    const error = isTableType(type) ? this.validate(mfn, type) : 0;
     if (error !== 0) {
       frames.forgetType(mfn);
       return error;
@@ -113,11 +142,10 @@ export class PageTables {
     const { frames } = this;
     const type = frames.typeOf(mfn);
     if (!frames.dropUse(mfn)) return;
-    if (type < TYPE_L1 || type > TYPE_L4) return;
+    if (!isTableType(type)) return;
     frames.setValidated(mfn, false);
     for (let slot = 0; slot < ENTRIES; slot++) {
-      if (type !== TYPE_L4 || !isXenSlot(slot))
-        this.release(type, this.lo(mfn, slot), this.hi(mfn, slot));
+      if (!isXenSlot(type, slot)) this.release(type, this.lo(mfn, slot), this.hi(mfn, slot));
     }
   }
 
@@ -140,35 +168,60 @@ export class PageTables {
 
   /** Checks every entry and takes what they refer to; undoes it all when one fails. */
   private validate(table: number, type: number): number {
+    const short = type === TYPE_L3 && this.width.narrow;
+    // Guests own four entries of the page that the L3 lies in; the processor, which is in long mode, sees them all.
+    if (short) this.clear(table, NARROW_L3_ENTRIES, ENTRIES - 1);
     for (let slot = 0; slot < ENTRIES; slot++) {
-      if (type === TYPE_L4 && isXenSlot(slot)) continue;
+      if (isXenSlot(type, slot)) continue;
       const lo = this.lo(table, slot);
-      if ((lo & PTE_P) === 0) continue;
+      const needed = short && slot === XEN_L2_SLOT;
+      if ((lo & PTE_P) === 0 && !needed) continue;
       const hi = this.hi(table, slot);
-      const error = this.acquire(type, lo, hi);
+      const error = this.acquire(type, slot, lo, hi);
       if (error !== 0) {
         for (let done = 0; done < slot; done++) {
-          if (type !== TYPE_L4 || !isXenSlot(done))
+          if (!isXenSlot(type, done))
             this.release(type, this.lo(table, done), this.hi(table, done));
         }
         return error;
       }
       this.putAdjusted(table, slot, type, lo, hi);
     }
-    if (type === TYPE_L4) this.putXenSlots(table);
+    this.putXenSlots(table, type);
     return 0;
   }
 
-  private putXenSlots(table: number): void {
-    for (let slot = FIRST_XEN_SLOT; slot <= LAST_XEN_SLOT; slot++) this.put(table, slot, 0, 0);
-    for (const [slot, lo, hi] of this.slots.entries) this.put(table, slot, lo, hi);
+  private putXenSlots(table: number, type: number): void {
+    if (type === TYPE_L4) {
+      this.clear(table, FIRST_XEN_SLOT, LAST_XEN_SLOT);
+      for (const [slot, lo, hi] of this.slots.entries) this.put(table, slot, lo, hi);
+    } else if (type === TYPE_XEN_L2) {
+      this.clear(table, FIRST_XEN_L2_SLOT, ENTRIES - 1);
+      for (const [slot, lo, hi] of this.slots.narrowEntries) this.put(table, slot, lo, hi);
+    }
   }
 
-  /** Takes what a present entry of a table of `type` refers to. */
-  private acquire(type: number, lo: number, hi: number): number {
+  private clear(table: number, first: number, last: number): void {
+    for (let slot = first; slot <= last; slot++) this.put(table, slot, 0, 0);
+  }
+
+  /** Takes what an entry of a table of `type` refers to; it is present, or must be. */
+  private acquire(type: number, slot: number, lo: number, hi: number): number {
     if (type === TYPE_L1) return this.acquireL1(lo, hi);
     if (lo & REFUSED) return -EINVAL;
-    return this.getFrameAndType(mfnOf(lo, hi), type - 1);
+    if (type === TYPE_L3 && this.width.narrow) return this.acquireNarrowL3(slot, lo, hi);
+    return this.getFrameAndType(mfnOf(lo, hi), levelOf(type) - 1);
+  }
+
+  /** The L2 of the last GiB must be there, and be this address space's alone (Xen 4.17, create_pae_xen_mappings). */
+  private acquireNarrowL3(slot: number, lo: number, hi: number): number {
+    if ((lo & PTE_P) === 0 || hi & REFUSED_NARROW_L3_HI) return -EINVAL;
+    const mfn = mfnOf(lo, hi);
+    if (slot !== XEN_L2_SLOT) return this.getFrameAndType(mfn, TYPE_L2);
+    const error = this.getFrameAndType(mfn, TYPE_XEN_L2);
+    if (error !== 0 || this.frames.uses(mfn) === 1) return error;
+    this.putFrameAndType(mfn);
+    return -EINVAL;
   }
 
   private acquireL1(lo: number, hi: number): number {
@@ -195,12 +248,14 @@ export class PageTables {
 
   /**
    * Kernel and user of a 64-bit guest both run in ring 3, so Xen makes every page a user's; it marks the kernel's by bit 52,
-   * and the user's as global, since those survive the switch between both. (Xen 4.17, adjust_guest_l1e and its kind.)
+   * and the user's as global, since those survive the switch between both. A 32-bit guest's entries stay as they are, but for
+   * the L3's, which have no such bits in PAE's own form and need them here. (Xen 4.17, adjust_guest_l1e and its kind.)
    */
   private putAdjusted(table: number, slot: number, type: number, lo: number, hi: number): void {
-    let newLo = lo | PTE_US;
+    const { narrow } = this.width;
+    let newLo = narrow ? (type === TYPE_L3 ? lo | PTE_US | PTE_RW : lo) : lo | PTE_US;
     let newHi = hi;
-    if (type === TYPE_L1) {
+    if (type === TYPE_L1 && !narrow) {
       if ((lo & PTE_US) === 0) newHi |= HI_KERNEL;
       if ((newHi & HI_KERNEL) === 0) newLo |= PTE_G;
     }
@@ -220,7 +275,9 @@ export class PageTables {
     hi: number,
     preserve: boolean,
   ): number {
-    if (type === TYPE_L4 && isXenSlot(slot)) return -EINVAL;
+    if (isXenSlot(type, slot)) return type === TYPE_L4 ? -EINVAL : -EPERM;
+    // Xen's mappings hang on the last one of them (Xen 4.17, mod_l3_entry).
+    if (type === TYPE_L3 && this.width.narrow && slot >= XEN_L2_SLOT) return -EINVAL;
     const oldLo = this.lo(table, slot);
     const oldHi = this.hi(table, slot);
     const lo = preserve ? newLo | (oldLo & (PTE_A | PTE_D)) : newLo;
@@ -235,7 +292,7 @@ export class PageTables {
       this.putAdjusted(table, slot, type, lo, hi);
       return 0;
     }
-    const error = this.acquire(type, lo, hi);
+    const error = this.acquire(type, slot, lo, hi);
     if (error !== 0) return error;
     this.putAdjusted(table, slot, type, lo, hi);
     this.release(type, oldLo, oldHi);
@@ -247,7 +304,7 @@ export class PageTables {
     const low = va >>> 0;
     const high = Math.floor(va / 4294967296);
     let table = root;
-    for (let level = TYPE_L4; level >= TYPE_L2; level--) {
+    for (let level = this.topType; level >= TYPE_L2; level--) {
       const slot = slotOf(low, high, level);
       const lo = this.lo(table, slot);
       if ((lo & PTE_P) === 0 || lo & PTE_PAT) return -1;
@@ -258,8 +315,7 @@ export class PageTables {
   }
 
   isTable(mfn: number): boolean {
-    const type = this.frames.typeOf(mfn);
-    return type !== TYPE_NONE && type <= TYPE_L4 && this.frames.uses(mfn) !== 0;
+    return isTableType(this.frames.typeOf(mfn)) && this.frames.uses(mfn) !== 0;
   }
 }
 
@@ -275,8 +331,16 @@ export function slotOf(low: number, high: number, level: number): number {
   return (low >>> (9 * level + 3)) & 0x1ff;
 }
 
-function isXenSlot(slot: number): boolean {
-  return slot >= FIRST_XEN_SLOT && slot <= LAST_XEN_SLOT;
+function isTableType(type: number): boolean {
+  return (type >= TYPE_L1 && type <= TYPE_L4) || type === TYPE_XEN_L2;
+}
+
+const levelOf = (type: number): number => (type === TYPE_XEN_L2 ? TYPE_L2 : type);
+
+/** Entries of a table of `type` that are Xen's. */
+function isXenSlot(type: number, slot: number): boolean {
+  if (type === TYPE_L4) return slot >= FIRST_XEN_SLOT && slot <= LAST_XEN_SLOT;
+  return type === TYPE_XEN_L2 && slot >= FIRST_XEN_L2_SLOT;
 }
 
 /** Both present, and different in nothing that a reference hangs on. */

@@ -1,16 +1,24 @@
 // A PV domain as its calls and traps see it: the family's domain, the frame table, page tables, Xen's space, address spaces.
 
 import type { Cpu } from '../../cpu/core.ts';
-import { GS, LDTR, setNullSegment, setSegmentTo } from '../../cpu/descriptors.ts';
+import { CS, GS, LDTR, setNullSegment, setSegmentTo } from '../../cpu/descriptors.ts';
+import { SEG_SELECTOR } from '../../cpu/state.ts';
 import type { InterfacePower } from '../../machine/power.ts';
 import type { Platform } from '../define.ts';
 import type { Call } from '../xen/define.ts';
 import type { XenDomain } from '../xen/domain.ts';
 import type { XenGuest } from '../xen/memory.ts';
+import { VMASST_TYPE_architectural_iopl } from './abi.ts';
 import type { FrameTable } from './frames.ts';
 import type { PageTables } from './page-tables.ts';
 import type { PvState, PvVcpuState } from './pv-state.ts';
-import { HYPERVISOR_VIRT_END, HYPERVISOR_VIRT_START, ldtAt, type XenSpace } from './xen-space.ts';
+import {
+  HYPERVISOR_VIRT_END,
+  HYPERVISOR_VIRT_START,
+  HYPERVISOR_VIRT_START_PAE,
+  ldtAt,
+  type XenSpace,
+} from './xen-space.ts';
 
 const ATTR_LDT = 0x82;
 
@@ -42,14 +50,40 @@ export function currentVcpu(pv: PvDomain): PvVcpuState {
 }
 
 /** Xen refuses to touch its own part of the address space for a guest. */
-export function isGuestAddress(va: number): boolean {
+export function isGuestAddress(
+  { state }: { readonly state: { readonly narrow: boolean } },
+  va: number,
+): boolean {
+  if (state.narrow) return va >= 0 && va < HYPERVISOR_VIRT_START_PAE;
   return va < HYPERVISOR_VIRT_START || va >= HYPERVISOR_VIRT_END;
+}
+
+/** The kernel of the guest runs, and not a program of it. */
+export function inKernel(pv: PvDomain): boolean {
+  if (!pv.state.narrow) return currentVcpu(pv).kernelMode;
+  return (pv.cpu.state.seg(CS, SEG_SELECTOR) & 3) === 1;
+}
+
+/** The ring that the kernel counts as when privilege is compared: 1, or 0 if it has asked for that; programs are 3. */
+export function countsAsRing(pv: PvDomain): number {
+  if (!inKernel(pv)) return 3;
+  return pv.state.assists & (1 << VMASST_TYPE_architectural_iopl) ? 0 : 1;
+}
+
+/** Linear address of the instruction at RIP. */
+export function linearRip({ cpu: { state } }: PvDomain): number {
+  const rip = state.getVa('rip');
+  return state.get('codeMode') === 64 ? rip : (rip + state.segBase(CS)) >>> 0;
+}
+
+/** A virtual address, as people write it. */
+export function hex(va: number): string {
+  return BigInt.asUintN(64, BigInt(va)).toString(16);
 }
 
 /** The guest has done what ends it: the run ends with this sentence. */
 export function crashDomain(pv: PvDomain, why: string): void {
-  const rip = BigInt.asUintN(64, pv.cpu.state.get64('rip')).toString(16);
-  pv.power.end(`Xen has ended the domain: ${why} (rip 0x${rip})`);
+  pv.power.end(`Xen has ended the domain: ${why} (rip 0x${hex(pv.cpu.state.getVa('rip'))})`);
 }
 
 /** Makes the kernel's or the user's tables the running ones; translations of user pages that both have stay. */
@@ -60,7 +94,8 @@ export function loadTable(pv: PvDomain, mfn: number): void {
 
 /** Another address space: nothing of the old one stays. */
 export function loadNewTable(pv: PvDomain, mfn: number): void {
-  pv.cpu.state.setVa('cr3', mfn * 4096);
+  const root = pv.state.narrow ? pv.space.underTop(mfn) : mfn;
+  pv.cpu.state.setVa('cr3', root * 4096);
   pv.tables.flushAll();
 }
 

@@ -5,13 +5,15 @@ import { GDT_PAGES, LDT_PAGES } from './xen-space.ts';
 /** Where an entry of some kind goes; address 0: not registered. */
 export interface CallbackState {
   address: number;
+  /** 32-bit guests name the code segment too. */
+  cs: number;
   masksEvents: boolean;
 }
 
 export interface PvVcpuState {
-  /** Both kernel and user run in ring 3: Xen alone knows which it is. */
+  /** 64-bit kernels run in ring 3 as their programs do: Xen alone knows which it is. 32-bit ones run in ring 1. */
   kernelMode: boolean;
-  /** Top-level tables of kernel and user, by machine frame; -1: none. */
+  /** Top-level tables of kernel and user, by machine frame; -1: none. A 32-bit guest has one for both. */
   kernelTable: number;
   userTable: number;
   /** The stack that an entry from user mode begins on. */
@@ -44,6 +46,8 @@ export interface PvVcpuState {
 }
 
 export interface PvState {
+  /** A 32-bit PAE guest. */
+  narrow: boolean;
   /** VMASST_TYPE_* bits. */
   assists: number;
   /** Instructions retired when the guest's kernel was last entered by a bounce. */
@@ -59,7 +63,7 @@ export interface PvState {
   vcpus: PvVcpuState[];
 }
 
-const callback = (): CallbackState => ({ address: 0, masksEvents: false });
+const callback = (): CallbackState => ({ address: 0, cs: 0, masksEvents: false });
 
 export function freshPvVcpu(): PvVcpuState {
   return {

@@ -11,10 +11,12 @@ import {
   isWritableData,
   limitOf,
   loadSegment,
+  markAccessed,
   readDescriptor,
   SS_REG,
   setNullSegment,
   setSegment,
+  TYPE_CONFORMING,
 } from '../../cpu/descriptors.ts';
 import { ATTR_D, ATTR_L, ATTR_P } from '../../cpu/state.ts';
 import { mapLdtPage } from './ldt.ts';
@@ -22,28 +24,36 @@ import type { PvDomain } from './pv-domain.ts';
 
 const USER_DS = 0x2b;
 
-/** Code and stack of a return to ring 3, or false and nothing changed: IRET would fault. */
+/** Code and stack of a return to the ring of `cs`, or false and nothing changed: IRET would fault. */
 export function loadReturnSegments(pv: PvDomain, cs: number, ss: number, rip: number): boolean {
-  const code = ringThree(pv, cs);
+  const ring = cs & 3;
+  const code = descriptor(pv, cs);
   if (code === null || !isCode(attrOf(code))) return false;
   const attr = attrOf(code);
+  const conforms = (attr & TYPE_CONFORMING) !== 0;
+  if (conforms ? dplOf(attr) > ring : dplOf(attr) !== ring) return false;
+  if ((attr & ATTR_P) === 0) return false;
   if ((attr & (ATTR_L | ATTR_D)) === (ATTR_L | ATTR_D)) return false;
   const inRange = attr & ATTR_L ? isCanonical(rip) : rip >= 0 && rip <= limitOf(code);
   if (!inRange) return false;
-  const stack = ringThree(pv, ss);
-  if (stack === null || !isWritableData(attrOf(stack))) return false;
-  const { state } = pv.cpu;
+  const stack = stackOf(pv, ss, ring);
+  if (stack === null) return false;
+  const { state, cx } = pv.cpu;
+  if (!markAccessed(cx, code) || !markAccessed(cx, stack)) return false;
   setSegment(state, CS, cs, code);
   setSegment(state, SS_REG, ss, stack);
+  state.set('cpl', ring);
   pv.cpu.stateChanged();
   return true;
 }
 
-function ringThree(pv: PvDomain, selector: number): Descriptor | null {
+/** The descriptor behind a stack selector for `ring`; null: none that may be one. */
+export function stackOf(pv: PvDomain, selector: number, ring: number): Descriptor | null {
+  if ((selector & 3) !== ring) return null;
   const d = descriptor(pv, selector);
   if (d === null) return null;
   const attr = attrOf(d);
-  return dplOf(attr) === 3 && attr & ATTR_P ? d : null;
+  return isWritableData(attr) && dplOf(attr) === ring && attr & ATTR_P ? d : null;
 }
 
 /** An LDT page that is looked at for the first time is mapped now. */

@@ -46,7 +46,10 @@ function storeEntry(va: number, bytes: number, lo: number, hi: number): boolean 
   const upper = (va & 4) !== 0;
   const newLo = upper ? oldLo : (oldLo & ~mask) | ((lo << shift) & mask);
   const newHi = upper ? (oldHi & ~mask) | ((lo << shift) & mask) : oldHi;
-  return change(pv, table, slot, newLo, newHi);
+  if (change(pv, table, slot, newLo, newHi)) return true;
+  if (!pv.state.narrow || bytes !== 4 || !upper || (newLo & PTE_P) === 0) return false;
+  // PAE kernels store the halves one after the other, some the upper one first: the lower one will follow.
+  return change(pv, table, slot, newLo & ~PTE_P, newHi);
 }
 
 function change(pv: PvDomain, table: number, slot: number, lo: number, hi: number): boolean {

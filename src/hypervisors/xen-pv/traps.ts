@@ -1,15 +1,15 @@
-// Exits of a 64-bit PV guest: exceptions go to its own handlers, unless Xen has something to do with them first.
+// Exits of a PV guest: exceptions go to its own handlers, unless Xen has something to do with them first.
 
 import type { ExceptionExit, InstructionExit } from '../../cpu/border.ts';
 import { BP, CR0_TS, DB, GP, NM, OF, PF, UD } from '../../cpu/control-bits.ts';
 import { recomputeFpuFaults } from '../../cpu/fpu-fault.ts';
 import { POLICY_INT, POLICY_INTERRUPTS, POLICY_SYSCALL } from '../../cpu/policy.ts';
-import { TRAP_DPL, TRAP_MASKS_EVENTS, VMASST_TYPE_architectural_iopl } from './abi.ts';
+import { TRAP_DPL, TRAP_MASKS_EVENTS } from './abi.ts';
 import { bounce } from './bounce.ts';
 import { emulatePrivileged } from './emulate.ts';
 import { emulateForcedCpuid } from './emulate-cpuid.ts';
 import { mapLdtPage } from './ldt.ts';
-import { currentVcpu, isGuestAddress, type PvDomain } from './pv-domain.ts';
+import { countsAsRing, currentVcpu, inKernel, isGuestAddress, type PvDomain } from './pv-domain.ts';
 import { emulateTableWrite } from './table-writes.ts';
 import { LDT_PAGES, ldtAt } from './xen-space.ts';
 
@@ -22,8 +22,9 @@ const PF_RSVD = 8;
 const READ_ONLY = PF_P | PF_W;
 /** Vectors with an error code. SDM 3A 6.3.1. */
 const WITH_ERROR = (1 << 8) | (0x1f << 10) | (1 << 17) | (1 << 21);
-/** vcpu_info.arch.cr2 (xen.h, 64-bit). */
+/** vcpu_info.arch.cr2 (xen.h), in both widths. */
 const INFO_CR2 = 16;
+const INFO_CR2_NARROW = 8;
 /** Kinds of software interrupt, as the CPU's slow path passes them. */
 const INT3 = 1;
 const INTO = 2;
@@ -35,16 +36,19 @@ const idtError = (vector: number) => (vector << 3) | 2;
 export function inject(pv: PvDomain, vector: number, error: number | null): void {
   const vcpu = currentVcpu(pv);
   const masks = (vcpu.trapFlags[vector]! & TRAP_MASKS_EVENTS) !== 0;
-  bounce(pv, vcpu.trapAddress[vector]!, error, masks);
+  const to = { address: vcpu.trapAddress[vector]!, cs: vcpu.trapCs[vector]! };
+  bounce(pv, to, error, masks);
 }
 
 export function injectPageFault(pv: PvDomain, address: number, error: number): void {
   const vcpu = currentVcpu(pv);
   vcpu.cr2 = address;
   const { info } = pv.xen.vcpus[pv.current]!.state;
-  pv.platform.ram.setU64(info + INFO_CR2, address >>> 0, Math.floor(address / 4294967296) >>> 0);
+  const { ram } = pv.platform;
+  if (pv.state.narrow) ram.setU32(info + INFO_CR2_NARROW, address >>> 0);
+  else ram.setU64(info + INFO_CR2, address >>> 0, Math.floor(address / 4294967296) >>> 0);
   // In ring 3 all faults are the user's to the processor; the guest wants to know whose they really are.
-  inject(pv, PF, vcpu.kernelMode ? error & ~PF_U : error | PF_U);
+  inject(pv, PF, inKernel(pv) ? error & ~PF_U : error | PF_U);
 }
 
 export function onException(pv: PvDomain, exit: ExceptionExit): void {
@@ -69,13 +73,9 @@ export function onException(pv: PvDomain, exit: ExceptionExit): void {
 }
 
 function onPageFault(pv: PvDomain, address: number, error: number): void {
-  if (!isGuestAddress(address)) {
+  if (!isGuestAddress(pv, address)) {
     if ((error & (PF_U | PF_RSVD)) === 0 && onDescriptorFault(pv, address, error)) return;
-  } else if (
-    (error & ~PF_U) === READ_ONLY &&
-    currentVcpu(pv).kernelMode &&
-    emulateTableWrite(pv, address)
-  ) {
+  } else if ((error & ~PF_U) === READ_ONLY && inKernel(pv) && emulateTableWrite(pv, address)) {
     return;
   }
   injectPageFault(pv, address, error);
@@ -122,12 +122,8 @@ export function onInterruptInstruction(pv: PvDomain, exit: InstructionExit): voi
   inject(pv, vector, null);
 }
 
-/** The kernel counts as ring 1, or ring 0 if it has asked for that. */
 function mayInterrupt(pv: PvDomain, vector: number): boolean {
-  const vcpu = currentVcpu(pv);
-  const ring0 = (pv.state.assists & (1 << VMASST_TYPE_architectural_iopl)) !== 0;
-  const cpl = vcpu.kernelMode ? (ring0 ? 0 : 1) : 3;
-  return (vcpu.trapFlags[vector]! & TRAP_DPL) >= cpl;
+  return (currentVcpu(pv).trapFlags[vector]! & TRAP_DPL) >= countsAsRing(pv);
 }
 
 /** What exits on a PV guest beside exceptions: system calls, INT n, and the interrupt that ends a wait. */

@@ -1,8 +1,17 @@
-// Xen's part of a 64-bit guest's address space: the machine-to-physical table, and a window for its GDT and LDT.
+// Xen's part of a guest's address space: the machine-to-physical table, and a window for its GDT and LDT.
 
 import { bug } from '../../base/errors.ts';
 import type { Platform } from '../define.ts';
-import { PTE_A, PTE_D, PTE_P, PTE_RW, PTE_US, type XenSlots } from './page-tables.ts';
+import {
+  FIRST_XEN_L2_SLOT,
+  PTE_A,
+  PTE_D,
+  PTE_P,
+  PTE_RW,
+  PTE_US,
+  type XenEntry,
+  type XenSlots,
+} from './page-tables.ts';
 
 /** xen/include/public/arch-x86/xen-x86_64.h */
 export const HYPERVISOR_VIRT_START = -0x8000_0000_0000; // 0xffff800000000000
@@ -10,6 +19,10 @@ export const HYPERVISOR_VIRT_END = -0x7800_0000_0000; // 0xffff880000000000
 export const MACH2PHYS_VIRT_START = HYPERVISOR_VIRT_START;
 /** 0xffff804000000000: the header gives the table 256 GiB. */
 export const MACH2PHYS_VIRT_END = MACH2PHYS_VIRT_START + 0x40_0000_0000;
+/** xen/include/public/arch-x86/xen-x86_32.h; its table may reach to where Xen 4.17 ends it, MACH2PHYS_COMPAT_VIRT_END. */
+export const HYPERVISOR_VIRT_START_PAE = 0xf580_0000;
+export const MACH2PHYS_VIRT_START_PAE = HYPERVISOR_VIRT_START_PAE;
+export const MACH2PHYS_VIRT_END_COMPAT = 0xffe0_0000;
 /** Where Xen maps a vCPU's descriptor tables: slot 260 of the top-level table (Xen 4.17, PERDOMAIN_VIRT_START). */
 const PERDOMAIN_SLOT = 260;
 const PERDOMAIN_VIRT_START = HYPERVISOR_VIRT_START + (PERDOMAIN_SLOT - 256) * 0x80_0000_0000;
@@ -30,21 +43,36 @@ const GUEST_READS = PTE_P | PTE_US | PTE_A;
 const XEN_READS = PTE_P | PTE_A;
 const XEN_WRITES = PTE_P | PTE_RW | PTE_A | PTE_D;
 
-/** Xen's descriptors in its page of the GDT, by index: what 64-bit guests find at 0xe023, 0xe02b, 0xe033 (xen-x86_64.h). */
-const XEN_DESCRIPTORS: readonly (readonly [index: number, lo: number, hi: number])[] = [
-  [1, 0x00000000, 0x00af9b00],
-  [2, 0x0000ffff, 0x00cf9300],
-  [4, 0x0000ffff, 0x00cffb00],
-  [5, 0x0000ffff, 0x00cff300],
-  [6, 0x00000000, 0x00affb00],
-  [7, 0x0000ffff, 0x00cf9b00],
-];
+/**
+ * Xen's descriptors in its page of the GDT, by index: what 64-bit guests find at 0xe023, 0xe02b, 0xe033 (xen-x86_64.h), and
+ * 32-bit ones at 0xe019, 0xe021 for ring 1, at 0xe02b, 0xe033 for ring 3 (xen-x86_32.h).
+ */
+type Words = readonly (readonly [index: number, lo: number, hi: number])[];
+const XEN_DESCRIPTORS: { readonly wide: Words; readonly narrow: Words } = {
+  wide: [
+    [1, 0x00000000, 0x00af9b00],
+    [2, 0x0000ffff, 0x00cf9300],
+    [4, 0x0000ffff, 0x00cffb00],
+    [5, 0x0000ffff, 0x00cff300],
+    [6, 0x00000000, 0x00affb00],
+    [7, 0x0000ffff, 0x00cf9b00],
+  ],
+  narrow: [
+    [1, 0x00000000, 0x00af9b00],
+    [2, 0x0000ffff, 0x00cf9300],
+    [3, 0x0000ffff, 0x00cfbb00],
+    [4, 0x0000ffff, 0x00cfb300],
+    [5, 0x0000ffff, 0x00cffb00],
+    [6, 0x0000ffff, 0x00cff300],
+  ],
+};
 
 export const gdtAt = (vcpu: number): number => PERDOMAIN_VIRT_START + vcpu * VCPU_PAGES * 4096;
 export const ldtAt = (vcpu: number): number => gdtAt(vcpu) + GDT_PAGES * 4096;
 
 export class XenSpace implements XenSlots {
-  readonly entries: readonly (readonly [slot: number, lo: number, hi: number])[];
+  readonly entries: readonly XenEntry[];
+  readonly narrowEntries: readonly XenEntry[];
   private readonly platform: Platform;
   private readonly takeFrame: () => number;
   private readonly window: number;
@@ -52,6 +80,10 @@ export class XenSpace implements XenSlots {
   private readonly xenPage: number;
   /** Machine frame of each page of the machine-to-physical table. */
   private readonly m2pPages: Uint32Array;
+  /** And of that with entries of 4 bytes, which 32-bit guests see. */
+  private readonly narrowPages: Uint32Array;
+  /** The table above a 32-bit guest's own: the processor is in long mode. */
+  private readonly aboveNarrow: number;
 
   /** `takeFrame` gives a cleared frame of Xen's own. */
   constructor(platform: Platform, takeFrame: () => number, totalFrames: number) {
@@ -63,13 +95,32 @@ export class XenSpace implements XenSlots {
     if (m2pPages > ENTRIES * ENTRIES) bug(`${totalFrames} frames are too many`);
     this.m2pPages = Uint32Array.from({ length: m2pPages }, takeFrame);
     for (const mfn of this.m2pPages) platform.ram.fill(mfn * 4096, 4096, 0xff);
+    const narrowPages = Math.ceil((totalFrames * 4) / 4096);
+    this.narrowPages = Uint32Array.from({ length: narrowPages }, takeFrame);
+    for (const mfn of this.narrowPages) platform.ram.fill(mfn * 4096, 4096, 0xff);
+    this.aboveNarrow = takeFrame();
     this.window = takeFrame();
-    for (const [index, lo, hi] of XEN_DESCRIPTORS)
-      platform.ram.setU64(this.xenPage * 4096 + index * 8, lo, hi);
+    this.putDescriptors(false);
     this.entries = [
       [MACH2PHYS_VIRT_START === HYPERVISOR_VIRT_START ? 256 : bug('M2P moved'), ...this.m2pTree()],
       [PERDOMAIN_SLOT, ...this.branch(this.branch(this.window)[0] >>> 12)],
     ];
+    const [slot, lo, hi] = this.entries[1]!;
+    platform.ram.setU64(this.aboveNarrow * 4096 + slot * 8, lo, hi);
+    this.narrowEntries = this.narrowTables();
+  }
+
+  /** Xen's own descriptors, for guests of either width. */
+  putDescriptors(narrow: boolean): void {
+    this.platform.ram.fill(this.xenPage * 4096, 4096, 0);
+    for (const [index, lo, hi] of XEN_DESCRIPTORS[narrow ? 'narrow' : 'wide'])
+      this.platform.ram.setU64(this.xenPage * 4096 + index * 8, lo, hi);
+  }
+
+  /** Puts a 32-bit guest's L3 table under Xen's table, which the processor begins with; answers that. */
+  underTop(l3: number): number {
+    this.put(this.aboveNarrow, 0, l3, TABLE);
+    return this.aboveNarrow;
   }
 
   /** `pfn` null: the frame belongs to nobody. */
@@ -77,6 +128,8 @@ export class XenSpace implements XenSlots {
     const at = this.m2pPages[mfn >>> 9]! * 4096 + (mfn & 0x1ff) * 8;
     if (pfn === null) this.platform.ram.setU64(at, 0xffffffff, 0xffffffff);
     else this.platform.ram.setU64(at, pfn >>> 0, Math.floor(pfn / 4294967296));
+    const narrowAt = this.narrowPages[mfn >>> 10]! * 4096 + (mfn & 0x3ff) * 4;
+    this.platform.ram.setU32(narrowAt, pfn === null ? 0xffffffff : pfn >>> 0);
   }
 
   pfnOf(mfn: number): number {
@@ -110,6 +163,19 @@ export class XenSpace implements XenSlots {
       this.put(directory, n / ENTRIES, table, TABLE);
     }
     return this.branch(directory);
+  }
+
+  /** Entries of a 32-bit guest's last L2. Its programs, in ring 3, do not see the table. */
+  private narrowTables(): readonly XenEntry[] {
+    const out: XenEntry[] = [];
+    for (let n = 0; n < this.narrowPages.length; n += ENTRIES) {
+      const table = this.takeFrame();
+      this.narrowPages
+        .subarray(n, n + ENTRIES)
+        .forEach((mfn, slot) => void this.put(table, slot, mfn, XEN_READS));
+      out.push([FIRST_XEN_L2_SLOT + n / ENTRIES, ...entry(table, TABLE)]);
+    }
+    return out;
   }
 
   /** A table whose first entry is `child`, as an entry. */

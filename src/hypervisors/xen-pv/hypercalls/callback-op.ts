@@ -4,6 +4,7 @@ import { EFAULT, EINVAL, ENOSYS } from '../../xen/abi/errno.ts';
 import { xenStruct } from '../../xen/abi/layout.ts';
 import { type Call, defineHypercall } from '../../xen/define.ts';
 import * as abi from '../abi.ts';
+import { guestSelector } from '../descriptors.ts';
 import { currentVcpu, isGuestAddress, pvOf } from '../pv-domain.ts';
 import type { CallbackState, PvVcpuState } from '../pv-state.ts';
 
@@ -34,17 +35,32 @@ export const callbackOp = defineHypercall({
 });
 
 function register(call: Call, at: number): number {
-  const arg = call.guest.read(callbackRegister, at);
+  const arg = call.wide ? readWide(call, at) : readNarrow(call, at);
   if (!arg) return -EFAULT;
-  if (!isGuestAddress(arg.address)) return -EINVAL;
-  const vcpu = currentVcpu(pvOf(call));
-  const entry = callbackOf(vcpu, arg.type);
+  const pv = pvOf(call);
+  if (call.wide && !isGuestAddress(pv, arg.address)) return -EINVAL;
+  const entry = callbackOf(currentVcpu(pv), arg.type, call.wide);
   if (entry === null) return arg.type === abi.CALLBACKTYPE_sysenter_deprecated ? -EINVAL : -ENOSYS;
   entry.address = arg.address;
+  entry.cs = arg.cs;
   // An event always masks; an NMI never does.
   const chooses = arg.type !== abi.CALLBACKTYPE_event && arg.type !== abi.CALLBACKTYPE_nmi;
   entry.masksEvents = chooses && (arg.flags & abi.CALLBACKF_mask_events) !== 0;
   return 0;
+}
+
+function readWide({ guest }: Call, at: number) {
+  const arg = guest.read(callbackRegister, at);
+  return arg && { ...arg, cs: 0 };
+}
+
+/** 32-bit guests name selector and address: cs and eip of xen_callback_t (arch-x86/xen-x86_32.h). */
+function readNarrow({ guest }: Call, at: number) {
+  const type = guest.u32(at);
+  const cs = guest.u32(at + 4);
+  const address = guest.u32(at + 8);
+  if (type === null || cs === null || address === null) return null;
+  return { type: type & 0xffff, flags: type >>> 16, cs: guestSelector(cs, true), address };
 }
 
 function unregister(call: Call, at: number): number {
@@ -65,14 +81,15 @@ function unregister(call: Call, at: number): number {
   }
 }
 
-function callbackOf(vcpu: PvVcpuState, type: number): CallbackState | null {
+function callbackOf(vcpu: PvVcpuState, type: number, wide: boolean): CallbackState | null {
   switch (type) {
     case abi.CALLBACKTYPE_event:
       return vcpu.event;
     case abi.CALLBACKTYPE_failsafe:
       return vcpu.failsafe;
     case abi.CALLBACKTYPE_syscall:
-      return vcpu.syscall;
+      // A 32-bit guest's programs have the other one.
+      return wide ? vcpu.syscall : null;
     case abi.CALLBACKTYPE_syscall32:
       return vcpu.syscall32;
     case abi.CALLBACKTYPE_sysenter:

@@ -1,12 +1,17 @@
 // memory_op: what memory a PV guest has, and giving pages back or taking them again.
 
-import { EFAULT, EINVAL, ENOSYS, EPERM, ESRCH } from '../../xen/abi/errno.ts';
+import { EFAULT, EINVAL, EPERM, ESRCH } from '../../xen/abi/errno.ts';
 import * as abi from '../../xen/abi/memory.ts';
 import { DOMID_SELF } from '../../xen/abi/xen.ts';
 import { type Call, type CallResult, defineHypercall } from '../../xen/define.ts';
 import { pvOf } from '../pv-domain.ts';
 import { freePage, takePage } from '../reservation.ts';
-import { MACH2PHYS_VIRT_END, MACH2PHYS_VIRT_START } from '../xen-space.ts';
+import {
+  MACH2PHYS_VIRT_END,
+  MACH2PHYS_VIRT_END_COMPAT,
+  MACH2PHYS_VIRT_START,
+  MACH2PHYS_VIRT_START_PAE,
+} from '../xen-space.ts';
 
 const E820_RAM = 1;
 const E820_ENTRY_BYTES = 20;
@@ -103,11 +108,12 @@ function guestPointer({ guest, wide }: Call, at: number): number | null {
 
 function machphysMapping(call: Call, at: number): number {
   const { guest, wide } = call;
-  if (!wide) return -ENOSYS;
+  const from = wide ? MACH2PHYS_VIRT_START : MACH2PHYS_VIRT_START_PAE;
+  const end = wide ? MACH2PHYS_VIRT_END : MACH2PHYS_VIRT_END_COMPAT;
   const done = guest.write(abi.machphysMapping, at, {
-    v_start: MACH2PHYS_VIRT_START,
-    v_end: MACH2PHYS_VIRT_END,
-    max_mfn: 2 ** 35 - 1,
+    v_start: from,
+    v_end: end,
+    max_mfn: Math.floor((end - from) / (wide ? 8 : 4)) - 1,
   });
   return done ? 0 : -EFAULT;
 }

@@ -61,7 +61,7 @@ function foreign({ domain }: Call, foreigndom: number): number {
 
 function one(pv: PvDomain, at: number): number {
   const { mmu } = pv.cpu;
-  if (!isGuestAddress(at) || !mmu.read(at, MMU_UPDATE_BYTES, 'current')) return -EFAULT;
+  if (!isGuestAddress(pv, at) || !mmu.read(at, MMU_UPDATE_BYTES, 'current')) return -EFAULT;
   const { buf } = mmu;
   const ptr = buf.getUint32(0, true);
   const mfn = buf.getUint32(4, true) * 0x100000 + (ptr >>> 12);

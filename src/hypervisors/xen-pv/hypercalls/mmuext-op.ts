@@ -54,7 +54,7 @@ export const mmuextOp = defineHypercall({
 
 function one(pv: PvDomain, call: Call, at: number, bytes: number): number {
   const { mmu } = pv.cpu;
-  if (!isGuestAddress(at) || !mmu.read(at, bytes, 'current')) return -EFAULT;
+  if (!isGuestAddress(pv, at) || !mmu.read(at, bytes, 'current')) return -EFAULT;
   const { buf } = mmu;
   const cmd = buf.getUint32(0, true);
   const lo = buf.getUint32(call.wide ? 8 : 4, true);
@@ -93,6 +93,8 @@ function perform(pv: PvDomain, cmd: number, words: Words): number {
     case abi.MMUEXT_PIN_L2_TABLE:
     case abi.MMUEXT_PIN_L3_TABLE:
     case abi.MMUEXT_PIN_L4_TABLE:
+      // A 32-bit guest has no such table.
+      if (pv.state.narrow && cmd === abi.MMUEXT_PIN_L4_TABLE) return -EINVAL;
       return pin(pv, mfn, TYPE_L1 + cmd - abi.MMUEXT_PIN_L1_TABLE);
     case abi.MMUEXT_UNPIN_TABLE:
       return unpin(pv, mfn);
@@ -109,7 +111,7 @@ function perform(pv: PvDomain, cmd: number, words: Words): number {
     case abi.MMUEXT_INVLPG_LOCAL:
     case abi.MMUEXT_INVLPG_MULTI:
     case abi.MMUEXT_INVLPG_ALL:
-      if (isGuestAddress(va)) pv.cpu.mmu.flushPage(va);
+      if (isGuestAddress(pv, va)) pv.cpu.mmu.flushPage(va);
       return 0;
     case abi.MMUEXT_FLUSH_CACHE:
     case abi.MMUEXT_FLUSH_CACHE_GLOBAL:
@@ -162,7 +164,7 @@ function unpin({ frames, tables }: PvDomain, mfn: number): number {
 }
 
 function setLdt(pv: PvDomain, base: number, entries: number): number {
-  if (base % 4096 !== 0 || !isGuestAddress(base) || entries > LDT_ENTRIES_MAX) return -EINVAL;
+  if (base % 4096 !== 0 || !isGuestAddress(pv, base) || entries > LDT_ENTRIES_MAX) return -EINVAL;
   const vcpu = currentVcpu(pv);
   if (vcpu.ldtEntries === entries && vcpu.ldtBase === base) return 0;
   dropLdt(pv, vcpu);

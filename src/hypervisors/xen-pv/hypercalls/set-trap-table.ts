@@ -17,7 +17,8 @@ export const setTrapTable = defineHypercall({
   args: { table: 'gva' },
   handle(call, { table }) {
     const { guest } = call;
-    const vcpu = currentVcpu(pvOf(call));
+    const pv = pvOf(call);
+    const vcpu = currentVcpu(pv);
     if (table === 0) {
       vcpu.trapAddress.fill(0);
       vcpu.trapFlags.fill(0);
@@ -31,7 +32,7 @@ export const setTrapTable = defineHypercall({
       if (gate.address === 0) return 0;
       vcpu.trapAddress[gate.vector] = gate.address;
       vcpu.trapFlags[gate.vector] = gate.flags;
-      vcpu.trapCs[gate.vector] = guestSelector(gate.cs);
+      vcpu.trapCs[gate.vector] = guestSelector(gate.cs, pv.state.narrow);
     }
     return call.continueLater({ table: table + ENTRIES_PER_TURN * bytes });
   },

@@ -12,9 +12,11 @@ export const stackSwitch = defineHypercall({
   callers: ['pv64', 'pv32'],
   args: { ss: 'ulong', esp: 'gva' },
   handle(call, { ss, esp }) {
-    if (!isGuestAddress(esp)) return -EINVAL;
-    const vcpu = currentVcpu(pvOf(call));
-    vcpu.kernelSs = guestSelector(ss % 0x10000);
+    const pv = pvOf(call);
+    // Of a 32-bit guest's, the page tables say where it may lead.
+    if (!pv.state.narrow && !isGuestAddress(pv, esp)) return -EINVAL;
+    const vcpu = currentVcpu(pv);
+    vcpu.kernelSs = guestSelector(ss % 0x10000, pv.state.narrow);
     vcpu.kernelSp = esp;
     return 0;
   },

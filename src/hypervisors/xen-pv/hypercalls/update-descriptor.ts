@@ -13,13 +13,13 @@ export const updateDescriptor = defineHypercall({
   callers: ['pv64', 'pv32'],
   args: { ma: 'u64', desc: 'u64' },
   handle(call, { ma, desc }) {
-    const { frames, tables } = pvOf(call);
+    const { frames, tables, state } = pvOf(call);
     const d = { lo: desc.lo, hi: desc.hi };
     const mfn = ma.hi * 0x100000 + (ma.lo >>> 12);
     if ((ma.lo & 7) !== 0 || !frames.get(mfn)) return -EINVAL;
     // An entry of a table that is not in use may be anything that is written there by hand.
     const type = frames.typeOf(mfn) === TYPE_DESCRIPTORS ? TYPE_DESCRIPTORS : TYPE_WRITABLE;
-    const refused = !fixDescriptor(d) || tables.getType(mfn, type) !== 0;
+    const refused = !fixDescriptor(d, state.narrow) || tables.getType(mfn, type) !== 0;
     if (!refused) {
       tables.put(mfn, (ma.lo & 0xfff) >>> 3, d.lo, d.hi);
       tables.putType(mfn);

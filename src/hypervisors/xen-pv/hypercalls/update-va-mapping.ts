@@ -19,7 +19,7 @@ export const updateVaMapping = defineHypercall({
 
 export function changeMapping(pv: PvDomain, va: number, val: Pair, flags: number): number {
   const { tables, frames } = pv;
-  if (!isGuestAddress(va)) return -EINVAL;
+  if (!isGuestAddress(pv, va)) return -EINVAL;
   const table = tables.l1Of(currentVcpu(pv).kernelTable, va);
   if (table < 0 || !frames.isGuests(table) || frames.typeOf(table) !== TYPE_L1) return -EINVAL;
   const slot = slotOf(va >>> 0, 0, 1);

@@ -9,14 +9,14 @@ import { xenPv } from '../index.ts';
 import { permuteFrames } from '../machine-frames.ts';
 
 export const VIRT_BASE = -0x8000_0000; // 0xffffffff80000000
-const MEMORY = 8 << 20;
-const CODE_AT = 0x10_0000;
+export const MEMORY = 8 << 20;
+export const CODE_AT = 0x10_0000;
 /** Pages that programs may do with as they like, and behind them those for results. */
-const PAGES_AT = 0x20_0000;
-const PAGES = 64;
-const RESULT_PAGE = 60;
-const BUDGET = 200_000;
-const SEED = 7;
+export const PAGES_AT = 0x20_0000;
+export const PAGES = 64;
+export const RESULT_PAGE = 60;
+export const BUDGET = 200_000;
+export const SEED = 7;
 const NOTE_ENTRY = 1;
 const NOTE_VIRT_BASE = 3;
 const NOTE_PADDR_OFFSET = 4;
@@ -76,7 +76,9 @@ export function runProgram(
     seed,
     transmit: (byte) => output.push(byte),
   });
-  const code = assembleProgram(program(partsFor(p2m)));
+  const assembler = new Assembler(64, BigInt.asUintN(64, BigInt(VIRT_BASE + CODE_AT)));
+  const head = `mov r14, rsi; mov r15, ${literal(va(RESULT_PAGE))}`;
+  const code = assembleProgram(`${head}; ${program(partsFor(p2m))}`, assembler);
   attached.start({
     kernel: openKernel(elfWith(code, options), 'a test program'),
     initrd: null,
@@ -104,7 +106,7 @@ const literal = (value: number | bigint) => `0x${BigInt.asUintN(64, BigInt(value
 const ARGUMENTS = ['rdi', 'rsi', 'rdx', 'r10', 'r8'];
 
 /** `none` stands for a number that no call has. */
-function numberOf(name: string): number {
+export function numberOf(name: string): number {
   if (name === 'none') return 999;
   for (const call of PV_CALLS.values()) if (call.name === name) return call.number;
   throw new Error(`there is no call ${name}`);
@@ -133,9 +135,7 @@ function partsFor(p2m: Uint32Array): ProgramParts {
 }
 
 /** `bytes 0f 0b` stands for just these. */
-function assembleProgram(text: string): Uint8Array {
-  const a = new Assembler(64, BigInt.asUintN(64, BigInt(VIRT_BASE + CODE_AT)));
-  a.text(`mov r14, rsi; mov r15, ${literal(va(RESULT_PAGE))}`);
+export function assembleProgram(text: string, a: Assembler): Uint8Array {
   for (const line of text.split(/[\n;]/).map((part) => part.trim())) {
     if (line.startsWith('bytes '))
       a.bytes(

@@ -1,0 +1,23 @@
+// The event mask of the vCPU that runs, which stands for IF: in vcpu_info, and in the flags that a guest is told.
+
+import { EFLAGS_IF, EFLAGS_IOPL, EFLAGS_IOPL_SHIFT } from '../../cpu/control-bits.ts';
+import { VMASST_TYPE_architectural_iopl } from './abi.ts';
+import { currentVcpu, type PvDomain } from './pv-domain.ts';
+
+/** `evtchn_upcall_mask` of the vCPU that runs. */
+export function eventsMasked(pv: PvDomain): boolean {
+  return pv.platform.ram.u8(pv.xen.vcpus[pv.current]!.state.info + 1) !== 0;
+}
+
+export function maskEvents(pv: PvDomain, masked: boolean): void {
+  pv.platform.ram.setU8(pv.xen.vcpus[pv.current]!.state.info + 1, masked ? 1 : 0);
+}
+
+/** IF is the opposite of the event mask, IOPL what the guest was given to believe. */
+export function guestFlags(pv: PvDomain, flags: number, masked: boolean): number {
+  let told = flags & ~(EFLAGS_IF | EFLAGS_IOPL);
+  if (!masked) told |= EFLAGS_IF;
+  if (pv.state.assists & (1 << VMASST_TYPE_architectural_iopl))
+    told |= currentVcpu(pv).iopl << EFLAGS_IOPL_SHIFT;
+  return told;
+}

@@ -1,0 +1,213 @@
+// Small 32-bit PAE guests for tests: a program of ours in an ELF32 file with Xen's notes or the older section, built and run.
+
+import { Assembler } from '../../../cpu/asm.ts';
+import { openKernel } from '../../../image/index.ts';
+import { bareGuest } from '../../testing/bare-guest.ts';
+import { xenPv } from '../index.ts';
+import { permuteFrames } from '../machine-frames.ts';
+import {
+  assembleProgram,
+  BUDGET,
+  CODE_AT,
+  MEMORY,
+  numberOf,
+  type Outcome,
+  PAGES,
+  PAGES_AT,
+  type ProgramOptions,
+  RESULT_PAGE,
+  SEED,
+} from './pv-guest.ts';
+
+export const VIRT_BASE_32 = 0xc000_0000;
+const HYPERVISOR_sched_op = 29;
+const NOTE_ENTRY = 1;
+const NOTE_VIRT_BASE = 3;
+const NOTE_PADDR_OFFSET = 4;
+const NOTE_PAE = 9;
+/** Where a program finds the address of start_info: the last word of the page behind those for results. */
+const START_INFO_PAGE = RESULT_PAGE + 2;
+
+export interface Program32Options extends Omit<ProgramOptions, 'notes'> {
+  readonly virtBase?: number;
+  /** Notes instead of the usual. */
+  readonly notes?: readonly Note[];
+  /** The text of a section __xen_guest, instead of notes. */
+  readonly section?: string;
+}
+export type Note = readonly [type: number, value: number | string];
+
+/** Text of a program. EBP is where the next result goes, and is kept. */
+export interface Program32Parts {
+  /** Address of one of the free pages. */
+  page(n: number): number;
+  /** Its machine frame. */
+  mfn(n: number): number;
+  /** Machine frame of any page, by pseudo-physical number. */
+  mfnOf(pfn: number): number;
+  /** A hypercall by INT 0x82, by its name in the headers, with its result kept. */
+  call(name: string, ...args: readonly (number | bigint)[]): string;
+  /** Stores a word, or words. */
+  store(va: number, ...values: readonly number[]): string;
+  /** Keeps a register as a result. */
+  keep(register: string): string;
+  /** Loads the word at an offset of start_info. */
+  startInfo(register: string, offset: number): string;
+  readonly done: string;
+}
+
+export function runProgram32(
+  program: (parts: Program32Parts) => string,
+  options: Program32Options = {},
+): Outcome {
+  const { engine = 'reference', commandLine = '', seed = SEED, virtBase = VIRT_BASE_32 } = options;
+  const ramBytes = MEMORY + xenPv.ownBytes!(MEMORY);
+  const p2m = permuteFrames(ramBytes / 4096, MEMORY / 4096, seed).guest;
+  const output: number[] = [];
+  const { cpu, machine, attached } = bareGuest(xenPv, {
+    memoryBytes: MEMORY,
+    engine,
+    seed,
+    transmit: (byte) => output.push(byte),
+  });
+  const va = (page: number) => virtBase + PAGES_AT + page * 4096;
+  const assembler = new Assembler(32, virtBase + CODE_AT);
+  const head = `mov [${literal(va(START_INFO_PAGE))}], esi; mov ebp, ${literal(va(RESULT_PAGE))}`;
+  const code = assembleProgram(`${head}; ${program(partsFor(p2m, va))}`, assembler);
+  attached.start({
+    kernel: openKernel(elf32With(code, virtBase, options), 'a test program'),
+    initrd: null,
+    commandLine,
+  });
+  const stop = machine.run({ instructions: options.budget ?? BUDGET });
+  const at = (page: number) => cpu.layout.ramBase + p2m[PAGES_AT / 4096 + page]! * 4096;
+  const count = (cpu.state.gpr32(5) - va(RESULT_PAGE)) / 4;
+  const first = at(RESULT_PAGE) / 4;
+  const results = Array.from(
+    { length: Math.max(0, Math.min(count, 1024)) },
+    (_, n) => cpu.views.i32[first + n]!,
+  );
+  return {
+    results,
+    stop: stop.kind,
+    why: 'why' in stop ? stop.why : '',
+    output: String.fromCharCode(...output),
+    cpu,
+    word: (page, n) => cpu.views.u64[(at(page) + n * 8) / 8]!,
+  };
+}
+
+const literal = (value: number | bigint) => `0x${BigInt.asUintN(32, BigInt(value)).toString(16)}`;
+const ARGUMENTS = ['ebx', 'ecx', 'edx', 'esi', 'edi'];
+
+function partsFor(p2m: Uint32Array, va: (page: number) => number): Program32Parts {
+  const keep = (register: string) => `mov [ebp], ${register}; add ebp, 4`;
+  const store = (at: number, ...values: readonly number[]) =>
+    values
+      .map((value, n) => `mov dword ptr [${literal(at + n * 4)}], ${literal(value)}`)
+      .join('; ');
+  const reason = va(RESULT_PAGE + 1);
+  return {
+    page: va,
+    mfn: (n) => p2m[PAGES_AT / 4096 + n]!,
+    mfnOf: (pfn) => p2m[pfn]!,
+    call: (name, ...args) =>
+      [
+        ...args.map((value, n) => `mov ${ARGUMENTS[n]}, ${literal(value)}`),
+        `mov eax, ${numberOf(name)}`,
+        'int 0x82',
+        keep('eax'),
+      ].join('; '),
+    store,
+    keep,
+    startInfo: (register, offset) =>
+      `mov ${register}, [${literal(va(START_INFO_PAGE))}]; mov ${register}, [${register} + ${offset}]`,
+    done: `${store(reason, 0)}; mov ebx, 2; mov ecx, ${literal(reason)}; mov eax, ${HYPERVISOR_sched_op}; int 0x82`,
+  };
+}
+
+export function usualNotes32(virtBase = VIRT_BASE_32): readonly Note[] {
+  return [
+    [NOTE_ENTRY, virtBase + CODE_AT],
+    [NOTE_VIRT_BASE, virtBase],
+    [NOTE_PADDR_OFFSET, 0],
+    [NOTE_PAE, 'yes'],
+  ];
+}
+
+const EHDR = 52;
+const PHDR = 32;
+const SHDR = 40;
+const PT_LOAD = 1;
+const PT_NOTE = 4;
+const SHT_PROGBITS = 1;
+const SHT_STRTAB = 3;
+
+/** An ELF file of one segment with the code, one with the free pages, and notes or a section. */
+export function elf32With(
+  code: Uint8Array,
+  virtBase: number,
+  { notes = usualNotes32(virtBase), section, data = new Uint8Array(0) }: Program32Options,
+): Uint8Array {
+  const noteBytes = section === undefined ? encodeNotes(notes) : new Uint8Array(0);
+  const text = ascii(`${section ?? ''}\0`);
+  const names = ascii('\0__xen_guest\0.shstrtab\0');
+  const pieces = [noteBytes, code, data, text, names];
+  const offsets: number[] = [];
+  let end = EHDR + 3 * PHDR + 3 * SHDR;
+  for (const piece of pieces) {
+    offsets.push(end);
+    end += piece.length;
+  }
+  const bytes = new Uint8Array(end);
+  for (const [n, piece] of pieces.entries()) bytes.set(piece, offsets[n]!);
+  const [noteAt, codeAt, dataAt, textAt, namesAt] = offsets as [
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  const view = new DataView(bytes.buffer);
+  const words = (at: number, ...values: readonly number[]) =>
+    values.forEach((value, n) => void view.setUint32(at + n * 4, value, true));
+  bytes.set([0x7f, 0x45, 0x4c, 0x46, 1, 1, 1]);
+  words(16, (3 << 16) | 2, 1, virtBase + CODE_AT, EHDR, EHDR + 3 * PHDR, 0);
+  view.setUint16(40, EHDR, true);
+  view.setUint16(42, PHDR, true);
+  view.setUint16(44, 3, true);
+  view.setUint16(46, SHDR, true);
+  view.setUint16(48, section === undefined ? 0 : 3, true);
+  view.setUint16(50, section === undefined ? 0 : 2, true);
+  // Images with the section have virtual addresses for physical ones.
+  const base = section === undefined ? 0 : virtBase;
+  const load = (n: number, type: number, at: number, paddr: number, file: number, memory: number) =>
+    words(EHDR + n * PHDR, type, at, virtBase + paddr, base + paddr, file, memory, 7, 4096);
+  load(0, PT_LOAD, codeAt, CODE_AT, code.length, code.length);
+  load(1, PT_LOAD, dataAt, PAGES_AT, data.length, PAGES * 4096);
+  words(EHDR + 2 * PHDR, PT_NOTE, noteAt, 0, 0, noteBytes.length, noteBytes.length, 4, 4);
+  const sections = EHDR + 3 * PHDR;
+  words(sections + SHDR, 1, SHT_PROGBITS, 0, 0, textAt, text.length);
+  words(sections + 2 * SHDR, 13, SHT_STRTAB, 0, 0, namesAt, names.length);
+  return bytes;
+}
+
+function encodeNotes(notes: readonly Note[]): Uint8Array {
+  const out: number[] = [];
+  const word = (value: number) =>
+    out.push(value & 0xff, (value >>> 8) & 0xff, (value >>> 16) & 0xff, value >>> 24);
+  for (const [type, value] of notes) {
+    const text = typeof value === 'string' ? [...ascii(`${value}\0`)] : null;
+    word(4);
+    word(text ? text.length : 4);
+    word(type);
+    out.push(...ascii('Xen\0'));
+    if (text) out.push(...text, ...new Array<number>(-text.length & 3).fill(0));
+    else word(value as number);
+  }
+  return Uint8Array.from(out);
+}
+
+function ascii(text: string): Uint8Array {
+  return Uint8Array.from(text, (char) => char.charCodeAt(0));
+}
