@@ -1,7 +1,9 @@
 // Leaves, MSRs and calls of an interface, by themselves: thousands of them with registers of nonsense, and no guest code.
 
+import { enterFlat32 } from '../../src/hypervisors/boot/registers.ts';
 import { findInterface } from '../../src/hypervisors/index.ts';
 import { assemble } from '../../src/lab/assemble.ts';
+import { GuestRam } from '../../src/machine/memory.ts';
 import { NO_FITTINGS } from '../../src/machine/models/define.ts';
 import { chooseModel } from '../../src/machine/models/registry.ts';
 import type { Chance } from './chance.ts';
@@ -10,9 +12,12 @@ const REGISTERS = 16;
 /** Ports, MSRs and leaves that some interface has (kvm.md, xen-pv.md), and where chance finds the rest. */
 const MSR_BASES = [0x10, 0x4b564d00, 0x40000000, 0xc0000080, 0x800] as const;
 const LEAF_BASES = [0, 0x40000000, 0x40000100, 0x80000000] as const;
+/** Where calls of a ROM trap (vmi.md 12): bootstrap entries, stubs, and what lies between. */
+const ROM_TRAPS = { at: 0xd0000, first: 0x80, stubs: 0x200, count: 80, bytes: 8, trap: 3 } as const;
 /** By how much the machine's state may grow. */
 const STATE_MAX = 1 << 20;
 const MEMORY_BYTES = 16 << 20;
+const FLAT_AT = 0x100000;
 
 export interface InterfaceDrive {
   readonly on: string;
@@ -22,15 +27,18 @@ export interface InterfaceDrive {
 
 /** Null if all went well. */
 export function driveInterface({ on, steps, chance }: InterfaceDrive): string | null {
-  const { cpu, devices, border } = build(on);
+  const { cpu, ram, devices, border } = build(on);
   const { state } = cpu;
   const before = devices.snapshots.bytes().length;
   const out = new Uint32Array(4);
   for (let n = 0; n < steps; n++) {
+    // Calls change the mode; from flat code without paging they get furthest.
+    if (chance.oneIn(8)) enterFlat32(cpu, ram, FLAT_AT);
     state.set('codeMode', chance.pick([32, 64, 64]));
     state.set('cpl', chance.oneIn(8) ? chance.below(4) : 0);
     for (let r = 0; r < REGISTERS; r++) state.setGpr(r, register(chance));
     state.setGpr(0, chance.oneIn(8) ? register(chance) : BigInt(chance.below(48)));
+    state.setVa('rip', place(chance));
     switch (chance.below(4)) {
       case 0:
         border.cpuid(near(chance, LEAF_BASES), chance.value(), out);
@@ -69,7 +77,16 @@ function build(on: string) {
     transmit: () => {},
     attend: () => false,
   });
-  return { cpu, devices, border: attached.border };
+  const ram = new GuestRam(cpu.memory, cpu.layout.ramBase, MEMORY_BYTES, () => {});
+  return { cpu, ram, devices, border: attached.border };
+}
+
+/** Behind a trap of a ROM, or anywhere. */
+function place(chance: Chance): number {
+  if (chance.oneIn(8)) return chance.u32();
+  const { at, first, stubs, count, bytes, trap } = ROM_TRAPS;
+  if (chance.oneIn(16)) return at + first + bytes * chance.below(2) + trap;
+  return at + stubs + bytes * chance.below(count) + trap;
 }
 
 function near(chance: Chance, bases: readonly number[]): number {

@@ -38,13 +38,16 @@ export const setInterruptMask = defineCall({
   handle: (vcpu, { eax }) => setMask(vcpu, eax & EFLAGS_IF),
 });
 
-/** What is pending is delivered behind the stub's return. */
+/** What is pending ends it at once: the call returns when it has been handled. */
 export const halt = defineCall({
   number: 35,
   name: 'Halt',
   settles: true,
   handle(vcpu) {
-    setMask(vcpu, EFLAGS_IF);
+    const { cx } = vcpu.platform.cpu;
+    // No shadow as behind STI: the halt is the instruction that it would cover.
+    cx.state.set(FIELDS.eflags, cx.state.get(FIELDS.eflags) | EFLAGS_IF);
+    cx.checkInterrupts();
     return natively(vcpu, 'hlt');
   },
 });
