@@ -238,7 +238,7 @@ export interface GuestBinding {
   /** For an interface that enters its guests in its own way. */
   readonly start?: GuestStart;
   /** Once it is known, before any operation: registers pages, sets handlers. May lose every register but SP. */
-  init?(code: GuestCode): void;
+  init?(code: GuestCode): unknown;
   /** Those that it does in its own way; for the others it takes native's. */
   readonly operations: Partial<Readonly<Record<GuestOperationId, GuestOperation>>>;
   /** Those that a guest cannot do here, and why. */
@@ -248,6 +248,8 @@ export interface GuestBinding {
   readonly clock: GuestClock | null;
   /** The cheapest way into the interface and back. */
   readonly nullCall: GuestOperation;
+  /** A call that the interface does not have, its answer in AX, and what that must be (low 32 bits). */
+  readonly badCall?: GuestOperation & { readonly answer: number };
   /** Zeroed memory, by label. Page-aligned pieces have pages to themselves. */
   readonly memory?: readonly {
     readonly label: string;

@@ -7,6 +7,8 @@ import type { Emitter } from './kernel/emitter.ts';
 export interface ProbeFacts {
   readonly bits: 32 | 64;
   readonly traits: GuestTraits;
+  /** What the interface must answer to a call that it does not have; null where there are no calls. */
+  readonly badCallAnswer: number | null;
 }
 
 /** The code of a probe; what is here beside the kernel's own is for answers. */

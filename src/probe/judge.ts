@@ -4,7 +4,7 @@ import type { GuestBinding } from '../ops/index.ts';
 import type { Judge, Probe, ProbeFacts } from './define.ts';
 import { NO_FAULT } from './kernel/traps.ts';
 import type { ProbeLog } from './log.ts';
-import { skipReason } from './plan.ts';
+import { factsOf, skipReason } from './plan.ts';
 
 /** The best first. `error`: the test is at fault, or was kept from asking; `fail`: what it asked is. */
 export const PROBE_OUTCOMES = ['pass', 'skip', 'error', 'fail'] as const;
@@ -28,7 +28,7 @@ export function judgeLog(
     if (why !== null) return { probe, outcome: 'skip', reasons: [why] };
     const answers = log?.answers.get(probe.id);
     if (!answers || !log) return { probe, outcome: 'error', reasons: [silence(log, probe)] };
-    const reasons = judgeAnswers(probe, answers, { bits, traits: binding.traits });
+    const reasons = judgeAnswers(probe, answers, factsOf(binding, bits));
     if (reasons === null)
       return { probe, outcome: 'error', reasons: ['it has not answered anything'] };
     return { probe, outcome: reasons.length > 0 ? 'fail' : 'pass', reasons };

@@ -1,12 +1,12 @@
 // Which probes run where, and why the others do not.
 
 import type { GuestBinding, GuestOperationId } from '../ops/index.ts';
-import type { Probe } from './define.ts';
+import type { Probe, ProbeFacts } from './define.ts';
 import { operationsOf } from './operations-of.ts';
 
 /** Null: it runs. */
 export function skipReason(probe: Probe, binding: GuestBinding, bits: 32 | 64): string | null {
-  const why = probe.runsOn === 'all' ? null : probe.runsOn({ bits, traits: binding.traits });
+  const why = probe.runsOn === 'all' ? null : probe.runsOn(factsOf(binding, bits));
   if (why !== null) return why;
   for (const id of new Set<GuestOperationId>([...probe.about, ...operationsOf(probe, bits)])) {
     const cannot = binding.cannot[id];
@@ -14,3 +14,9 @@ export function skipReason(probe: Probe, binding: GuestBinding, bits: 32 | 64): 
   }
   return null;
 }
+
+export const factsOf = ({ traits, badCall }: GuestBinding, bits: 32 | 64): ProbeFacts => ({
+  bits,
+  traits,
+  badCallAnswer: badCall?.answer ?? null,
+});

@@ -1,7 +1,7 @@
 // The guest side of KVM: found by its leaf, asked for the time by MSRs; all else is hardware's.
 
 import { defineGuest } from '../../ops/index.ts';
-import { nativePc } from '../hw/native-guest.ts';
+import { MUTE_PICS, nativePc } from '../hw/native-guest.ts';
 import { readPvclock } from '../hw/pvclock-guest.ts';
 import * as abi from './abi.ts';
 
@@ -24,6 +24,7 @@ export const kvmGuest = defineGuest({
   },
   // Hosts of before 2.6.35 have only the old numbers (Documentation/virt/kvm/x86/msr.rst).
   init(code) {
+    code.text(MUTE_PICS);
     const [old, named] = [code.fresh('old'), code.fresh('named')];
     code.text(
       `mov eax, ${abi.KVM_CPUID_FEATURES}; cpuid; test eax, ${abi.KVM_FEATURE_CLOCKSOURCE2}`,
@@ -55,6 +56,10 @@ export const kvmGuest = defineGuest({
   cannot: {},
   nullCall: {
     emit: (code) => code.text(`push {bx}; mov eax, ${KVM_HC_VAPIC_POLL_IRQ}; vmcall; pop {bx}`),
+  },
+  badCall: {
+    emit: (code) => code.text('push {bx}; mov eax, 0x7777; vmcall; pop {bx}'),
+    answer: -abi.KVM_ENOSYS >>> 0,
   },
   memory: [
     { label: 'kvm.clock', bytes: 32, align: 64 },

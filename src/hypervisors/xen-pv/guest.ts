@@ -2,6 +2,7 @@
 
 import { defineGuest, type GuestCode, type GuestOperation } from '../../ops/index.ts';
 import { readPvclock } from '../hw/pvclock-guest.ts';
+import { ENOSYS } from '../xen/abi/errno.ts';
 import { sharedInfo, vcpuInfo } from '../xen/abi/xen.ts';
 import * as abi from './abi.ts';
 import { PV_CALLS } from './calls.ts';
@@ -255,6 +256,7 @@ export const xenPvGuest = defineGuest({
     clobbers: CLOBBERS,
   },
   nullCall: op(hypercall('xen_version', 0, 0), 'xen_version.XENVER_version'),
+  badCall: { ...op('mov eax, 0x37; syscall', 'none'), answer: -ENOSYS >>> 0 },
   memory: [
     { label: 'xen_pv.shared', bytes: 4096, align: 4096 },
     { label: 'xen_pv.traps', bytes: 16 * (TRAP_VECTORS_END + 1), align: 16 },

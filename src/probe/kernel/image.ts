@@ -42,7 +42,9 @@ export function probeImage(
   emitMain(
     code,
     bindings,
-    probes.map((probe) => ({ probe, mask: maskOf(probe, bits, bindings) })),
+    probes
+      .map((probe) => ({ probe, mask: maskOf(probe, bits, bindings) }))
+      .filter(({ mask }) => mask !== 0),
   );
   emitMeasures(code);
   emitLibrary(code);
@@ -168,9 +170,10 @@ function placeMemory(code: Emitter, bindings: readonly GuestBinding[]): number {
     'ticks',
     'recover',
     'recover_sp',
+    'escape',
   ])
     place(`kernel.${name}`, 8);
-  for (const name of ['count', 'vector', 'error', 'ip', 'cs', 'flags', 'address'])
+  for (const name of ['count', 'vector', 'error', 'ip', 'cs', 'flags', 'address', 'frame'])
     place(`trap.${name}`, 8);
   place('answers', ANSWERS_MAX * 8);
   place('answers.given', ANSWERS_MAX);

@@ -9,7 +9,7 @@ import {
 import { Emitter, slotOf } from './emitter.ts';
 
 /** Members that are no operations of the catalogue. */
-const OWN_MEMBERS = ['console', 'null_call', 'arm', 'acknowledge', 'init'] as const;
+const OWN_MEMBERS = ['console', 'null_call', 'bad_call', 'arm', 'acknowledge', 'init'] as const;
 export const MEMBERS: readonly string[] = [...OWN_MEMBERS, ...GUEST_OPERATIONS];
 /** Bytes of a call through the table, and of a patch. */
 const SITE_BYTES = 6;
@@ -57,6 +57,7 @@ export const labelOf = (id: string): string => id.replaceAll('-', '_');
 function* membersOf(binding: GuestBinding): Iterable<[string, GuestOperation]> {
   yield ['console', binding.console];
   yield ['null_call', binding.nullCall];
+  if (binding.badCall) yield ['bad_call', binding.badCall];
   const { clock } = binding;
   const clobbers = clock?.clobbers ?? [];
   if (clock) yield ['arm', { emit: (code) => clock.arm(code), clobbers }];

@@ -33,6 +33,8 @@ export function emitTrapHandler(code: Emitter): void {
   const registers = ['ax', 'cx', 'dx', 'bx', 'bp', 'si', 'di'].map((r) => `{${r}}`).concat(extra);
   const at = (n: number) => `[{bp}+${(registers.length + n) * w}]`;
   code.text(`kernel.trap:; ${registers.map((r) => `push ${r}`).join('; ')}; mov {bp}, {sp}; cld`);
+  // From ring 3 the data segments come empty, where they mean something.
+  if (bits === 32) code.text('mov edx, ss; mov ds, dx; mov es, dx');
   code.text(`mov eax, ${at(0)}; cmp eax, [kernel.clock_vector]; jne .trap_record`);
   code.text('inc dword ptr [kernel.ticks]; call {word} ptr [ops.acknowledge]; jmp .trap_out');
   code.text(
@@ -44,7 +46,11 @@ export function emitTrapHandler(code: Emitter): void {
   code.text(`.trap_search:; mov {cx}, ${at(2)}; mov {si}, kernel.catches`);
   code.text('.trap_next:; mov edx, [{si}]; test edx, edx; je .trap_hook; add {si}, 8');
   code.text(`cmp {cx}, {dx}; jne .trap_next; mov ecx, [{si}-4]; mov ${at(2)}, {cx}; jmp .trap_out`);
-  code.text('.trap_hook:; mov {dx}, [kernel.recover]; test {dx}, {dx}; je .trap_software');
+  code.text('.trap_hook:; mov {dx}, [kernel.escape]; test {dx}, {dx}; je .trap_recover');
+  code.text(
+    'mov {word} ptr [kernel.escape], 0; mov [trap.frame], {bp}; mov {sp}, [kernel.recover_sp]; jmp {dx}',
+  );
+  code.text('.trap_recover:; mov {dx}, [kernel.recover]; test {dx}, {dx}; je .trap_software');
   code.text(
     `mov {word} ptr [kernel.recover], 0; mov ${at(2)}, {dx}; jmp .trap_out; .trap_software:`,
   );
