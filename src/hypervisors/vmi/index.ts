@@ -10,6 +10,7 @@ import { createAlarms, freshAlarms } from './alarms.ts';
 import { trapped, VMI_CALLS } from './call.ts';
 import type { VmiCall } from './calls/define.ts';
 import { faultHere } from './calls/returns.ts';
+import { vmiGuest } from './guest.ts';
 import { settle } from './lazy.ts';
 import { VMI_MANIFEST } from './operations.ts';
 import { CALLS_END, ROM_AT } from './rom/layout.ts';
@@ -29,6 +30,7 @@ export const vmi = defineInterface({
   machines: HARDWARE_MACHINES,
   policy: POLICY,
   ops: VMI_MANIFEST,
+  guest: vmiGuest,
   calls: facts(),
   attach,
 });
