@@ -86,6 +86,12 @@ export const FLAT_RING1_DS = 0xe021;
 export const FLAT_RING3_CS = 0xe02b;
 export const FLAT_RING3_SS = 0xe033;
 
+/** Where Xen's part of a 32-bit guest's address space begins (arch-x86/xen-x86_32.h). */
+export const HYPERVISOR_VIRT_START_PAE = 0xf580_0000;
+/** Pages and entries of the GDT that are the guest's; then comes Xen's (arch-x86/xen.h). */
+export const FIRST_RESERVED_GDT_PAGE = 14;
+export const FIRST_RESERVED_GDT_ENTRY = FIRST_RESERVED_GDT_PAGE * 512;
+
 /** iret: `flags` (arch-x86/xen.h). */
 export const VGCF_in_syscall = 1 << 8;
 

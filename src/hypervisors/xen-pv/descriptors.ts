@@ -1,7 +1,6 @@
 // Descriptor tables of PV guests: what a descriptor may say, and what Xen makes of it; frames of descriptors.
 
-import { FLAT_RING1_CS } from './abi.ts';
-import { FIRST_RESERVED_GDT_ENTRY, HYPERVISOR_VIRT_START_PAE } from './xen-space.ts';
+import { FIRST_RESERVED_GDT_ENTRY, FLAT_RING1_CS, HYPERVISOR_VIRT_START_PAE } from './abi.ts';
 
 /** Second word of a descriptor. SDM 3A 3.4.5. */
 const DESC_S = 1 << 12;
@@ -59,7 +58,7 @@ function fixGate(d: CheckedDescriptor, narrow: boolean): boolean {
     if (!isGateTarget(selector) || (d.hi & GATE_RESERVED) !== 0) return false;
     // Where the gate keeps its own privilege, since that of the descriptor goes.
     d.lo = (d.lo & 0xffff) | (((selector & ~3) | dplFor(d, narrow)) << 16);
-  } else d.lo = ((d.lo & 0xffff) | ((selector | 3) << 16)) >>> 0;
+  } else d.lo = (d.lo & 0xffff) | ((selector | 3) << 16);
   // A gate that Xen emulates can never be entered by hardware: its own privilege stays 0.
   d.hi &= ~DESC_DPL;
   return true;

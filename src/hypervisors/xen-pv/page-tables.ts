@@ -3,8 +3,11 @@
 import type { Cpu } from '../../cpu/core.ts';
 import { FRAME_DIRTY } from '../../cpu/frames.ts';
 import { EBUSY, EINVAL, EPERM } from '../xen/abi/errno.ts';
+import { HYPERVISOR_VIRT_START_PAE } from './abi.ts';
+import { fixDescriptor } from './descriptors.ts';
 import {
   type FrameTable,
+  TYPE_DESCRIPTORS,
   TYPE_L1,
   TYPE_L2,
   TYPE_L3,
@@ -57,7 +60,7 @@ export const LAST_XEN_SLOT = 271;
  */
 const NARROW_L3_ENTRIES = 4;
 const XEN_L2_SLOT = 3;
-export const FIRST_XEN_L2_SLOT = (0xf580_0000 >>> 21) & 0x1ff;
+export const FIRST_XEN_L2_SLOT = (HYPERVISOR_VIRT_START_PAE >>> 21) & 0x1ff;
 /** Neither XD nor available bits in an L3 entry of theirs (Xen 4.17, l3_disallow_mask). */
 const REFUSED_NARROW_L3_HI = HI_XD | HI_AVAIL;
 
@@ -129,12 +132,29 @@ export class PageTables {
     }
     if (frames.beginType(mfn, type)) this.flushAll();
     if (frames.isValidated(mfn)) return 0;
-    const error = isTableType(type) ? this.validate(mfn, type) : 0;
+    const error = this.validateAs(mfn, type);
     if (error !== 0) {
       frames.forgetType(mfn);
       return error;
     }
     frames.setValidated(mfn, true);
+    return 0;
+  }
+
+  private validateAs(mfn: number, type: number): number {
+    if (isTableType(type)) return this.validate(mfn, type);
+    return type === TYPE_DESCRIPTORS ? this.validateDescriptors(mfn) : 0;
+  }
+
+  /** Each descriptor of the page, used or not, is made fit for the guest, or the page is refused (alloc_segdesc_page). */
+  private validateDescriptors(mfn: number): number {
+    const d = { lo: 0, hi: 0 };
+    for (let n = 0; n < ENTRIES; n++) {
+      d.lo = this.lo(mfn, n);
+      d.hi = this.hi(mfn, n);
+      if (!fixDescriptor(d, this.width.narrow)) return -EINVAL;
+      if (d.lo !== this.lo(mfn, n) || d.hi !== this.hi(mfn, n)) this.put(mfn, n, d.lo, d.hi);
+    }
     return 0;
   }
 

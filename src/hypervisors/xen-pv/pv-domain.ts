@@ -8,17 +8,11 @@ import type { Platform } from '../define.ts';
 import type { Call } from '../xen/define.ts';
 import type { XenDomain } from '../xen/domain.ts';
 import type { XenGuest } from '../xen/memory.ts';
-import { VMASST_TYPE_architectural_iopl } from './abi.ts';
+import { HYPERVISOR_VIRT_START_PAE, VMASST_TYPE_architectural_iopl } from './abi.ts';
 import type { FrameTable } from './frames.ts';
 import type { PageTables } from './page-tables.ts';
 import type { PvState, PvVcpuState } from './pv-state.ts';
-import {
-  HYPERVISOR_VIRT_END,
-  HYPERVISOR_VIRT_START,
-  HYPERVISOR_VIRT_START_PAE,
-  ldtAt,
-  type XenSpace,
-} from './xen-space.ts';
+import { HYPERVISOR_VIRT_END, HYPERVISOR_VIRT_START, ldtAt, type XenSpace } from './xen-space.ts';
 
 const ATTR_LDT = 0x82;
 

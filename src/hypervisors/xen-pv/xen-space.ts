@@ -2,6 +2,7 @@
 
 import { bug } from '../../base/errors.ts';
 import type { Platform } from '../define.ts';
+import { FIRST_RESERVED_GDT_PAGE, HYPERVISOR_VIRT_START_PAE } from './abi.ts';
 import {
   FIRST_XEN_L2_SLOT,
   PTE_A,
@@ -20,18 +21,15 @@ export const MACH2PHYS_VIRT_START = HYPERVISOR_VIRT_START;
 /** 0xffff804000000000: the header gives the table 256 GiB. */
 export const MACH2PHYS_VIRT_END = MACH2PHYS_VIRT_START + 0x40_0000_0000;
 /** xen/include/public/arch-x86/xen-x86_32.h; its table may reach to where Xen 4.17 ends it, MACH2PHYS_COMPAT_VIRT_END. */
-export const HYPERVISOR_VIRT_START_PAE = 0xf580_0000;
 export const MACH2PHYS_VIRT_START_PAE = HYPERVISOR_VIRT_START_PAE;
 export const MACH2PHYS_VIRT_END_COMPAT = 0xffe0_0000;
 /** Where Xen maps a vCPU's descriptor tables: slot 260 of the top-level table (Xen 4.17, PERDOMAIN_VIRT_START). */
 const PERDOMAIN_SLOT = 260;
 const PERDOMAIN_VIRT_START = HYPERVISOR_VIRT_START + (PERDOMAIN_SLOT - 256) * 0x80_0000_0000;
 
-/** Pages of a vCPU's GDT and LDT in the window. 14 of the GDT are the guest's, then comes Xen's (xen-x86_64.h). */
+/** Pages of a vCPU's GDT and LDT in the window. */
 export const GDT_PAGES = 16;
 export const LDT_PAGES = 16;
-export const FIRST_RESERVED_GDT_PAGE = 14;
-export const FIRST_RESERVED_GDT_ENTRY = FIRST_RESERVED_GDT_PAGE * 512;
 /** One page of Xen's own behind the guest's. */
 export const GDT_LIMIT = (FIRST_RESERVED_GDT_PAGE + 1) * 4096 - 1;
 

@@ -2,9 +2,9 @@
 
 import { EFAULT, EINVAL } from '../../xen/abi/errno.ts';
 import { defineHypercall } from '../../xen/define.ts';
+import { FIRST_RESERVED_GDT_ENTRY } from '../abi.ts';
 import { TYPE_DESCRIPTORS } from '../frames.ts';
 import { currentVcpu, dropGdt, type PvDomain, pvOf } from '../pv-domain.ts';
-import { FIRST_RESERVED_GDT_ENTRY } from '../xen-space.ts';
 
 const ENTRIES_PER_FRAME = 512;
 
