@@ -3,18 +3,26 @@
 import type { Command } from 'commander';
 import { readUserJsonLines } from '../host/node/index.ts';
 import {
+  type CountDifference,
   compareTraces,
   type Divergence,
-  type OperationDifference,
   readTrace,
   type Trace,
   type TraceDifference,
   type TraceEvent,
 } from '../lab/index.ts';
 import { table } from './report.ts';
+import { parseWhole } from './values.ts';
 
 const SAME = 0;
 const DIFFERENT = 1;
+const ROWS_MAX = 40;
+const CONTEXT = 4;
+
+interface DiffOptions {
+  readonly json?: boolean;
+  readonly divergences: string;
+}
 
 export function addDiff(program: Command): void {
   program
@@ -22,10 +30,12 @@ export function addDiff(program: Command): void {
     .description('compare two traces by operation; status 1 if they differ')
     .argument('<a>', 'a trace: pvops trace ... --out FILE, or pvops run ... --trace FILE')
     .argument('<b>', 'another, of the same kernel or another, on the same interface or another')
+    .option('--divergences <number>', 'how many to show', '10')
     .option('--json', 'print the difference as JSON')
-    .action(async (a: string, b: string, { json }: { json?: boolean }) => {
+    .action(async (a: string, b: string, { json, divergences }: DiffOptions) => {
       const [first, second] = [await traceOf(a), await traceOf(b)];
-      const found = compareTraces(first, second);
+      const most = parseWhole(divergences, '--divergences');
+      const found = compareTraces(first, second, { divergences: most, context: CONTEXT });
       process.stdout.write(
         `${json ? JSON.stringify(found, null, 2) : diffText(found, first, second)}\n`,
       );
@@ -40,53 +50,64 @@ async function traceOf(path: string): Promise<Trace> {
   return trace;
 }
 
-const isSame = ({ divergence, onlyOne, unequal }: TraceDifference): boolean =>
-  divergence === null && onlyOne.length === 0 && unequal.length === 0;
+const isSame = ({ divergenceCount, onlyTime, unequal, notCompared }: TraceDifference): boolean =>
+  divergenceCount === 0 && onlyTime === 0 && unequal.length === 0 && notCompared.length === 0;
 
 function diffText(found: TraceDifference, { head: a }: Trace, { head: b }: Trace): string {
-  const [x, y] = [a, b].map(({ kernel, interface: on }) => `${kernel} on ${on}`) as [
-    string,
-    string,
-  ];
+  const [x, y] = [a, b].map(({ kernel, interface: on }) => `${kernel} on ${on}`);
   if (isSame(found)) return `identical: ${found.events[0]} events of ${x}`;
-  const parts = [`A: ${x}\nB: ${y}`];
-  if (found.divergence) parts.push(divergenceText(found.divergence, found));
-  else parts.push(`the ${found.events[0]} events that both can show agree`);
-  if (found.unequal.length > 0) parts.push(countTable('asked for by both', found.unequal));
-  if (found.onlyOne.length > 0) parts.push(countTable('shown by one only', found.onlyOne));
+  const { divergences, divergenceCount: count, onlyTime, unequal, notCompared } = found;
+  const parts = [`A: ${x}, ${found.events[0]} events\nB: ${y}, ${found.events[1]} events`];
+  if (count === 0) parts.push('the events that both can show agree');
+  for (const [n, one] of divergences.entries()) parts.push(divergenceText(one, n, count));
+  if (count > divergences.length)
+    parts.push(
+      `${count - divergences.length} more divergences: see them with --divergences ${count}`,
+    );
+  if (onlyTime > 0) parts.push(`${onlyTime} events differ in nothing but their time`);
+  if (unequal.length > 0) parts.push(countTable('asked for', unequal));
+  if (notCompared.length > 0)
+    parts.push(countTable('not compared: one side cannot show', notCompared));
   return parts.join('\n\n');
 }
 
-function divergenceText({ at, events, before, after }: Divergence, found: TraceDifference): string {
-  const [a, b] = events;
-  const side = (name: string, event: TraceEvent | null, rest: readonly TraceEvent[]) => [
-    event ? `${name} ${eventText(event)}` : `${name} has ended`,
-    ...rest.map((next) => `${name}   then ${eventText(next)}`),
+function divergenceText(
+  { at, kind, events, before, after }: Divergence,
+  n: number,
+  count: number,
+): string {
+  const side = (name: string, s: 0 | 1) => [
+    ...before[s].map((event) => `${name}    ${eventText(event)}`),
+    ...events[s].map((event) => `${name} ${kind === 'answer' ? '!' : '>'}  ${eventText(event)}`),
+    ...(events[s].length === 0 ? [`${name} >  nothing`] : []),
+    ...after[s].map((event) => `${name}    ${eventText(event)}`),
   ];
+  const what =
+    kind === 'answer' ? 'the same was asked, with another answer or argument' : 'they part';
   return [
-    `they part at event ${at + 1} (A has ${found.events[0]}, B ${found.events[1]}):`,
-    ...before.map((event) => `  both ${eventText(event)}`),
-    ...side('A:', a, after[0]),
-    ...side('B:', b, after[1]),
+    `${n + 1} of ${count}: ${what}, at event ${at[0] + 1} of A and ${at[1] + 1} of B`,
+    ...side('A', 0),
+    ...side('B', 1),
   ].join('\n');
 }
 
-function eventText({ operations, entryPoint, args, effect, retired }: TraceEvent): string {
+function eventText({ operations, entryPoint, args, effect, retired, caller }: TraceEvent): string {
   const list = Object.entries(args).map(([name, value]) => `${name}=${value}`);
   const result = effect === null ? '' : ` -> ${effect}`;
-  const what = operations.length > 0 ? `${operations.join(' or ')} by ` : '';
-  return `[${retired}] ${what}${entryPoint}(${list.join(', ')})${result}`;
+  const what = operations.length > 0 ? `${short(operations)} by ` : '';
+  return `[${retired}] ${what}${entryPoint}(${list.join(', ')})${result} from ${caller}`;
 }
 
-function countTable(title: string, rows: readonly OperationDifference[]): string {
-  const names = (entryPoints: readonly string[]) =>
-    entryPoints.length > 3
-      ? `${entryPoints.slice(0, 3).join(', ')} (+${entryPoints.length - 3})`
-      : entryPoints.join(', ');
-  return table(
-    [title, 'A', 'B', 'A by', 'B by'],
-    rows.map(({ operation, counts: [a, b], entryPoints: [x, y] }) => [
-      ...[operation, String(a), String(b), names(x), names(y)],
+function countTable(title: string, rows: readonly CountDifference[]): string {
+  const shown = rows.slice(0, ROWS_MAX);
+  const text = table(
+    [title, 'by', 'A', 'B', 'A through', 'B through'],
+    shown.map(({ operation, caller, counts: [a, b], entryPoints: [x, y] }) => [
+      ...[short(operation.split(' ')), caller, String(a), String(b), short(x), short(y)],
     ]),
   );
+  return rows.length > shown.length ? `${text}\n(${rows.length - shown.length} more)` : text;
 }
+
+const short = (names: readonly string[]): string =>
+  names.length > 3 ? `${names.slice(0, 3).join(', ')} (+${names.length - 3})` : names.join(', ');

@@ -24,13 +24,16 @@ import {
   readMatrix,
   summaryOf,
 } from '../lab/index.ts';
+import { collect } from './machine-options.ts';
 import { ProgressLine } from './progress-line.ts';
 import { table } from './report.ts';
 import { ENGINES, parseEngine, parseSeconds, parseSize, parseText, parseWhole } from './values.ts';
+import { WITHOUT, withoutColumns } from './without.ts';
 
 export interface MatrixOptions {
   readonly on: string;
   readonly jobs?: string;
+  readonly without?: readonly string[];
   readonly require?: boolean;
   readonly baseline?: string;
   readonly tap?: string;
@@ -70,6 +73,7 @@ export function matrixOptions(command: Command): Command {
   return command
     .option('--on <interfaces>', 'all, or some separated by commas: native,kvm@2.6.32', 'all')
     .option('--jobs <number>', 'cells at a time; as many as there are processors if not given')
+    .option('--without <part>', `${WITHOUT}; a column of its own`, collect)
     .option('--require', 'an interface that a kernel lacks or does not notice is a failure too')
     .option('--baseline <file>', 'an earlier --json: fail on what got worse, not on known failures')
     .option('--tap <file>', 'write the verdicts as KTAP; - is stdout')
@@ -125,8 +129,9 @@ function jobsOf(kernels: readonly string[], options: MatrixOptions): CellJob[] {
     epochSeconds: DEFAULT_EPOCH_SECONDS,
   } as const;
   checkNumbers({ ...common, hostCpuSeconds: common.hostSeconds });
-  const interfaces = interfacesOf(options.on);
-  return kernels.flatMap((kernel) => interfaces.map((on) => ({ ...common, kernel, on })));
+  const whole = interfacesOf(options.on).map((on) => ({ on, without: [] }));
+  const columns = [...whole, ...withoutColumns(options.without ?? [])];
+  return kernels.flatMap((kernel) => columns.map((column) => ({ ...common, kernel, ...column })));
 }
 
 /** Names with their versions, each once. */

@@ -59,6 +59,7 @@ import {
   parseText,
   parseWhole,
 } from './values.ts';
+import { WITHOUT, withoutOption } from './without.ts';
 
 interface RunOptions extends MachineOptions {
   readonly on: string;
@@ -78,6 +79,7 @@ interface RunOptions extends MachineOptions {
   readonly json?: boolean;
   readonly stats?: boolean;
   readonly trace?: string;
+  readonly without?: readonly string[];
 }
 
 /** CPU seconds of the host that a guest second may cost before a run is given up, and what every run may cost. */
@@ -124,6 +126,7 @@ export function addRun(program: Command): void {
     .option('--fail-text <text>', 'the run has failed as soon as the console prints this')
     .option('--engine <name>', ENGINES, 'auto')
     .option('--seed <number>', 'what differs between two machines: the first value of the TSC', '0')
+    .option('--without <part>', WITHOUT, collect)
     .option('--trace <file>', 'write every operation that the kernel asks for, as JSON lines')
     .option('--json', 'print the result as JSON instead of the console')
     .option('--stats', 'print exits by kind, speed and digests at the end')
@@ -138,7 +141,7 @@ export function addRun(program: Command): void {
 async function run(kernel: string | undefined, options: RunOptions): Promise<number> {
   const numbers = readNumbers(options);
   checkNumbers(numbers); // Before any file is read.
-  const on = await chosenInterface(options.on);
+  const { on, omissions } = withoutOption(await chosenInterface(options.on), options.without ?? []);
   const boot = parseChoice(options.boot, '--boot', BOOT_WAYS);
   const engine = parseEngine(options.engine);
   const asked = optional(options.expectText, '--expect-text');
@@ -149,6 +152,7 @@ async function run(kernel: string | undefined, options: RunOptions): Promise<num
   const spec = {
     ...numbers,
     on,
+    omissions,
     boot,
     engine,
     counting: options.stats ?? false,

@@ -20,6 +20,7 @@ import {
   TRACE_FORMATS,
   type TraceSession,
 } from '../lab/index.ts';
+import { collect } from './machine-options.ts';
 import { ProgressLine } from './progress-line.ts';
 import { summaryLine, table } from './report.ts';
 import { traceNames, traceTo } from './tracing.ts';
@@ -32,6 +33,7 @@ import {
   parseText,
   parseWhole,
 } from './values.ts';
+import { WITHOUT, withoutOption } from './without.ts';
 
 interface TraceOptions {
   readonly on: string;
@@ -41,6 +43,7 @@ interface TraceOptions {
   readonly format: string;
   readonly symbols?: string;
   readonly cost?: boolean;
+  readonly without?: readonly string[];
   readonly initrd?: string;
   readonly append?: string;
   readonly memory: string;
@@ -60,6 +63,7 @@ export function addTrace(program: Command): void {
     .argument('<kernel>', 'a path or a pulled name')
     .option('--on <interface>', 'native, kvm, or a version of it: kvm@2.6.32', 'native')
     .option('--ops <patterns>', "only some: mmu.*, or 'cpu.write_*,irq.halt'")
+    .option('--without <part>', WITHOUT, collect)
     .option('--summary', 'count by operation and entry point instead of listing events')
     .option('--out <file>', 'where the events go instead of stdout')
     .option(
@@ -94,7 +98,7 @@ async function trace(name: string, options: TraceOptions): Promise<number> {
     epochSeconds: DEFAULT_EPOCH_SECONDS,
   };
   checkNumbers(numbers);
-  const on = findInterface(options.on);
+  const { on, omissions } = withoutOption(findInterface(options.on), options.without ?? []);
   const format = parseChoice(options.format, '--format', TRACE_FORMATS);
   const found = await findKernel(name);
   const session = startTrace({
@@ -105,7 +109,7 @@ async function trace(name: string, options: TraceOptions): Promise<number> {
     operations: options.ops ?? null,
     format: options.summary ? null : format,
   });
-  const spec = await specOf(found, { ...numbers, on }, options);
+  const spec = await specOf(found, { ...numbers, on, omissions }, options);
   return follow(spec, session, options);
 }
 
@@ -113,7 +117,13 @@ async function specOf(
   found: FoundKernel,
   common: Pick<
     RunSpec,
-    'on' | 'memoryBytes' | 'timeoutSeconds' | 'hostCpuSeconds' | 'seed' | 'epochSeconds'
+    | 'on'
+    | 'omissions'
+    | 'memoryBytes'
+    | 'timeoutSeconds'
+    | 'hostCpuSeconds'
+    | 'seed'
+    | 'epochSeconds'
   >,
   { initrd, append, expectText, engine }: TraceOptions,
 ): Promise<RunSpec> {

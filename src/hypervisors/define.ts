@@ -15,7 +15,7 @@ import type { MachineModelId } from '../machine/models/registry.ts';
 import type { InterfacePower } from '../machine/power.ts';
 import type { RequestEnd } from '../machine/request-end.ts';
 import type { SnapshotSlots } from '../machine/snapshot.ts';
-import type { GuestBinding } from '../ops/index.ts';
+import type { GuestBinding, Mechanism } from '../ops/index.ts';
 import type { Manifest } from './manifest.ts';
 import type { EntryNames, Seen } from './seen.ts';
 
@@ -50,6 +50,11 @@ export interface Platform {
   readonly memoryMap: readonly MemoryMapEntry[];
   /** To be called where the interface has decoded what its guest asks. Not given: nobody listens. */
   readonly seen?: Seen;
+  /**
+   * Whether this run is to be without an entry point or a feature bit: then it is answered as by an implementation that never
+   * had it. To be asked where calls are told apart. Not given: nothing is left out.
+   */
+  lacks?(name: string): boolean;
   /** Guest-physical address of the ACPI root pointer; 0 if there is none. */
   readonly rsdp: number;
 }
@@ -147,6 +152,8 @@ export interface HypervisorInterface {
   readonly entryNames?: EntryNames;
   /** By which entry points each operation is done. */
   readonly ops: Manifest;
+  /** What can be left out of it: entry points of these kinds, and feature bits by the names of its headers. */
+  readonly omits?: { readonly kinds: readonly Mechanism[]; readonly features: readonly string[] };
   /** Every call that a guest of it may try, for its page. */
   readonly calls?: readonly CallFact[];
   /** The guest's side of it, for the probe kernel (src/probe); without one it cannot be probed. */

@@ -29,6 +29,7 @@ export {
 } from './manifest.ts';
 export { nearest } from './nearest.ts';
 export type { Seen, SeenArguments } from './seen.ts';
+export { type Omission, type Omitting, omittableParts, withoutParts } from './without.ts';
 
 export const INTERFACES: readonly HypervisorInterface[] = [
   native, //
@@ -44,6 +45,15 @@ export interface InterfaceChoice {
   readonly version: string;
   /** As results name it: `native`, `kvm@6.1`. */
   readonly name: string;
+}
+
+/** What a result names: null if it is not one of ours, or not any more. */
+export function findInterfaceOf(result: string): InterfaceChoice | null {
+  const [name = ''] = result.split(' ', 1); // Behind it stands what it was run without.
+  const [id, version = ''] = name.split('@');
+  const found = INTERFACES.find((candidate) => candidate.id === id);
+  if (!found || (version !== '' && !found.versions.includes(version))) return null;
+  return { interface: found, version, name };
 }
 
 /** Finds `id` or `id@version`. */

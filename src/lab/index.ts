@@ -9,6 +9,10 @@ export {
   INTERFACES,
   type InterfaceChoice,
   nearest,
+  type Omission,
+  type Omitting,
+  omittableParts,
+  withoutParts,
 } from '../hypervisors/index.ts';
 export {
   buildInitramfs,
@@ -118,9 +122,9 @@ export {
   type RunSpec,
 } from './spec.ts';
 export {
+  type CountDifference,
   compareTraces,
   type Divergence,
-  type OperationDifference,
   type TraceDifference,
 } from './trace/diff.ts';
 export { TRACE_FORMATS, type TraceFormat } from './trace/format.ts';

@@ -2,6 +2,7 @@
 
 import { BugError, bug } from '../base/errors.ts';
 import { EFLAGS_IF } from '../cpu/control-bits.ts';
+import type { Omission } from '../hypervisors/index.ts';
 import type { Stop } from '../machine/machine.ts';
 import { type Assembled, assemble, type ExitCounts } from './assemble.ts';
 import { ConsoleLog } from './console-log.ts';
@@ -32,6 +33,7 @@ import {
   type Seen,
   type Verdict,
   type VerdictWord,
+  withOmissions,
 } from './verdict.ts';
 
 export interface RunResult {
@@ -45,6 +47,8 @@ export interface RunResult {
   /** How the engine worked, by name. */
   readonly engineStats: Readonly<Record<string, number>>;
   readonly seed: number;
+  /** What the interface was without, and how often the guest asked for it. */
+  readonly omissions: readonly Omission[];
   readonly instructions: number;
   readonly guestSeconds: number;
   readonly hostCpuSeconds: number;
@@ -183,7 +187,7 @@ class Run {
     const bad = verdict.word !== 'up' && verdict.word !== 'absent';
     return {
       verdict: verdict.word,
-      reason: verdict.reason,
+      reason: withOmissions(verdict.reason, spec.omissions ?? []),
       timedOut: verdict.timedOut ?? false,
       interface: spec.on.name,
       machine: machineOf(spec).model.id,
@@ -195,6 +199,7 @@ class Run {
       engine: cpu.engine.name,
       engineStats: cpu.engine.stats?.() ?? {},
       seed: spec.seed,
+      omissions: (spec.omissions ?? []).map((omission) => ({ ...omission })),
       instructions: cpu.retired(),
       guestSeconds: devices.clock.now() / SECOND,
       hostCpuSeconds,

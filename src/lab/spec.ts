@@ -2,7 +2,13 @@
 
 import { InputError } from '../base/errors.ts';
 import type { EngineName } from '../cpu/core.ts';
-import type { BootWay, GuestModule, InterfaceChoice, OwnDevices } from '../hypervisors/index.ts';
+import type {
+  BootWay,
+  GuestModule,
+  InterfaceChoice,
+  Omission,
+  OwnDevices,
+} from '../hypervisors/index.ts';
 import type { KernelImage } from '../image/index.ts';
 import {
   chooseModel,
@@ -37,6 +43,8 @@ export interface RunSpec {
   /** SHA-256 of the file or package that the kernel came in, or of the BIOS. */
   readonly kernelDigest: string;
   readonly on: InterfaceChoice;
+  /** Parts that `on` is without (`withoutParts`), to be told in the verdict. */
+  readonly omissions?: readonly Omission[];
   /** The machine model; if not given, the interface's first that has room for the fittings. */
   readonly machine?: MachineModelId;
   /** What is plugged into the machine; nothing if not given. */

@@ -1,5 +1,6 @@
 // How runs end: one word and one sentence, from why the machine stopped and what the console has shown.
 
+import type { Omission } from '../hypervisors/index.ts';
 import { INIT_UP } from '../image/index.ts';
 import type { Stop } from '../machine/machine.ts';
 
@@ -101,6 +102,16 @@ export function absent(
     word: 'absent',
     reason: `the kernel was not built for ${id}: it lacks ${missing.join(' and ')}`,
   };
+}
+
+/** How the kernel took it that parts of the interface were missing. */
+export function withOmissions(reason: string, omissions: readonly Omission[]): string {
+  const told = omissions.map(({ name, asked }) =>
+    asked === 0
+      ? `it never asked for ${name}`
+      : `it asked ${asked} time${asked === 1 ? '' : 's'} for ${name} and was told that there is none`,
+  );
+  return [reason, ...told].join('; ');
 }
 
 /** 0: as expected; 42: out of time; 1: anything else. */

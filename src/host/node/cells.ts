@@ -13,6 +13,7 @@ import {
   type LabConsole,
   type Progress,
   runKernel,
+  withoutParts,
 } from '../../lab/index.ts';
 import { readUserFile } from './files.ts';
 import { nodeHost } from './host.ts';
@@ -56,6 +57,7 @@ async function runCell(job: CellJob, note: (progress: Progress) => void): Promis
     ...silent,
     write: async (bytes) => log.write(decoder.decode(bytes, { stream: true })),
   };
+  const { on, omissions } = withoutParts(findInterface(job.on), job.without);
   const result = await runKernel(
     { ...nodeHost(silent), cpuSeconds: threadSeconds },
     console,
@@ -63,7 +65,8 @@ async function runCell(job: CellJob, note: (progress: Progress) => void): Promis
       ...job,
       kernel: found.kernel,
       kernelDigest: found.digest,
-      on: findInterface(job.on),
+      on,
+      omissions,
       initrd: await initrdFor(found, job.initrd),
       time: 'virtual',
       hostCpuSeconds: job.hostSeconds,

@@ -13,6 +13,15 @@ const CALLS: ReadonlyMap<number, string> = new Map(
   Object.values(hypercalls).map(({ number, name }) => [number, name]),
 );
 
+/** Feature bits by name. */
+export const KVM_FEATURES: Readonly<Record<string, number>> = Object.fromEntries(
+  Object.entries(abi).flatMap(([name, value]) =>
+    name.startsWith('KVM_FEATURE_') && typeof value === 'number' ? [[name, value] as const] : [],
+  ),
+);
+
+export const KVM_MSR_NAMES = MSRS;
+
 export const KVM_ENTRY_NAMES: EntryNames = {
   msr: (index) => MSRS.get(index) ?? null,
   cpuid: (leaf) =>

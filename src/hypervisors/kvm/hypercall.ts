@@ -26,7 +26,7 @@ function answer(vcpu: KvmVcpu, state: State): number {
   const wide = state.get('codeMode') === 64;
   const register = (n: number) => (wide ? state.gpr(n) : BigInt(state.gpr32(n)));
   const call = BY_NUMBER.get(register(RAX));
-  if (!call?.offered(vcpu.version)) return -KVM_ENOSYS;
+  if (!call?.offered(vcpu.version) || vcpu.platform.lacks?.(call.name)) return -KVM_ENOSYS;
   const [a0 = 0n, a1 = 0n, a2 = 0n, a3 = 0n] = ARGUMENTS.map(register);
   return call.handle(vcpu, { a0, a1, a2, a3, wide });
 }

@@ -3,7 +3,7 @@
 import { bug } from '../../base/errors.ts';
 import { NO_EXITS } from '../../cpu/policy.ts';
 import { startOfDay } from '../boot/start.ts';
-import { defineInterface } from '../define.ts';
+import { defineInterface, type Platform } from '../define.ts';
 import {
   type FeatureChanges,
   HARDWARE_MACHINES,
@@ -11,7 +11,7 @@ import {
   hardwareBorder,
 } from '../hw/border.ts';
 import { KVM_CPUID_FEATURES, KVM_CPUID_SIGNATURE, KVM_SIGNATURE } from './abi.ts';
-import { KVM_ENTRY_NAMES } from './entry-names.ts';
+import { KVM_ENTRY_NAMES, KVM_FEATURES } from './entry-names.ts';
 import { kvmGuest } from './guest.ts';
 import { hypercall } from './hypercall.ts';
 import { readKvmMsr, writeKvmMsr } from './msrs.ts';
@@ -35,9 +35,11 @@ export const kvm = defineInterface({
   ops: KVM_MANIFEST,
   guest: kvmGuest,
   entryNames: KVM_ENTRY_NAMES,
+  omits: { kinds: ['hypercall', 'msr'], features: Object.keys(KVM_FEATURES) },
   attach(platform, versionName) {
-    const version = KVM_VERSIONS.find(({ name }) => name === versionName);
-    if (!version) return bug(`kvm has no version ${versionName}`);
+    const offered = KVM_VERSIONS.find(({ name }) => name === versionName);
+    if (!offered) return bug(`kvm has no version ${versionName}`);
+    const version = { ...offered, features: featuresLeft(offered.features, platform) };
     const vcpu: KvmVcpu = { platform, version, state: freshKvmState() };
     const { state } = vcpu;
     platform.snapshots.addState('kvm', state);
@@ -49,6 +51,13 @@ export const kvm = defineInterface({
     };
   },
 });
+
+/** Without those that this run is to lack. */
+function featuresLeft(features: number, { lacks }: Platform): number {
+  if (!lacks) return features;
+  const lacking = Object.entries(KVM_FEATURES).filter(([name]) => lacks(name));
+  return lacking.reduce((left, [, bit]) => left & ~bit, features);
+}
 
 function border(vcpu: KvmVcpu, hardware: HardwareBorder): HardwareBorder {
   const { state, version } = vcpu;

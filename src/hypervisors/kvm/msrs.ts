@@ -17,6 +17,7 @@ import {
   MSR_KVM_WALL_CLOCK_NEW,
 } from './abi.ts';
 import { writeTimeInfo, writeWallClock } from './clock.ts';
+import { KVM_MSR_NAMES } from './entry-names.ts';
 import { writeStealTime } from './steal-time.ts';
 import type { KvmState, KvmVcpu } from './vcpu.ts';
 
@@ -90,11 +91,15 @@ const KVM_MSRS: ReadonlyMap<number, KvmMsr> = new Map([
   [MSR_KVM_POLL_CONTROL, pollControl],
 ]);
 
+function offers({ version, platform }: KvmVcpu, { feature }: KvmMsr, index: number): boolean {
+  return (version.features & feature) !== 0 && !platform.lacks?.(KVM_MSR_NAMES.get(index) ?? '');
+}
+
 /** Null: not one of ours. False: not offered by this version, #GP(0). */
 export function readKvmMsr(vcpu: KvmVcpu, index: number, out: Uint32Array): boolean | null {
   const msr = KVM_MSRS.get(index);
   if (!msr) return null;
-  if ((vcpu.version.features & msr.feature) === 0) return false;
+  if (!offers(vcpu, msr, index)) return false;
   out.set(msr.read(vcpu.state));
   return true;
 }
@@ -102,7 +107,7 @@ export function readKvmMsr(vcpu: KvmVcpu, index: number, out: Uint32Array): bool
 export function writeKvmMsr(vcpu: KvmVcpu, index: number, lo: number, hi: number): boolean | null {
   const msr = KVM_MSRS.get(index);
   if (!msr) return null;
-  if ((vcpu.version.features & msr.feature) === 0) return false;
+  if (!offers(vcpu, msr, index)) return false;
   if (!msr.write(vcpu, lo >>> 0, hi >>> 0)) return false;
   vcpu.state.wroteMsr = true;
   return true;

@@ -9,6 +9,7 @@ import { callFacts } from '../xen/call-facts.ts';
 import { XEN_DEVICES } from '../xen/devices/devices.ts';
 import { createDomain } from '../xen/domain.ts';
 import { XEN_VERSION } from '../xen/hypercalls/xen-version.ts';
+import { XEN_OMITS } from '../xen/operations.ts';
 import { periodFired, timerFired, writeTime, writeWallClock } from '../xen/time.ts';
 import { createToolstack, type Toolstack } from '../xen/toolstack.ts';
 import { wakeUp } from '../xen/upcall.ts';
@@ -52,6 +53,7 @@ export const xenPv = defineInterface({
     OWN_BYTES + (Math.ceil(memoryBytes / 512 / PAGE) + Math.ceil(memoryBytes / 1024 / PAGE)) * PAGE,
   policy: POLICY,
   ops: XEN_PV_MANIFEST,
+  omits: XEN_OMITS,
   guest: xenPvGuest,
   calls: callFacts([...PV_CALLS.values()], ['pv64', 'pv32']),
   attach: (platform) => attach(platform),

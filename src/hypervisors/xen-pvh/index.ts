@@ -12,6 +12,7 @@ import { callFacts } from '../xen/call-facts.ts';
 import { XEN_DEVICES } from '../xen/devices/devices.ts';
 import { createDomain } from '../xen/domain.ts';
 import { hypercall } from '../xen/hypercall.ts';
+import { XEN_OMITS } from '../xen/operations.ts';
 import { periodFired, timerFired, writeTime, writeWallClock } from '../xen/time.ts';
 import { createToolstack } from '../xen/toolstack.ts';
 import { upcallPending, wakeUp } from '../xen/upcall.ts';
@@ -41,6 +42,7 @@ export const xenPvh = defineInterface({
   console: 'hvc0',
   policy: NO_EXITS,
   ops: XEN_PVH_MANIFEST,
+  omits: XEN_OMITS,
   calls: callFacts(PVH_CALL_LIST, ['hvm']),
   attach(platform) {
     const domain = makeDomain(platform);

@@ -3,6 +3,10 @@
 import { bug } from '../../base/errors.ts';
 import type { EntryPoint, Manifest } from '../manifest.ts';
 import type { AnyHypercall, HypercallTable } from './define.ts';
+import { XEN_FEATURES } from './hypercalls/xen-version.ts';
+
+/** What a guest of Xen can be asked to do without. */
+export const XEN_OMITS = { kinds: ['hypercall'], features: Object.keys(XEN_FEATURES) } as const;
 
 type Status = Pick<EntryPoint, 'status'>;
 

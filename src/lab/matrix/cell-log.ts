@@ -76,7 +76,7 @@ export function emptyCell(job: CellJob, verdict: 'absent' | 'error', reason: str
     kernel: job.kernel,
     kernelVersion: '',
     sha256: null,
-    interface: job.on,
+    interface: job.without.length === 0 ? job.on : `${job.on} without ${job.without.join(', ')}`,
     verdict,
     reason,
     timedOut: false,

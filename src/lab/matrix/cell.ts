@@ -10,6 +10,8 @@ export interface CellJob {
   readonly kernel: string;
   /** `kvm@6.1` */
   readonly on: string;
+  /** Parts that it is without. */
+  readonly without: readonly string[];
   readonly boot: BootWay;
   /** A file; null: busybox. */
   readonly initrd: string | null;

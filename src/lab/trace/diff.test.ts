@@ -23,21 +23,24 @@ const event = (
   within: null,
   ...changes,
 });
-const trace = (events: readonly TraceEvent[], on = 'native'): Trace => ({
-  head: { interface: on, kernel: 'k', sha256: 's' },
+const trace = (events: readonly TraceEvent[], on = 'native', watched = false): Trace => ({
+  head: { interface: on, kernel: 'k', sha256: 's', operations: null, watched },
   events,
   cut: false,
 });
 const NAMES = ['mmu.write_cr3', 'cpu.cpuid', 'irq.halt', 'cpu.write_cr0'];
+const asked = ({ events }: { events: readonly (readonly TraceEvent[])[] }) =>
+  events.map((side) => side.map(({ operations }) => operations[0]));
 
 describe('two traces of one cell', () => {
   it('are identical when every event is', () => {
     const events = NAMES.map((name, n) => event(name, n));
     expect(compareTraces(trace(events), trace(events))).toMatchObject({
       compared: 'exact',
-      divergence: null,
-      onlyOne: [],
+      divergenceCount: 0,
+      onlyTime: 0,
       unequal: [],
+      notCompared: [],
     });
   });
 
@@ -48,28 +51,49 @@ describe('two traces of one cell', () => {
         const list = names.map((name, n) => event(name, n * 10));
         const at = seed % list.length;
         const changed = list.with(at, event('apic.icr_write', at * 10));
-        const { divergence } = compareTraces(trace(list), trace(changed));
-        expect(divergence?.at).toBe(at);
-        expect(divergence?.events[0]?.operations).toEqual([names[at]]);
-        expect(divergence?.events[1]?.operations).toEqual(['apic.icr_write']);
-        expect(divergence?.before).toEqual(list.slice(Math.max(at - 5, 0), at));
+        const { divergences, divergenceCount } = compareTraces(trace(list), trace(changed));
+        expect(divergenceCount).toBe(1);
+        expect(divergences[0]?.at).toEqual([at, at]);
+        expect(asked(divergences[0]!)).toEqual([[names[at]], ['apic.icr_write']]);
+        expect(divergences[0]?.before[0]).toEqual(list.slice(Math.max(at - 5, 0), at));
       }),
       { numRuns: 50 },
     );
   });
 
-  it('differ in an argument, an effect or the time alone', () => {
+  it('go on together behind each difference, so that several are found', () => {
+    const list = Array.from({ length: 200 }, (_, n) =>
+      event(NAMES[(n * 7) % 4]!, n, { caller: `f${(n * n) % 13}+0x1` }),
+    );
+    const other = [
+      ...list.slice(0, 50),
+      ...list.slice(53, 120),
+      event('irq.halt', 0),
+      ...list.slice(120),
+    ];
+    const { divergences, divergenceCount } = compareTraces(trace(list), trace(other));
+    expect(divergenceCount).toBe(2);
+    expect(divergences.map(({ events }) => events.map((side) => side.length))).toEqual([
+      [3, 0],
+      [0, 1],
+    ]);
+  });
+
+  it('differ in an argument or an effect; in time alone only in that', () => {
     const one = event('cpu.cpuid', 5);
-    for (const other of [{ args: { leaf: 1 } }, { effect: '#GP' }, { retired: 6 }]) {
+    for (const other of [{ args: { leaf: 1 } }, { effect: '#GP' }]) {
       const found = compareTraces(trace([one]), trace([event('cpu.cpuid', 5, other)]));
-      expect(found.divergence?.at).toBe(0);
+      expect(found.divergences[0]).toMatchObject({ at: [0, 0], kind: 'answer' });
     }
+    const later = compareTraces(trace([one]), trace([event('cpu.cpuid', 6)]));
+    expect(later).toMatchObject({ divergenceCount: 0, onlyTime: 1 });
   });
 
   it('part where one of them ends', () => {
     const list = [event('cpu.cpuid', 1), event('irq.halt', 2)];
-    const { divergence } = compareTraces(trace(list), trace(list.slice(0, 1)));
-    expect(divergence).toMatchObject({ at: 1, events: [list[1], null] });
+    const { divergences } = compareTraces(trace(list), trace(list.slice(0, 1)));
+    expect(divergences).toHaveLength(1);
+    expect(divergences[0]).toMatchObject({ at: [1, 1], events: [[list[1]], []] });
   });
 });
 
@@ -78,38 +102,55 @@ describe('traces of two interfaces', () => {
     const a = trace([event('mmu.write_cr3', 1), event('cpu.cpuid', 2)]);
     const b = trace(
       [
-        event('mmu.write_cr3', 7, { entryPoint: 'mmuext_op.MMUEXT_NEW_BASEPTR' }),
+        event('mmu.write_cr3', 7, {
+          entryPoint: 'mmuext_op.MMUEXT_NEW_BASEPTR',
+          caller: 'flush+0x9',
+        }),
         event('cpu.cpuid', 9),
       ],
       'xen-pv@4.17',
     );
-    expect(compareTraces(a, b)).toMatchObject({ compared: 'operations', divergence: null });
+    expect(compareTraces(a, b)).toMatchObject({ compared: 'operations', divergenceCount: 0 });
   });
 
-  it('leave out what only one of them shows, and list it', () => {
+  it('leave out what one of them has no way to show, and list it', () => {
     const a = trace([event('cpu.io_delay', 1), event('cpu.cpuid', 2)]);
-    const b = trace([event('mmu.set_pmd', 1), event('cpu.cpuid', 2), event('cpu.cpuid', 3)], 'x');
+    const b = trace(
+      [event('mmu.set_pmd', 1), event('cpu.cpuid', 2), event('cpu.cpuid', 3)],
+      'xen-pv@4.17',
+    );
     const found = compareTraces(a, b);
-    expect(found.onlyOne.map(({ operation, counts }) => [operation, counts])).toEqual([
+    expect(found.notCompared.map(({ operation, counts }) => [operation, counts])).toEqual([
       ['cpu.io_delay', [1, 0]],
       ['mmu.set_pmd', [0, 1]],
     ]);
-    expect(found.unequal.map(({ operation, counts }) => [operation, counts])).toEqual([
-      ['cpu.cpuid', [1, 2]],
+    expect(found.unequal).toMatchObject([
+      { operation: 'cpu.cpuid', caller: 'start_kernel', counts: [1, 2] },
     ]);
-    expect(found.divergence?.events).toEqual([null, expect.objectContaining({ retired: 3 })]);
+    expect(asked(found.divergences[0]!)).toEqual([[], ['cpu.cpuid']]);
+  });
+
+  it('count what both could have shown and only one asked for', () => {
+    const a = trace([event('mmu.set_pmd', 1)], 'native', true);
+    const b = trace([event('mmu.set_pmd', 1), event('cpu.write_cr0', 2)], 'xen-pv@4.17');
+    const found = compareTraces(a, b);
+    expect(found.unequal).toMatchObject([{ operation: 'cpu.write_cr0', counts: [0, 1] }]);
   });
 
   it('take an entry point for any of the operations that it may serve', () => {
     const operations = ['cpu.load_idt', 'cpu.write_idt_entry'] as const;
-    const a = trace([event('cpu.load_idt', 1)]);
-    const b = trace([event('', 1, { operations })], 'x');
-    expect(compareTraces(a, b).divergence).toBeNull();
+    const a = trace([event('cpu.load_idt', 1), event('cpu.write_idt_entry', 2)]);
+    const b = trace([event('', 1, { operations }), event('cpu.load_idt', 2)], 'x');
+    expect(compareTraces(a, b).divergenceCount).toBe(0);
   });
 });
 
 describe('a trace read back', () => {
-  const head = { format: 'pvops-trace-2', interface: 'native', kernel: 'k', sha256: 's' };
+  const head = {
+    ...{ format: 'pvops-trace-2', interface: 'native', kernel: 'k', sha256: 's' },
+    operations: null,
+    watched: false,
+  };
 
   it('is what was written', () => {
     const events = [event('cpu.cpuid', 1), event('irq.halt', 2)];

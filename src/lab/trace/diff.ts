@@ -1,23 +1,29 @@
-// Two traces side by side: where they first part, and what one asked for that the other did not.
+// Two traces side by side: where they part, and what one asked for that the other did not.
 
+import { entryPointsOf, findInterfaceOf } from '../../hypervisors/index.ts';
+import { OPERATIONS } from '../../ops/index.ts';
+import { align } from './align.ts';
+import { operationClasses } from './operation-classes.ts';
 import type { Trace } from './read.ts';
 import type { TraceEvent } from './tracer.ts';
 
-export interface OperationDifference {
+/** How often each side asked for something, from somewhere. */
+export interface CountDifference {
   readonly operation: string;
-  /** How often each trace may have asked for it. */
+  /** The function that asked; empty where only one side has a name for it. */
+  readonly caller: string;
   readonly counts: readonly [number, number];
   readonly entryPoints: readonly [readonly string[], readonly string[]];
 }
 
 export interface Divergence {
-  /** Which of the compared events, from 0. */
-  readonly at: number;
-  /** What each side asked for there; null: it had ended. */
-  readonly events: readonly [TraceEvent | null, TraceEvent | null];
-  /** What both had asked for just before. */
-  readonly before: readonly TraceEvent[];
-  /** What each went on with. */
+  /** Places among the compared events of each side, from 0. */
+  readonly at: readonly [number, number];
+  /** What only one side did; `answer`: both asked the same thing, and got or gave something else. */
+  readonly kind: 'asked' | 'answer';
+  readonly events: readonly [readonly TraceEvent[], readonly TraceEvent[]];
+  /** What each side did just before, and just after. */
+  readonly before: readonly [readonly TraceEvent[], readonly TraceEvent[]];
   readonly after: readonly [readonly TraceEvent[], readonly TraceEvent[]];
 }
 
@@ -25,85 +31,194 @@ export interface TraceDifference {
   /** `exact`: the same interface and kernel, so that every event must be the same. `operations`: what was asked, not how. */
   readonly compared: 'exact' | 'operations';
   readonly events: readonly [number, number];
-  readonly divergence: Divergence | null;
-  /** Operations that one of the two never shows. They are not compared: one side may have no way to show them. */
-  readonly onlyOne: readonly OperationDifference[];
-  /** Operations that both show, and not as often. */
-  readonly unequal: readonly OperationDifference[];
+  /** The first ones. */
+  readonly divergences: readonly Divergence[];
+  readonly divergenceCount: number;
+  /** Pairs of the same event at another instruction or time; in `exact` only. */
+  readonly onlyTime: number;
+  /** Asked for more often by one of the two, the greatest difference first. */
+  readonly unequal: readonly CountDifference[];
+  /** Operations that one of the two has no way to show: not compared. */
+  readonly notCompared: readonly CountDifference[];
 }
 
-const CONTEXT = 5;
+export interface DiffLimits {
+  readonly divergences: number;
+  /** Events shown on each side of a divergence, and at most so many of the divergence itself. */
+  readonly context: number;
+}
 
-export function compareTraces(a: Trace, b: Trace): TraceDifference {
+const LIMITS: DiffLimits = { divergences: 10, context: 5 };
+const EVENTS_SHOWN = 20;
+
+export function compareTraces(a: Trace, b: Trace, limits: DiffLimits = LIMITS): TraceDifference {
   const exact = a.head.interface === b.head.interface && a.head.sha256 === b.head.sha256;
-  const [first, second] = [countsOf(a.events), countsOf(b.events)];
-  const both = new Set([...first.keys()].filter((id) => second.has(id)));
-  const compared = [a, b].map(({ events }) =>
-    exact ? events : events.filter(({ operations }) => operations.some((id) => both.has(id))),
+  return exact ? compareExactly(a, b, limits) : compareOperations(a, b, limits);
+}
+
+function compareExactly(a: Trace, b: Trace, limits: DiffLimits): TraceDifference {
+  const name = ({ operations, entryPoint, caller }: TraceEvent) =>
+    `${operations.join(' ')}|${entryPoint}|${caller}`;
+  const found = divergencesOf(a.events, b.events, name, sameAnswer, limits);
+  const label = ({ operations }: TraceEvent) => operations.join(' ');
+  return {
+    compared: 'exact',
+    events: [a.events.length, b.events.length],
+    ...found,
+    unequal: unequalCounts(a.events, b.events, label, functionOf),
+    notCompared: [],
+  };
+}
+
+function compareOperations(a: Trace, b: Trace, limits: DiffLimits): TraceDifference {
+  const shown = [showable(a), showable(b)] as const;
+  const both = ({ operations }: TraceEvent) =>
+    operations.some((id) => shown[0].has(id) && shown[1].has(id));
+  const [left, right] = [a.events.filter(both), b.events.filter(both)];
+  const classes = operationClasses([left, right]);
+  const caller = sharedCallers(left, right, classes);
+  const name = (event: TraceEvent) => `${classes(event)}|${caller(event)}`;
+  const others = [a, b].map(({ events }) =>
+    events.filter((event) => event.operations.length > 0 && !both(event)),
   );
-  const [left = [], right = []] = compared;
-  const all = [...new Set([...first.keys(), ...second.keys()])].sort();
-  const differences = all.map((operation) => difference(operation, first, second));
+  const label = ({ operations }: TraceEvent) => operations.join(' ');
   return {
-    compared: exact ? 'exact' : 'operations',
+    compared: 'operations',
     events: [left.length, right.length],
-    divergence: divergence(left, right, exact ? sameEvent : sameOperation),
-    onlyOne: differences.filter(({ counts }) => counts.includes(0)),
-    unequal: differences.filter(({ counts: [x, y] }) => x !== y && x > 0 && y > 0),
+    ...divergencesOf(left, right, name, () => true, limits),
+    onlyTime: 0,
+    unequal: unequalCounts(left, right, classes, caller),
+    notCompared: unequalCounts(others[0] ?? [], others[1] ?? [], label, () => ''),
   };
 }
 
-interface Counted {
-  count: number;
-  readonly entryPoints: Set<string>;
-}
-
-function countsOf(events: readonly TraceEvent[]): Map<string, Counted> {
-  const counts = new Map<string, Counted>();
-  for (const { operations, entryPoint } of events) {
-    for (const id of operations) {
-      const counted = counts.get(id) ?? { count: 0, entryPoints: new Set<string>() };
-      counted.count++;
-      counted.entryPoints.add(entryPoint);
-      counts.set(id, counted);
-    }
+/** What a trace could show: what its interface's manifest lets out, as far as the trace was asked for it. */
+function showable({ head, events }: Trace): ReadonlySet<string> {
+  const shown = new Set<string>(events.flatMap(({ operations }) => operations));
+  const choice = findInterfaceOf(head.interface);
+  const asked = head.operations ? new Set<string>(head.operations) : null;
+  for (const op of choice ? OPERATIONS : []) {
+    const entries = entryPointsOf(choice!.interface.ops, op, choice!.version);
+    const visible = entries.some(
+      ({ seen }) => seen === 'exit' || (seen === 'watched' && head.watched),
+    );
+    if (visible && (asked?.has(op.id) ?? true)) shown.add(op.id);
   }
-  return counts;
+  return shown;
 }
 
-function difference(
-  operation: string,
-  first: ReadonlyMap<string, Counted>,
-  second: ReadonlyMap<string, Counted>,
-): OperationDifference {
-  const [x, y] = [first.get(operation), second.get(operation)];
-  return {
-    operation,
-    counts: [x?.count ?? 0, y?.count ?? 0],
-    entryPoints: [[...(x?.entryPoints ?? [])], [...(y?.entryPoints ?? [])]],
-  };
-}
-
-function divergence(
+/** Callers of one class of operations count where both sides name them; elsewhere the way to the operation is another. */
+function sharedCallers(
   left: readonly TraceEvent[],
   right: readonly TraceEvent[],
-  same: (a: TraceEvent, b: TraceEvent) => boolean,
-): Divergence | null {
-  const shorter = Math.min(left.length, right.length);
-  let at = 0;
-  while (at < shorter && same(left[at]!, right[at]!)) at++;
-  if (at === left.length && at === right.length) return null;
-  return {
-    at,
-    events: [left[at] ?? null, right[at] ?? null],
-    before: left.slice(Math.max(at - CONTEXT, 0), at),
-    after: [left.slice(at + 1, at + 1 + CONTEXT), right.slice(at + 1, at + 1 + CONTEXT)],
-  };
+  classes: (event: TraceEvent) => string,
+): (event: TraceEvent) => string {
+  const key = (event: TraceEvent) => `${classes(event)}|${functionOf(event)}`;
+  const keys = [left, right].map((events) => new Set(events.map(key)));
+  return (event) => (keys.every((set) => set.has(key(event))) ? functionOf(event) : '');
 }
 
-const sameEvent = (a: TraceEvent, b: TraceEvent): boolean =>
-  a.retired === b.retired && JSON.stringify(a) === JSON.stringify(b);
+/** `switch_mm_irqs_off+0x10` is `switch_mm_irqs_off`; so is what compilers split off. Addresses are nobody's name. */
+export function functionOf({ caller }: Pick<TraceEvent, 'caller'>): string {
+  return caller.startsWith('0x') ? '' : (/^[^+.]*/.exec(caller)?.[0] ?? '');
+}
 
-/** One entry point may serve several operations: it is enough that they have one in common. */
-const sameOperation = (a: TraceEvent, b: TraceEvent): boolean =>
-  a.operations.some((id) => b.operations.includes(id));
+interface Found {
+  readonly divergences: Divergence[];
+  readonly divergenceCount: number;
+  readonly onlyTime: number;
+}
+
+function divergencesOf(
+  left: readonly TraceEvent[],
+  right: readonly TraceEvent[],
+  name: (event: TraceEvent) => string,
+  same: (a: TraceEvent, b: TraceEvent) => boolean,
+  { divergences: most, context }: DiffLimits,
+): Found {
+  const numbers = new Map<string, number>();
+  const numberOf = (event: TraceEvent) => {
+    const text = name(event);
+    const known = numbers.get(text) ?? numbers.size;
+    numbers.set(text, known);
+    return known;
+  };
+  const tokens = [left, right].map((events) => Int32Array.from(events, numberOf));
+  const divergences: Divergence[] = [];
+  let [count, onlyTime] = [0, 0];
+  let [i, j] = [0, 0];
+  const add = (kind: Divergence['kind'], toI: number, toJ: number) => {
+    count++;
+    if (divergences.length >= most) return;
+    divergences.push({
+      at: [i, j],
+      kind,
+      events: [left.slice(i, toI), right.slice(j, toJ)].map((list) =>
+        list.slice(0, EVENTS_SHOWN),
+      ) as unknown as Divergence['events'],
+      before: [left.slice(Math.max(i - context, 0), i), right.slice(Math.max(j - context, 0), j)],
+      after: [left.slice(toI, toI + context), right.slice(toJ, toJ + context)],
+    });
+  };
+  const end = { a: [left.length, 0], b: [right.length, 0] } as const;
+  for (const hunk of [...align(tokens[0]!, tokens[1]!), end]) {
+    for (; i < hunk.a[0]; i++, j++) {
+      const [x, y] = [left[i]!, right[j]!];
+      if (!same(x, y)) add('answer', i + 1, j + 1);
+      else if (x.retired !== y.retired || x.nanos !== y.nanos) onlyTime++;
+    }
+    if (hunk === end) break;
+    add('asked', hunk.a[1], hunk.b[1]);
+    [i, j] = [hunk.a[1], hunk.b[1]];
+  }
+  return { divergences, divergenceCount: count, onlyTime };
+}
+
+const sameAnswer = (a: TraceEvent, b: TraceEvent): boolean =>
+  a.effect === b.effect &&
+  a.vcpu === b.vcpu &&
+  a.instructions === b.instructions &&
+  JSON.stringify(a.args) === JSON.stringify(b.args);
+
+function unequalCounts(
+  left: readonly TraceEvent[],
+  right: readonly TraceEvent[],
+  operationOf: (event: TraceEvent) => string,
+  callerOf: (event: TraceEvent) => string,
+): CountDifference[] {
+  const counted = new Map<
+    string,
+    { counts: [number, number]; names: [Set<string>, Set<string>] }
+  >();
+  for (const [side, events] of [left, right].entries()) {
+    for (const event of events) {
+      const key = `${operationOf(event)}|${callerOf(event)}`;
+      const entry = counted.get(key) ?? { counts: [0, 0], names: [new Set(), new Set()] };
+      entry.counts[side]!++;
+      entry.names[side]!.add(event.entryPoint);
+      counted.set(key, entry);
+    }
+  }
+  return [...counted]
+    .filter(
+      ([
+        ,
+        {
+          counts: [x, y],
+        },
+      ]) => x !== y,
+    )
+    .map(
+      ([
+        key,
+        {
+          counts,
+          names: [x, y],
+        },
+      ]) => {
+        const [operation = '', caller = ''] = key.split('|');
+        return { operation, caller, counts, entryPoints: [[...x], [...y]] as const };
+      },
+    )
+    .sort((a, b) => Math.abs(b.counts[0] - b.counts[1]) - Math.abs(a.counts[0] - a.counts[1]));
+}

@@ -16,7 +16,11 @@ const EVENT: TraceEvent = {
   instructions: 1,
   within: null,
 };
-const HEAD = { interface: 'native', kernel: 'debian:12', sha256: '0' };
+const HEAD = {
+  ...{ interface: 'native', kernel: 'debian:12', sha256: '0' },
+  operations: null,
+  watched: false,
+};
 
 it('a Chrome trace is JSON with the event at its time in microseconds, in the group of its operation', () => {
   const writer = traceWriter('chrome', HEAD);

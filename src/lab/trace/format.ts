@@ -11,6 +11,10 @@ export interface TraceHead {
   readonly interface: string;
   readonly kernel: string;
   readonly sha256: string;
+  /** The operations that it was asked for; null: all. */
+  readonly operations: readonly string[] | null;
+  /** Page-table stores were watched. */
+  readonly watched: boolean;
 }
 
 export type TraceChunk = string | Uint8Array;

@@ -17,6 +17,8 @@ const headSchema = v.object({
   interface: v.string(),
   kernel: v.string(),
   sha256: v.string(),
+  operations: v.nullable(v.array(v.string())),
+  watched: v.boolean(),
 });
 const value = v.union([v.string(), v.number()]);
 const eventSchema = v.object({
@@ -36,10 +38,15 @@ const eventSchema = v.object({
 export function readTrace(lines: readonly unknown[], cut: boolean, name: string): Trace {
   const head = v.safeParse(headSchema, lines[0]);
   if (!head.success) throw notTrace(name, 'its first line does not say what was traced');
+  const lists = new Map<string, TraceEvent['operations']>();
   const events = lines.slice(1).map((line, n) => {
     const event = v.safeParse(eventSchema, line);
     if (!event.success) throw notTrace(name, `line ${n + 2} is not an event`);
-    return event.output as TraceEvent; // Operations that this version does not know stay strings.
+    // Operations that this version does not know stay strings. Equal lists become one.
+    const own = event.output.operations as unknown as TraceEvent['operations'];
+    const operations = lists.get(own.join(' ')) ?? own;
+    lists.set(own.join(' '), operations);
+    return { ...event.output, operations };
   });
   const { format: _, ...rest } = head.output;
   return { head: rest, events, cut };

@@ -15,7 +15,7 @@ export interface TraceSession {
 
 export interface TraceOptions extends Partial<TraceNames> {
   readonly on: InterfaceChoice;
-  readonly head: Omit<TraceHead, 'interface'>;
+  readonly head: Pick<TraceHead, 'kernel' | 'sha256'>;
   /** Patterns of operations: `mmu.*,irq.halt`; null: everything. */
   readonly operations: string | null;
   /** Null: only count. */
@@ -28,7 +28,8 @@ export function startTrace(options: TraceOptions): TraceSession {
   const { on, head, operations, format, ...wish } = options;
   const wanted =
     operations === null ? null : new Set(operationsLike(operations).map(({ id }) => id));
-  const writer = format && traceWriter(format, { interface: on.name, ...head });
+  const shown = { operations: wanted && [...wanted], watched: false };
+  const writer = format && traceWriter(format, { interface: on.name, ...head, ...shown });
   let pending: TraceChunk[] = writer ? [writer.head()] : [];
   const tracer = new Tracer(on.interface.ops, on.version, {
     ...wish,

@@ -16,6 +16,11 @@ const RECORD_BYTES: Readonly<Record<number, number>> = {
   [KVM_MMU_OP_FLUSH_TLB]: 8,
   [KVM_MMU_OP_RELEASE_PT]: 16,
 };
+const RECORD_NAMES: Readonly<Record<number, string>> = {
+  [KVM_MMU_OP_WRITE_PTE]: 'WRITE_PTE',
+  [KVM_MMU_OP_FLUSH_TLB]: 'FLUSH_TLB',
+  [KVM_MMU_OP_RELEASE_PT]: 'RELEASE_PT',
+};
 /** A guest's queue is 1024 bytes; one call works through no more, and the guest comes back for the rest. */
 const BYTES_MAX = 1024;
 const CR4_PAE = 1 << 5;
@@ -48,7 +53,7 @@ function runRecord({ platform }: KvmVcpu, gpa: number, left: number): number {
   const op = platform.ram.u32(gpa);
   const bytes = RECORD_BYTES[op] ?? 0;
   const record = bytes > 0 && bytes <= left ? platform.ram.read(gpa, bytes) : null;
-  if (!record) return 0;
+  if (!record || platform.lacks?.(`KVM_HC_MMU_OP.${RECORD_NAMES[op]}`)) return 0;
   const view = new DataView(record.buffer, record.byteOffset, record.length);
   const report = (name: string, args: SeenArguments) =>
     platform.seen?.(`KVM_HC_MMU_OP.${name}`, args, null, undefined, 'KVM_HC_MMU_OP');

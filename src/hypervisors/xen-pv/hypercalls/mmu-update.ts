@@ -67,7 +67,8 @@ function one(pv: PvDomain, at: number): number {
   const mfn = buf.getUint32(4, true) * 0x100000 + (ptr >>> 12);
   const lo = buf.getInt32(8, true);
   const hi = buf.getInt32(12, true);
-  const result = perform(pv, ptr, mfn, lo, hi);
+  const lacking = pv.platform.lacks?.(updateName(ptr)) ?? false;
+  const result = lacking ? -ENOSYS : perform(pv, ptr, mfn, lo, hi);
   reportUpdate(pv, ptr, mfn, lo, hi, result);
   return result;
 }
@@ -99,6 +100,9 @@ const COMMAND_NAMES = [
 /** By the level of the table, from the lowest. */
 const OPERATIONS = ['mmu.set_pte', 'mmu.set_pmd', 'mmu.set_pud', 'mmu.set_p4d'] as const;
 
+const updateName = (ptr: number): string =>
+  `mmu_update.${COMMAND_NAMES[ptr & COMMAND] ?? ptr & COMMAND}`;
+
 /** The level of the table says which operation it was. */
 function reportUpdate(
   { platform, frames }: PvDomain,
@@ -112,7 +116,7 @@ function reportUpdate(
   const command = ptr & COMMAND;
   const value = `0x${((BigInt(hi >>> 0) << 32n) | BigInt(lo >>> 0)).toString(16)}`;
   platform.seen(
-    `mmu_update.${COMMAND_NAMES[command] ?? command}`,
+    updateName(ptr),
     { entry: mfn * 4096 + (ptr & 0xfff & ~COMMAND), value },
     result,
     command === MMU_NORMAL_PT_UPDATE ? OPERATIONS[frames.typeOf(mfn) - TYPE_L1] : undefined,

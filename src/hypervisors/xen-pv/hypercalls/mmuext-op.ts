@@ -61,8 +61,10 @@ function one(pv: PvDomain, call: Call, at: number, bytes: number): number {
   const hi = call.wide ? buf.getInt32(12, true) : 0;
   const second = buf.getUint32(call.wide ? 16 : 8, true);
   const secondHi = call.wide ? buf.getUint32(20, true) : 0;
-  const result = perform(pv, cmd, { lo, hi, second, secondHi });
-  call.domain.platform.seen?.(
+  const { seen, lacks } = call.domain.platform;
+  const lacking = lacks?.(`mmuext_op.${commandName(cmd)}`) ?? false;
+  const result = lacking ? -ENOSYS : perform(pv, cmd, { lo, hi, second, secondHi });
+  seen?.(
     `mmuext_op.${commandName(cmd)}`,
     { arg1: hi * 4294967296 + lo },
     result,

@@ -1,6 +1,7 @@
 // xen_version: what the hypervisor is, and which of its features a guest has.
 
 import { EFAULT, EINVAL, EPERM } from '../abi/errno.ts';
+import * as abi from '../abi/version.ts';
 import {
   compileInfo,
   featureInfo,
@@ -109,11 +110,11 @@ export const xenVersion = defineHypercall({
     },
     [XENVER_get_features]: {
       name: 'XENVER_get_features',
-      handle: ({ guest, caller }, at) => {
+      handle: ({ domain, guest, caller }, at) => {
         const info = guest.read(featureInfo, at);
         if (!info) return -EFAULT;
         if (info.submap_idx !== 0) return -EINVAL;
-        return guest.write(featureInfo, at, { submap: FEATURES[caller] }) ? 0 : -EFAULT;
+        return guest.write(featureInfo, at, { submap: featuresLeft(domain, caller) }) ? 0 : -EFAULT;
       },
     },
     [XENVER_pagesize]: { name: 'XENVER_pagesize', handle: () => PAGE_BYTES },
@@ -131,6 +132,20 @@ export const xenVersion = defineHypercall({
     },
   },
 });
+
+/** Feature bits by name: what a run may be without. */
+export const XEN_FEATURES: Readonly<Record<string, number>> = Object.fromEntries(
+  Object.entries(abi).flatMap(([name, n]) =>
+    name.startsWith('XENFEAT_') && typeof n === 'number' ? [[name, n] as const] : [],
+  ),
+);
+
+function featuresLeft({ platform }: Call['domain'], caller: Caller): number {
+  const { lacks } = platform;
+  if (!lacks) return FEATURES[caller];
+  const lacking = Object.entries(XEN_FEATURES).filter(([name]) => lacks(name));
+  return lacking.reduce((left, [, n]) => left & ~(1 << n), FEATURES[caller]);
+}
 
 function text(value: string, length: number): Uint8Array {
   const bytes = new Uint8Array(length);
