@@ -102,7 +102,10 @@ export function emulateForcedCpuid(pv: PvDomain): boolean {
   if (!isGuestAddress(pv, at) || !mmu.read(at, FORCED.length, 'current')) return false;
   for (let n = 0; n < FORCED.length; n++) if (mmu.buf.getUint8(n) !== FORCED[n]) return false;
   const out = new Uint32Array(4);
-  pvCpuid(pv.state.narrow, state.gpr32(RAX), state.gpr32(RCX), out);
+  const [leaf, subleaf] = [state.gpr32(RAX), state.gpr32(RCX)];
+  pvCpuid(pv.state.narrow, leaf, subleaf, out);
+  const effect = `0x${out[0]!.toString(16)}`;
+  pv.platform.seen?.('CPUID behind XEN_EMULATE_PREFIX', { leaf, subleaf }, effect);
   state.setGpr32(RAX, out[0]!);
   state.setGpr32(RBX, out[1]!);
   state.setGpr32(RCX, out[2]!);

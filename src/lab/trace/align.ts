@@ -8,13 +8,13 @@ export interface Hunk {
 
 /** Behind a difference, so many equal ones in a row are the same place again. */
 const GRAM = 3;
+/** Of places about as near, the one from which on they stay equal for longest: an event repeated often fits anywhere. */
+const SLACK = 2;
+const RUN_MAX = 256;
 /** Behind the end. */
 const END = -1;
 
-/**
- * Goes along both while they are equal; then to the nearest place (by what is skipped on both sides together) from which on
- * they are equal again.
- */
+/** Goes along both while they are equal; then to the nearest place, by what both skip, from which on they are again. */
 export function align(a: Int32Array, b: Int32Array): Hunk[] {
   const places = gramPlaces(b);
   const hunks: Hunk[] = [];
@@ -38,15 +38,26 @@ function meeting(
   j: number,
   places: Places,
 ): readonly [number, number] {
-  let best = a.length - i + b.length - j;
-  let found: readonly [number, number] = [a.length, b.length];
-  for (let skipped = 0; skipped < best && i + skipped < a.length; skipped++) {
-    const place = places.from(hashAt(a, i + skipped), j, (n) => sameGram(a, i + skipped, b, n));
-    if (place < 0 || skipped + place - j >= best) continue;
-    best = skipped + place - j;
-    found = [i + skipped, place];
+  let least = a.length - i + b.length - j;
+  let best = { run: 0, cost: least, place: [a.length, b.length] as readonly [number, number] };
+  for (let skipped = 0; skipped <= least + SLACK && i + skipped < a.length; skipped++) {
+    const at = i + skipped;
+    const place = places.from(hashAt(a, at), j, (n) => sameGram(a, at, b, n));
+    const cost = skipped + place - j;
+    if (place < 0 || cost > least + SLACK) continue;
+    least = Math.min(least, cost);
+    const run = runLength(a, at, b, place);
+    const better = run > best.run || (run === best.run && cost < best.cost);
+    if (better && cost <= least + SLACK) best = { run, cost, place: [at, place] };
   }
-  return found;
+  return best.place;
+}
+
+/** Counts the common end as one more. */
+function runLength(a: Int32Array, i: number, b: Int32Array, j: number): number {
+  let n = 0;
+  while (n < RUN_MAX && i + n <= a.length && (a[i + n] ?? END) === (b[j + n] ?? END)) n++;
+  return n;
 }
 
 interface Places {

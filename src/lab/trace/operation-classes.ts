@@ -2,7 +2,7 @@
 
 import type { TraceEvent } from './tracer.ts';
 
-/** By the classes that all of these events together make: the name of an event's class, its least operation. */
+/** By the classes that all of these events together make: the name of an event's class. */
 export function operationClasses(
   traces: readonly (readonly TraceEvent[])[],
 ): (event: TraceEvent) => string {
@@ -12,14 +12,17 @@ export function operationClasses(
     for (let next = parent.get(root); next !== undefined; next = parent.get(root)) root = next;
     return root;
   };
-  const seen = new Set<readonly string[]>();
-  for (const events of traces) {
-    for (const { operations } of events) {
-      if (operations.length < 2 || seen.has(operations)) continue;
-      seen.add(operations);
-      const roots = [...new Set(operations.map(rootOf))].sort();
-      for (const other of roots.slice(1)) parent.set(other, roots[0]!);
-    }
+  const lists = new Set(traces.flatMap((events) => events.map(({ operations }) => operations)));
+  for (const operations of lists) {
+    const roots = [...new Set(operations.map(rootOf))].sort();
+    for (const other of roots.slice(1)) parent.set(other, roots[0]!);
   }
-  return ({ operations }) => rootOf(operations[0] ?? '');
+  // A class goes by what an event of it certainly was, if there is any.
+  const certain = new Map<string, string>();
+  for (const [id = '', ...more] of [...lists].sort())
+    if (more.length === 0 && !certain.has(rootOf(id))) certain.set(rootOf(id), id);
+  return ({ operations }) => {
+    const root = rootOf(operations[0] ?? '');
+    return certain.get(root) ?? root;
+  };
 }
