@@ -162,6 +162,13 @@ export interface HypervisorInterface {
   attach(platform: Platform, version: string): Attached;
 }
 
+export interface InterfaceChoice {
+  readonly interface: HypervisorInterface;
+  readonly version: string;
+  /** As results name it: `native`, `kvm@6.1`. */
+  readonly name: string;
+}
+
 export function defineInterface(definition: HypervisorInterface): HypervisorInterface {
   return definition;
 }

@@ -1,7 +1,7 @@
 // The registry of interfaces, one line each, and how a user's `kvm@2.6.32` finds one.
 
 import { InputError } from '../base/errors.ts';
-import type { HypervisorInterface } from './define.ts';
+import type { HypervisorInterface, InterfaceChoice } from './define.ts';
 import { kvm } from './kvm/index.ts';
 import { lguest } from './lguest/index.ts';
 import { native } from './native/index.ts';
@@ -17,6 +17,7 @@ export {
   type Guest,
   type GuestModule,
   type HypervisorInterface,
+  type InterfaceChoice,
   type OwnDevices,
   type Platform,
 } from './define.ts';
@@ -39,13 +40,6 @@ export const INTERFACES: readonly HypervisorInterface[] = [
   vmi,
   lguest,
 ];
-
-export interface InterfaceChoice {
-  readonly interface: HypervisorInterface;
-  readonly version: string;
-  /** As results name it: `native`, `kvm@6.1`. */
-  readonly name: string;
-}
 
 /** What a result names: null if it is not one of ours, or not any more. */
 export function findInterfaceOf(result: string): InterfaceChoice | null {

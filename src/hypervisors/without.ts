@@ -2,7 +2,7 @@
 
 import { InputError } from '../base/errors.ts';
 import { OPERATIONS } from '../ops/index.ts';
-import type { InterfaceChoice } from './index.ts';
+import type { InterfaceChoice } from './define.ts';
 import { entryPointsOf, otherEntryPoints } from './manifest.ts';
 import { nearest } from './nearest.ts';
 
