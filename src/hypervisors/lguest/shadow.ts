@@ -108,8 +108,7 @@ export class Shadow {
   demand(va: number, error: number): Demand {
     const { host } = this;
     const entry = guestEntry(host, this.top(), va);
-    if (entry === null || (entry.lo & PTE_P) === 0) return 'reflect';
-    if (this.isSwitchers(va)) return 'reflect';
+    if (entry === null || this.isSwitchers(va) || (entry.lo & PTE_P) === 0) return 'reflect';
     const needed = (error & PF_W ? PTE_RW : 0) | (error & PF_U ? PTE_US : 0);
     if ((entry.lo & entry.allowed & needed) !== needed) return 'reflect';
     if (!leafIsFine(host, entry.lo, entry.hi)) return 'reflect';

@@ -18,6 +18,7 @@ export const CODE_AT = 0x10_0000;
 /** Where programs have `lguest_data`, their results and pages to do with as they like. */
 export const DATA_AT = 0x20_0000;
 export const RESULTS_AT = 0x20_1000;
+const PAGE = 4096;
 const PAGES_AT = 0x21_0000;
 const STACK_TOP = 0x20_8000;
 const RESULTS_MAX = 512;
@@ -89,6 +90,22 @@ export const guest = {
   off: `lea ebx, [power_down]; mov ecx, 1; mov eax, ${LHCALL.SHUTDOWN}; vmcall`,
 };
 
+/** Where the launcher puts the first tables when there is no initrd: addresses of entries. */
+export function firstTables(pae: boolean) {
+  const top = MEMORY - PAGE;
+  const perTable = pae ? 512 : 1024;
+  const bytes = PAGE / perTable;
+  const leaves = top - (MEMORY / (perTable * PAGE)) * PAGE;
+  const directory = pae ? leaves - PAGE : top;
+  return {
+    top,
+    pteAt: (gpa: number) => leaves + (gpa / PAGE) * bytes,
+    /** With PAE one directory serves both the first GiB and the last. */
+    directoryAt: (va: number) =>
+      directory + (Math.floor(va / (perTable * PAGE)) % perTable) * bytes,
+  };
+}
+
 export function runLguest(program: string, options: GuestOptions = {}): GuestOutcome {
   const output: number[] = [];
   const seen: [string, SeenArguments][] = [];
@@ -128,21 +145,22 @@ function assemble(program: string): Uint8Array {
   const a = new Assembler(32, CODE_AT);
   a.text(`mov ebp, ${RESULTS_AT}`);
   for (const part of program.split(/[\n;]/).map((line) => line.trim())) {
-    const text = /^(\w+): "(.*)"$/.exec(part);
-    if (part.startsWith('bytes '))
-      a.bytes(
-        ...part
-          .slice(6)
-          .split(' ')
-          .map((byte) => Number.parseInt(byte, 16)),
-      );
-    else if (text) a.text(`${text[1]}:`).bytes(...ascii(text[2]!), 0);
-    else a.text(part);
+    const [, label, rest] = /^(\w+): *(.*)$/.exec(part) ?? [];
+    if (label) a.text(`${label}:`);
+    emit(a, rest ?? part);
   }
   return a
     .text('power_down:')
     .bytes(...ascii('Power down'), 0)
     .finish();
+}
+
+/** `bytes 0f 0b` stands for just these, and a text in quotes for itself with a NUL. */
+function emit(a: Assembler, line: string): void {
+  if (line.startsWith('"')) a.bytes(...ascii(line.slice(1, -1)), 0);
+  else if (line.startsWith('bytes '))
+    for (const byte of line.slice(6).split(' ')) a.bytes(Number.parseInt(byte, 16));
+  else a.text(line);
 }
 
 const ascii = (text: string) => Array.from(text.replaceAll('\\n', '\n'), (c) => c.charCodeAt(0));
