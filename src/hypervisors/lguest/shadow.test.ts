@@ -130,7 +130,7 @@ describe.each(kinds)('with tables, PAE $pae,', ({ pae, tables }) => {
   test("the top of the address space is the host's: faults are the guest's until its own tables map it", () => {
     const top0 = SWITCHER_ADDR[pae ? 'pae' : 'plain'];
     const faults = run(
-      `${gate(14, 'fault')}; mov eax, [${top0}]; ${keep('0xbad')}; fault: ${keep(1)}`,
+      `${gate(14, 'fault')}; mov eax, [${top0}]; ${keep('0xbad')}; fault: ${keep('1')}`,
     );
     expect(faults.results).toEqual([1]);
     const mapped = run(`${store(directoryAt(top0), X | 7)}; mov eax, [${top0 + 0x3000}]`);
@@ -140,7 +140,7 @@ describe.each(kinds)('with tables, PAE $pae,', ({ pae, tables }) => {
   test('the guest reads the table of descriptors there, and cannot write it', () => {
     const at = SWITCHER_ADDR[pae ? 'pae' : 'plain'] + 0x1000 + 12 * 8;
     const { results } = run(`
-      ${gate(14, 'fault')}; ${keepAt(at + 4)}; ${store(at, 0)}; ${keep('0xbad')}; fault: ${keep(1)}`);
+      ${gate(14, 'fault')}; ${keepAt(at + 4)}; ${store(at, 0)}; ${keep('0xbad')}; fault: ${keep('1')}`);
     expect(results).toEqual([0x00cfbb00, 1]);
   });
 

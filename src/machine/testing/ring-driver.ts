@@ -14,7 +14,7 @@ export interface UsedEntry {
   readonly written: number;
 }
 
-/** Takes two pages at `base` (a multiple of 4096) for up to 128 descriptors, in the legacy layout. */
+/** Takes two pages at `base` (a multiple of 4096) for up to 128 descriptors, or three for 256, in the legacy layout. */
 export class RingDriver {
   readonly ram: GuestRam;
   readonly size: number;
@@ -30,7 +30,7 @@ export class RingDriver {
     this.size = size;
     this.desc = base;
     this.driver = base + 16 * size;
-    this.device = base + 4096;
+    this.device = base + Math.ceil((18 * size + 6) / 4096) * 4096;
   }
 
   describe(

@@ -40,6 +40,8 @@ export interface GuestOptions {
   readonly typed?: string;
   /** Fields of `lguest_data` beside the usual. */
   readonly data?: Readonly<Record<string, number>>;
+  /** What else lies in memory before the guest starts. */
+  readonly prepare?: (ram: GuestRam) => void;
   /** Bytes at addresses before the guest starts. */
   readonly poke?: readonly (readonly [at: number, bytes: readonly number[]])[];
 }
@@ -123,6 +125,7 @@ export function runLguest(program: string, options: GuestOptions = {}): GuestOut
   const kernel = openKernel(elf32(assemble(program), options), 'a test program');
   attached.start({ kernel, initrd, commandLine });
   for (const [at, bytes] of options.poke ?? []) ram.write(at, Uint8Array.from(bytes));
+  options.prepare?.(ram);
   let stop = machine.run({ instructions: options.budget ?? BUDGET });
   if (options.typed && stop.kind === 'idle') {
     machine.consoleInput(Uint8Array.from(options.typed, (c) => c.charCodeAt(0)));
