@@ -58,6 +58,7 @@ export function createDevices(needs: DeviceNeeds): BusDevice[] {
   devices.push({ type: virtioRng.deviceId, core: random, features: [], configBytes: 0 });
   platform.disks.forEach((disk, n) => {
     const core = plug(needs, virtioBlk, `blk${n}`, { disk });
+    platform.snapshots.add(`disk.lguest${n}`, disk);
     const features = disk.readOnly ? [...BLK_FEATURES, VIRTIO_BLK_F_RO] : BLK_FEATURES;
     devices.push({ type: virtioBlk.deviceId, core, features, configBytes: BLK_CONFIG_BYTES });
   });
