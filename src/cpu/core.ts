@@ -81,6 +81,8 @@ export interface Cpu extends CpuControl {
   readonly cx: Cx;
   readonly memory: WebAssembly.Memory;
   readonly engine: Engine;
+  /** Hears of stores to frames with FRAME_WATCH, when they have been made. */
+  onWatched: ((gpa: number, bytes: number) => void) | null;
   /** Runs at most `budget` instructions. */
   run(budget: number): Exit;
   /** After an exit: counts the instruction at RIP, which somebody else has executed, and goes on behind its `bytes`. */
@@ -126,6 +128,7 @@ class VCpu implements Cpu {
   readonly mmu: Mmu;
   readonly cx: EngineParts['cx'];
   readonly engine: Engine;
+  onWatched: ((gpa: number, bytes: number) => void) | null = null;
   private readonly border: Border;
   private readonly budgetWord: number;
   private readonly slackWord: number;
@@ -161,6 +164,7 @@ class VCpu implements Cpu {
       restart: () => this.engine.restart(),
       codeAt: (gpa: number, bytes: number) => this.engine.codeAt(gpa, bytes),
       codeWritten: (gpa: number, bytes: number) => this.engine.codeWritten(gpa, bytes),
+      watchedWritten: (gpa: number, bytes: number) => this.onWatched?.(gpa, bytes),
       debugHit: () => this.kick(),
     };
     this.mmu = createMmu({ layout: this.layout, state: this.state, border, hooks });

@@ -8,6 +8,7 @@ import { setPolicy } from '../cpu/policy.ts';
 import { processorFacts } from '../hypervisors/hw/border.ts';
 import { seenBorder } from '../hypervisors/hw/seen-border.ts';
 import { seenInstructions } from '../hypervisors/hw/seen-instructions.ts';
+import { TableWatcher } from '../hypervisors/hw/table-watcher.ts';
 import type { Attached, InterfaceChoice } from '../hypervisors/index.ts';
 import { runGuest } from '../hypervisors/run-guest.ts';
 import type { ConsoleEnd } from '../machine/console-ends.ts';
@@ -154,7 +155,13 @@ function traced(
     tracer.entered();
   };
   front.use(seenBorder(border, cpu.state, { seen: tracer.seen, entered }, on.entryNames ?? {}));
-  return seenInstructions(cpu, on.policy, { seen: tracer.seen, entered });
+  const end = { seen: tracer.seen, entered };
+  return seenInstructions(
+    cpu,
+    on.policy,
+    end,
+    tracer.watchesTables ? new TableWatcher(cpu, end) : null,
+  );
 }
 
 /** The machine's part of what an interface gets. */

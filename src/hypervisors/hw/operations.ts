@@ -22,11 +22,15 @@ const SEEN = {
 /** Instructions that end a run of the CPU, or that exit when somebody traces (seen-instructions.ts). */
 const EXITS = /^(STI; |CLI; )?HLT|^MOV (to|from) [CD]R|^CLTS|^INVLPG|^[LS][GI]DT/;
 
-export function hardwareEntryPoint({ native }: Operation): EntryPoint {
+/** Stores to page tables, when somebody asks for them (table-watcher.ts). */
+const STORES = /^mmu\.(set_p|p[tm][ed]_clear)/;
+
+export function hardwareEntryPoint({ id, native }: Operation): EntryPoint {
+  const watched = native.by === 'memory' && STORES.test(id);
   const entry = {
     name: native.what,
     by: native.by,
-    seen: EXITS.test(native.what) ? 'exit' : SEEN[native.by],
+    seen: watched ? 'watched' : EXITS.test(native.what) ? 'exit' : SEEN[native.by],
   } as const;
   // Nobody can press the machine's buttons yet.
   return native.by === 'event' ? { ...entry, status: 'not modelled' } : entry;

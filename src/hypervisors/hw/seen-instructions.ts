@@ -13,6 +13,7 @@ import {
 } from '../../cpu/policy.ts';
 import type { OperationId } from '../../ops/index.ts';
 import type { Seen, SeenEnd } from '../seen.ts';
+import type { TableWatcher } from './table-watcher.ts';
 
 const WATCHED = POLICY_CR_READ | POLICY_CR_WRITE | POLICY_DR | POLICY_INVLPG | POLICY_DESCRIPTORS;
 const CS = 1;
@@ -48,6 +49,7 @@ export function seenInstructions(
   cpu: Cpu,
   own: ExitPolicy,
   { seen, entered }: SeenEnd,
+  tables: TableWatcher | null = null,
 ): Pick<Cpu, 'run' | 'retired'> {
   const more = { ...own, instructions: own.instructions | WATCHED };
   const extra = (exit: Exit): exit is InstructionExit =>
@@ -64,6 +66,7 @@ export function seenInstructions(
         if (!extra(exit)) return exit;
         report(cpu, exit, seen);
         const step = cpu.run(1);
+        tables?.update();
         if (step.kind !== 'budget' || cpu.retired() >= end) return step;
       }
     },

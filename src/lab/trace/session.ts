@@ -28,14 +28,15 @@ export function startTrace(options: TraceOptions): TraceSession {
   const { on, head, operations, format, ...wish } = options;
   const wanted =
     operations === null ? null : new Set(operationsLike(operations).map(({ id }) => id));
-  const shown = { operations: wanted && [...wanted], watched: false };
-  const writer = format && traceWriter(format, { interface: on.name, ...head, ...shown });
-  let pending: TraceChunk[] = writer ? [writer.head()] : [];
+  let pending: TraceChunk[] = [];
   const tracer = new Tracer(on.interface.ops, on.version, {
     ...wish,
     operations: wanted,
-    onEvent: writer && ((event) => pending.push(writer.event(event))),
+    onEvent: format && ((event) => writer && pending.push(writer.event(event))),
   });
+  const shown = { operations: wanted && [...wanted], watched: tracer.watchesTables };
+  const writer = format && traceWriter(format, { interface: on.name, ...head, ...shown });
+  if (writer) pending.push(writer.head());
   const take = () => {
     const taken = pending;
     pending = [];

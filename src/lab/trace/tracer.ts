@@ -1,8 +1,13 @@
 // Hears everything that an interface reports: counts it, and makes events of what somebody wants to read.
 
-import type { Manifest, Seen, SeenArguments } from '../../hypervisors/index.ts';
+import {
+  entryPointsOf,
+  type Manifest,
+  type Seen,
+  type SeenArguments,
+} from '../../hypervisors/index.ts';
 import type { ElfFile, SymbolTable } from '../../image/index.ts';
-import type { OperationId } from '../../ops/index.ts';
+import { OPERATIONS, type OperationId } from '../../ops/index.ts';
 import type { CallSite } from './call-sites.ts';
 
 export interface TraceEvent {
@@ -80,6 +85,8 @@ interface Counter {
 }
 
 export class Tracer {
+  /** Whether stores to page tables are asked for, on an interface where they are only to be seen by watching. */
+  readonly watchesTables: boolean;
   /** Whether call sites are asked for. */
   readonly wantsSites: boolean;
   readonly names: TraceNames;
@@ -95,6 +102,7 @@ export class Tracer {
   constructor(manifest: Manifest, version: string, wish: TraceWish) {
     this.served = servedBy(manifest, version);
     this.wish = wish;
+    this.watchesTables = wish.operations !== null && watches(manifest, version, wish.operations);
     this.names = { symbols: wish.symbols ?? null, elf: wish.elf ?? null };
     this.wantsSites = wish.onEvent !== null || (wish.hostNanos ?? null) !== null;
   }
@@ -179,6 +187,13 @@ export class Tracer {
     batch.most = Math.max(batch.most, carried);
     this.batches.set(entryPoint, batch);
   }
+}
+
+function watches(manifest: Manifest, version: string, ids: ReadonlySet<OperationId>): boolean {
+  return OPERATIONS.some(
+    (op) =>
+      ids.has(op.id) && entryPointsOf(manifest, op, version).some(({ seen }) => seen === 'watched'),
+  );
 }
 
 /** The manifest the other way round. */
