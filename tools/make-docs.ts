@@ -16,6 +16,8 @@ import {
   matrixSchema,
   OPERATIONS,
   operationFacts,
+  probeColumns,
+  probeCoverage,
 } from '../src/lab/index.ts';
 
 import { allPrograms } from '../tests/oracle/programs/index.ts';
@@ -39,6 +41,7 @@ export function generatedDocs(): ReadonlyMap<string, Parts> {
   return new Map<string, Parts>([
     ['docs/operations.md', { catalogue, coverage: coverageTable }],
     ['docs/cpu.md', { programs: probePrograms }],
+    ['docs/probe.md', { probes: probeTable }],
     ...pages,
   ]);
 }
@@ -99,6 +102,23 @@ function probePrograms(): string {
     [...refs].sort().join('; '),
   ]);
   return markdown(['topic', 'programs', 'sections'], rows);
+}
+
+/** Operations by interfaces; the same reason everywhere stands once. */
+function probeTable(): string {
+  const columns = probeColumns().map(({ id, bits }) => `${id} ${bits}`);
+  const rows = probeCoverage().map(({ operation, on }) => [
+    `\`${operation}\``,
+    ...on.map(({ probes, reason }) => (probes.length > 0 ? probes.join(', ') : `- ${reason}`)),
+  ]);
+  return markdown(
+    ['operation', ...columns],
+    rows.map(([operation = '', first = '', ...rest]) =>
+      rest.every((cell) => cell === first)
+        ? [operation, first, ...rest.map(() => '″')]
+        : [operation, first, ...rest],
+    ),
+  );
 }
 
 function catalogue(): string {

@@ -9,6 +9,7 @@ import {
   INTERFACES,
   type InterfaceChoice,
   ktapOfProbes,
+  measureTable,
   PROBE_BITS,
   type ProbeReport,
   probeElf,
@@ -81,6 +82,8 @@ async function runAll(
 function printTable(reports: readonly ProbeReport[]): void {
   const { header, rows } = probeTable(reports);
   process.stdout.write(`${table(header, rows)}\n`);
+  const costs = measureTable(reports);
+  process.stdout.write(`\n${table(costs.header, costs.rows)}\n\n`);
   for (const { on, bits, trouble, verdicts } of reports) {
     if (trouble !== '') process.stderr.write(`pvops: ${on} ${bits}: ${trouble}\n`);
     for (const { probe: asked, outcome, reasons } of verdicts) {

@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import { InputError } from '../base/errors.ts';
 import { findKernel, kernelOfPackage } from '../host/node/index.ts';
 import { type MatrixOptions, matrix } from './matrix.ts';
+import { type ProbeOptions, probe } from './probe.ts';
 import { cachedOrPulled } from './pulling.ts';
 
 const KERNEL = 'debian:12/cloud-amd64';
@@ -27,6 +28,9 @@ const DEFAULTS: MatrixOptions = {
   html: PAGE,
 };
 
+/** What `pvops probe` has if nothing is said. */
+const PROBE_DEFAULTS: ProbeOptions = { on: 'all', boot: 'direct', engine: 'auto', seed: '0' };
+
 /** `entry` is the file that worker threads execute. */
 export const addStart = (entry: URL) => (program: Command) => {
   program
@@ -38,6 +42,10 @@ export const addStart = (entry: URL) => (program: Command) => {
     .action(async (kernel: string | undefined, { initrd, mirror }: StartOptions) => {
       const name = kernel ?? KERNEL;
       const version = kernel === undefined ? await pulledVersion(mirror) : await versionOf(name);
+      if (version === null) {
+        process.exitCode = await probe(PROBE_DEFAULTS);
+        return;
+      }
       process.stdout.write(`${name}: Linux ${version.split(' ', 1)[0]}\n`);
       process.exitCode = await matrix(entry, [name], {
         ...DEFAULTS,
@@ -50,15 +58,15 @@ export const addStart = (entry: URL) => (program: Command) => {
 const versionOf = async (kernel: string): Promise<string> =>
   (await findKernel(kernel)).kernel.version();
 
-async function pulledVersion(mirror: string | undefined): Promise<string> {
+/** Null: there is no kernel to be had, and the user has been told why. */
+async function pulledVersion(mirror: string | undefined): Promise<string | null> {
   try {
     return (await kernelOfPackage(await cachedOrPulled(KERNEL, mirror))).kernel.version();
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
-    throw new InputError(
-      error.code,
-      `there is no kernel to start: ${error.message}`,
-      `${error.hint} Or give a kernel of your own: npm start -- /path/to/vmlinuz --initrd FILE`,
+    process.stderr.write(
+      `pvops: there is no ${KERNEL} to start: ${error.message}\nhint: ${error.hint} Or give a kernel of your own: npm start -- /path/to/vmlinuz --initrd FILE\npvops: so the probe kernel is started instead, which needs no file\n`,
     );
+    return null;
   }
 }

@@ -98,6 +98,7 @@ export {
   operationFacts,
   operationNamed,
 } from './operations.ts';
+export { type ProbeCoverage, probeColumns, probeCoverage } from './probe/coverage.ts';
 export {
   isProbe,
   PROBE_BITS,
@@ -107,7 +108,7 @@ export {
   probeKernel,
   probeNamed,
 } from './probe/probe-kernel.ts';
-export { ktapOfProbes, probeTable } from './probe/reports.ts';
+export { ktapOfProbes, measureTable, probeTable } from './probe/reports.ts';
 export { type ProbeReport, type ProbeRun, probeSpec, runProbe } from './probe/run-probe.ts';
 export { type RunResult, type RunWatcher, runKernel } from './run.ts';
 export {

@@ -19,3 +19,4 @@ export { skipReason } from './plan.ts';
 
 /** By id. */
 export const PROBES: readonly Probe[] = Object.values(probes);
+export { MEASURE_NAMES } from './kernel/measure.ts';

@@ -14,9 +14,6 @@ export const storeApic = (register: number, value: number): string =>
 
 export const APIC_END_OF_INTERRUPT = storeApic(APIC_EOI, 0);
 
-/** Both interrupt controllers of the PC say nothing: the local APIC's timer is all that is heard (8259A datasheet, OCW1). */
-export const MUTE_PICS = 'mov al, 0xff; out 0x21, al; out 0xa1, al';
-
 export const nativePc: Pick<GuestBinding, 'bits' | 'traits' | 'console' | 'clock'> = {
   bits: [32, 64],
   traits: {

@@ -1,7 +1,7 @@
 // The guest side of KVM: found by its leaf, asked for the time by MSRs; all else is hardware's.
 
 import { defineGuest } from '../../ops/index.ts';
-import { MUTE_PICS, nativePc } from '../hw/native-guest.ts';
+import { nativePc } from '../hw/native-guest.ts';
 import { readPvclock } from '../hw/pvclock-guest.ts';
 import * as abi from './abi.ts';
 
@@ -24,7 +24,6 @@ export const kvmGuest = defineGuest({
   },
   // Hosts of before 2.6.35 have only the old numbers (Documentation/virt/kvm/x86/msr.rst).
   init(code) {
-    code.text(MUTE_PICS);
     const [old, named] = [code.fresh('old'), code.fresh('named')];
     code.text(
       `mov eax, ${abi.KVM_CPUID_FEATURES}; cpuid; test eax, ${abi.KVM_FEATURE_CLOCKSOURCE2}`,

@@ -5,7 +5,6 @@ import {
   APIC,
   APIC_END_OF_INTERRUPT,
   CLOCK_VECTOR,
-  MUTE_PICS,
   nativePc,
   storeApic,
 } from '../hw/native-guest.ts';
@@ -28,7 +27,6 @@ const CR4_PGE = 0x80;
 export const nativeGuest = defineGuest({
   ...nativePc,
   id: 'native',
-  init: (code) => code.text(MUTE_PICS),
   operations: {
     'cpu.read_cr0': op('mov {ax}, cr0'),
     'cpu.write_cr0': op('mov cr0, {ax}'),

@@ -1,7 +1,7 @@
 // Reports of the probe kernel: KTAP, a subtest for each run (Documentation/dev-tools/ktap.rst), and a table.
 
 import type { ProbeOutcome, ProbeVerdict } from '../../probe/index.ts';
-import { PROBES } from '../../probe/index.ts';
+import { MEASURE_NAMES, PROBES } from '../../probe/index.ts';
 import type { ProbeReport } from './run-probe.ts';
 
 export function ktapOfProbes(reports: readonly ProbeReport[]): string {
@@ -44,6 +44,27 @@ export function probeTable(reports: readonly ProbeReport[]): {
   ]);
   return { header, rows };
 }
+
+/** Guest instructions for one round of each thing, less those of the loop itself: things by runs. */
+export function measureTable(reports: readonly ProbeReport[]): {
+  header: string[];
+  rows: string[][];
+} {
+  const cost = ({ log }: ProbeReport, name: string): string => {
+    const cycles = log?.measures.get(name);
+    const empty = log?.measures.get(EMPTY_ROUND);
+    return cycles === undefined || empty === undefined ? '-' : String(cycles - empty);
+  };
+  return {
+    header: ['instructions', ...reports.map(({ on, bits }) => `${on} ${bits}`)],
+    rows: MEASURE_NAMES.filter((name) => name !== EMPTY_ROUND).map((name) => [
+      name,
+      ...reports.map((report) => cost(report, name)),
+    ]),
+  };
+}
+
+const EMPTY_ROUND = 'nothing';
 
 /** In a description, `#` begins a directive. */
 const description = (text: string): string =>

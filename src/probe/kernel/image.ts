@@ -166,6 +166,7 @@ function placeMemory(code: Emitter, bindings: readonly GuestBinding[]): number {
     'clock_vector',
     'ring',
     'patching',
+    'pc',
     'patched',
     'ticks',
     'recover',

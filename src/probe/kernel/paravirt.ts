@@ -47,7 +47,7 @@ export function emitParavirt(code: Emitter, bindings: readonly GuestBinding[]): 
       binding.clock?.vector ?? -1,
       binding.traits.kernelRing,
       PATCHING.indexOf(binding.traits.patching),
-      0,
+      binding.traits.pc ? 1 : 0,
     );
 }
 
@@ -127,7 +127,8 @@ export function emitChoice(code: Emitter, bindings: readonly GuestBinding[]): vo
   code.text(`inc ecx; cmp ecx, ${MEMBERS.length}; jb .copy`);
   code.text('shl edx, 4; mov eax, [kernel.facts+{dx}]; mov [kernel.clock_vector], eax');
   code.text('mov eax, [kernel.facts+{dx}+4]; mov [kernel.ring], eax');
-  code.text('mov eax, [kernel.facts+{dx}+8]; mov [kernel.patching], eax; shr edx, 2');
+  code.text('mov eax, [kernel.facts+{dx}+8]; mov [kernel.patching], eax');
+  code.text('mov eax, [kernel.facts+{dx}+12]; mov [kernel.pc], eax; shr edx, 2');
   code.text('mov eax, [kernel.trap_sources+{dx}]; mov {si}, {ax}; xor ecx, ecx');
   code.text('.copy_trap:; mov eax, [{si}+{cx}*4]; mov [kernel.trap_table+{cx}*{W}], {ax}');
   code.text(`inc ecx; cmp ecx, ${KERNEL_VECTORS}; jb .copy_trap; ret`);
