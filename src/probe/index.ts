@@ -18,5 +18,7 @@ export { operationsOf } from './operations-of.ts';
 export { skipReason } from './plan.ts';
 
 /** By id. */
-export const PROBES: readonly Probe[] = Object.values(probes);
+export const PROBES: readonly Probe[] = Object.values(probes).sort((a, b) =>
+  a.id < b.id ? -1 : 1,
+);
 export { MEASURE_NAMES } from './kernel/measure.ts';
