@@ -92,6 +92,11 @@ export interface Cpu extends CpuControl {
    * it has done nothing (the filter refused, or something else of it faults).
    */
   stepWithStore(va: number, filter: StoreFilter): boolean;
+  /**
+   * After a fault that exits: runs the instruction at RIP as if at this privilege level, and goes back to the old one unless it
+   * has changed it. False: it has faulted all the same, and done nothing.
+   */
+  stepAt(cpl: number): boolean;
   /** Nanoseconds that the halted machine has skipped so far: they count for the TSC as instructions do. */
   setSkipped(nanos: number): void;
   /** RIP of the instruction whose slow path asks, or of the next one to run. */
@@ -274,15 +279,31 @@ class VCpu implements Cpu {
   }
 
   stepWithStore(va: number, filter: StoreFilter): boolean {
+    this.mmu.divert(va, filter);
+    const done = this.step();
+    this.mmu.divert(0, null);
+    return done;
+  }
+
+  stepAt(cpl: number): boolean {
+    const { state } = this;
+    const own = state.get(FIELDS.cpl);
+    state.set(FIELDS.cpl, cpl);
+    this.stateChanged();
+    const done = this.step();
+    if (state.get(FIELDS.cpl) === cpl) state.set(FIELDS.cpl, own);
+    this.stateChanged();
+    return done;
+  }
+
+  /** One instruction, whatever else is due. False: it has faulted. */
+  private step(): boolean {
     const { state } = this;
     this.total = this.retired();
     this.grant(1);
     state.set(FIELDS.stop, 0);
     state.set(FIELDS.attention, 0);
-    this.mmu.divert(va, filter);
-    const stop = this.engine.run();
-    this.mmu.divert(0, null);
-    if (stop === 'fault') return false;
+    if (this.engine.run() === 'fault') return false;
     if (state.get(FIELDS.eflags) & EFLAGS_TF)
       state.set(FIELDS.pendingDebug, state.get(FIELDS.pendingDebug) | DR6_BS);
     return true;

@@ -148,6 +148,8 @@ export interface HypervisorInterface {
   ownBytes?(memoryBytes: number): number;
   /** Which instructions and exceptions leave the CPU. */
   readonly policy: ExitPolicy;
+  /** For versions that want to see something else. */
+  readonly policies?: Readonly<Record<string, ExitPolicy>>;
   /** Names of its own for what passes the border of the CPU. */
   readonly entryNames?: EntryNames;
   /** By which entry points each operation is done. */
@@ -168,6 +170,11 @@ export interface InterfaceChoice {
   /** As results name it: `native`, `kvm@6.1`. */
   readonly name: string;
 }
+
+export const policyFor = (
+  { policy, policies }: Pick<HypervisorInterface, 'policy' | 'policies'>,
+  version: string,
+): ExitPolicy => policies?.[version] ?? policy;
 
 export function defineInterface(definition: HypervisorInterface): HypervisorInterface {
   return definition;

@@ -20,6 +20,7 @@ export {
   type InterfaceChoice,
   type OwnDevices,
   type Platform,
+  policyFor,
 } from './define.ts';
 export {
   type EntryPoint,

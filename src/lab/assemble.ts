@@ -9,7 +9,7 @@ import { processorFacts } from '../hypervisors/hw/border.ts';
 import { seenBorder } from '../hypervisors/hw/seen-border.ts';
 import { seenInstructions } from '../hypervisors/hw/seen-instructions.ts';
 import { TableWatcher } from '../hypervisors/hw/table-watcher.ts';
-import type { Attached, InterfaceChoice } from '../hypervisors/index.ts';
+import { type Attached, type InterfaceChoice, policyFor } from '../hypervisors/index.ts';
 import { runGuest } from '../hypervisors/run-guest.ts';
 import type { ConsoleEnd } from '../machine/console-ends.ts';
 import type { MachineCpu } from '../machine/cpu-link.ts';
@@ -107,7 +107,7 @@ export function assemble(parts: Assembly): Assembled {
   const rsdp = powerOn({ cpu, ram, processor: processorFacts() });
   tsc.connect(cpu);
   cpu.state.set64('random', BigInt.asUintN(64, BigInt(parts.seed) * RANDOM_SPREAD));
-  setPolicy(cpu.state, choice.interface.policy);
+  setPolicy(cpu.state, policyFor(choice.interface, choice.version));
   const attached = choice.interface.attach(
     {
       ...platformOf(devices),
@@ -137,7 +137,7 @@ export function assemble(parts: Assembly): Assembled {
 /** Puts the tracer where the guest's doings show. */
 function traced(
   tracer: Tracer,
-  { interface: on }: InterfaceChoice,
+  { interface: on, version }: InterfaceChoice,
   cpu: Cpu,
   devices: BuiltMachine,
   front: CountingBorder,
@@ -158,7 +158,7 @@ function traced(
   const end = { seen: tracer.seen, entered };
   return seenInstructions(
     cpu,
-    on.policy,
+    policyFor(on, version),
     end,
     tracer.watchesTables ? new TableWatcher(cpu, end) : null,
   );

@@ -6,7 +6,7 @@ import { setPolicy } from '../../cpu/policy.ts';
 import { Machine } from '../../machine/machine.ts';
 import { GuestRam, memoryMap } from '../../machine/memory.ts';
 import { createMicrovm } from '../../machine/models/microvm.ts';
-import type { Attached, HypervisorInterface, Platform } from '../define.ts';
+import { type Attached, type HypervisorInterface, type Platform, policyFor } from '../define.ts';
 import { runGuest } from '../run-guest.ts';
 import type { Seen } from '../seen.ts';
 
@@ -40,7 +40,7 @@ export function testMachine(
 ): { platform: Platform; attached: Attached; machine: Machine } {
   const { platform, microvm, front } = build(options);
   const { cpu } = platform;
-  setPolicy(cpu.state, on.policy);
+  setPolicy(cpu.state, policyFor(on, version));
   const attached = on.attach(platform, version);
   Object.assign(front, attached.border);
   const machine = new Machine(

@@ -7,6 +7,7 @@ import { RELOCATION } from './abi.ts';
 import type { VmiCall, Words } from './calls/define.ts';
 import * as families from './calls/index.gen.ts';
 import { settle } from './lazy.ts';
+import { enterRing1 } from './ring1.ts';
 import {
   CALLS_END,
   callAt,
@@ -17,7 +18,7 @@ import {
   stubAt,
   TRAP_BYTES,
 } from './rom/layout.ts';
-import { answer, RAX, RCX, RDI, RDX, RSI, stackWord, type VmiVcpu } from './vcpu.ts';
+import { answer, kernelRing, RAX, RCX, RDI, RDX, RSI, stackWord, type VmiVcpu } from './vcpu.ts';
 
 const isCall = (value: unknown): value is VmiCall =>
   typeof value === 'object' && value !== null && 'number' in value && 'handle' in value;
@@ -37,7 +38,7 @@ export const entryName = ({ name }: VmiCall): string => `VMI_${name}`;
 /** VMCALL: a call if it lies in the ROM and the kernel has made it; `false` is #UD, as everywhere else. */
 export function trapped(vcpu: VmiVcpu): boolean | 'faulted' {
   const { state, mmu } = vcpu.platform.cpu;
-  if (state.get(FIELDS.cpl) !== 0 || state.get(FIELDS.codeMode) !== 32) return false;
+  if (state.get(FIELDS.cpl) !== kernelRing(vcpu) || state.get(FIELDS.codeMode) !== 32) return false;
   const linear = (state.get(FIELDS.rip) + state.segBase(CS) - TRAP_BYTES) >>> 0;
   const offset = mmu.fetch(linear) - ROM_AT;
   if (offset < 0 || offset >= ROM_BYTES) return false;
@@ -67,7 +68,10 @@ function run(vcpu: VmiVcpu, call: VmiCall): 0 | 1 {
 
 /** EAX: 0. The guest then looks at CS to learn its ring. */
 function initialise(vcpu: VmiVcpu): true {
-  vcpu.state.initialised = true;
+  if (!vcpu.state.initialised) {
+    vcpu.state.initialised = true;
+    if (vcpu.ring === 1) enterRing1(vcpu);
+  }
   answer(vcpu, 0);
   vcpu.platform.seen?.('VMI_Init', {}, 0);
   return true;

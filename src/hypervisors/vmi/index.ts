@@ -10,39 +10,43 @@ import { createAlarms, freshAlarms } from './alarms.ts';
 import { trapped, VMI_CALLS } from './call.ts';
 import type { VmiCall } from './calls/define.ts';
 import { faultHere } from './calls/returns.ts';
+import { VIRTUAL_TOP } from './descriptor-rules.ts';
 import { vmiGuest } from './guest.ts';
 import { settle } from './lazy.ts';
 import { VMI_MANIFEST } from './operations.ts';
+import { onRing1Exit, RING1_POLICY } from './ring1.ts';
 import { CALLS_END, ROM_AT } from './rom/layout.ts';
 import { vmiRom } from './rom/rom.ts';
 import { freshVmiState, type VmiVcpu } from './vcpu.ts';
 
-/** A hole of 64 MiB, as VMware's ROM reserved (vmi.md 3): aligned for page tables of either kind. */
-const VIRTUAL_TOP = 0xfc000000;
+/** The same interface, for a kernel that leaves ring 0 when it calls Init. */
+const RING1 = '3.0-ring1';
 /** A page fault may find an entry that waits in the lazy queue. */
 const POLICY: ExitPolicy = { exceptions: 1 << PF, instructions: 0 };
 
 export const vmi = defineInterface({
   id: 'vmi',
   title: "VMware's VMI: a paravirtual ROM",
-  versions: ['3.0'],
+  versions: ['3.0', RING1],
   guestNeeds: ['CONFIG_PARAVIRT', 'CONFIG_VMI'],
   machines: HARDWARE_MACHINES,
   policy: POLICY,
+  policies: { [RING1]: RING1_POLICY },
   ops: VMI_MANIFEST,
   guest: vmiGuest,
   calls: facts(),
   attach,
 });
 
-function attach(platform: Platform): Attached {
+function attach(platform: Platform, version: string): Attached {
   const state = freshVmiState(freshAlarms());
   platform.snapshots.addState('vmi', state);
-  const vcpu: VmiVcpu = { platform, state, alarms: createAlarms(platform, state.alarms) };
+  const ring = version === RING1 ? 1 : 0;
+  const vcpu: VmiVcpu = { platform, ring, state, alarms: createAlarms(platform, state.alarms) };
   platform.ram.write(ROM_AT, vmiRom(VIRTUAL_TOP));
   return {
     border: { ...hardwareBorder(platform), hypercall: () => trapped(vcpu) },
-    exit: (exit) => onExit(vcpu, exit),
+    exit: (exit) => (ring === 1 ? onRing1Exit : onExit)(vcpu, exit),
     start: (guest) => startOfDay(platform, guest),
     noticed: () => state.initialised,
   };

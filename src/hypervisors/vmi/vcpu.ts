@@ -1,5 +1,6 @@
 // One vCPU under VMI: what its guest has told us, what waits in its lazy queue, and how calls reach registers and memory.
 
+import { EFLAGS_IOPL, EFLAGS_IOPL_SHIFT } from '../../cpu/control-bits.ts';
 import { slowPath } from '../../cpu/slow/registry.ts';
 import { FIELDS, RET_AT } from '../../cpu/state.ts';
 import type { Platform } from '../define.ts';
@@ -43,6 +44,8 @@ export const freshVmiState = (alarms: AlarmState[]): VmiState => ({
 
 export interface VmiVcpu {
   readonly platform: Platform;
+  /** Where its kernel runs once it has called Init. */
+  readonly ring: 0 | 1;
   readonly state: VmiState;
   readonly alarms: Alarms;
 }
@@ -87,5 +90,15 @@ export function answer64({ platform }: VmiVcpu, value: bigint): 0 {
 
 export function answer({ platform }: VmiVcpu, value: number): 0 {
   platform.cpu.state.setGpr32(RAX, value >>> 0);
+  return 0;
+}
+
+export const kernelRing = ({ ring, state }: VmiVcpu): 0 | 1 => (state.initialised ? ring : 0);
+
+/** A kernel in ring 1 needs that much itself, whatever its task is given. */
+export function setIopl(vcpu: VmiVcpu, mask: number): 0 {
+  const { state } = vcpu.platform.cpu;
+  const iopl = Math.max(mask & EFLAGS_IOPL, kernelRing(vcpu) << EFLAGS_IOPL_SHIFT);
+  state.set(FIELDS.eflags, (state.get(FIELDS.eflags) & ~EFLAGS_IOPL) | iopl);
   return 0;
 }

@@ -19,8 +19,9 @@ import {
 } from '../../../cpu/descriptors.ts';
 import { ATTR_P, FIELDS, SEG_SELECTOR } from '../../../cpu/state.ts';
 import { VMI_LAZY_CPU_STATE } from '../abi.ts';
+import { allowedDescriptor, rewriteTables } from '../descriptor-rules.ts';
 import { isLazy, store } from '../lazy.ts';
-import { answer, natively, type VmiVcpu } from '../vcpu.ts';
+import { answer, kernelRing, natively, type VmiVcpu } from '../vcpu.ts';
 import { defineCall, type Words } from './define.ts';
 
 const GDT = 0;
@@ -33,7 +34,7 @@ export const setGdt = defineCall({
   name: 'SetGDT',
   takes: { table: 'eax' },
   settles: true,
-  handle: (vcpu, { eax }) => natively(vcpu, 'load_table', eax, GDT) || reloadSegments(vcpu, 0),
+  handle: (vcpu, { eax }) => natively(vcpu, 'load_table', eax, GDT) || followTable(vcpu, 0),
 });
 
 export const setLdt = defineCall({
@@ -41,7 +42,7 @@ export const setLdt = defineCall({
   name: 'SetLDT',
   takes: { selector: 'eax' },
   settles: true,
-  handle: (vcpu, { eax }) => natively(vcpu, 'lldt', eax) || reloadSegments(vcpu, IN_LDT),
+  handle: (vcpu, { eax }) => natively(vcpu, 'lldt', eax) || followTable(vcpu, IN_LDT),
 });
 
 export const setIdt = defineCall({
@@ -108,19 +109,29 @@ export const writeIdtEntry = defineCall({
   number: 13,
   name: 'WriteIDTEntry',
   takes: ENTRY,
-  handle: writeEntry,
+  handle: (vcpu, { eax, edx, ecx, stack1 }) => storeEntry(vcpu, eax + edx * 8, ecx, stack1),
 });
 
+/** What a kernel in ring 1 may not have is changed on the way (VMI_WriteGDTEntry). */
 function writeEntry(vcpu: VmiVcpu, { eax, edx, ecx, stack1 }: Words): 0 | 1 {
-  const later = isLazy(vcpu.state, VMI_LAZY_CPU_STATE);
-  return store(vcpu, (eax + edx * 8) >>> 0, 8, ecx, stack1, later);
+  const [lo, hi] = kernelRing(vcpu) === 1 ? allowedDescriptor(ecx, stack1) : [ecx, stack1];
+  return storeEntry(vcpu, eax + edx * 8, lo, hi);
+}
+
+function storeEntry(vcpu: VmiVcpu, at: number, lo: number, hi: number): 0 | 1 {
+  return store(vcpu, at >>> 0, 8, lo, hi, isLazy(vcpu.state, VMI_LAZY_CPU_STATE));
+}
+
+function followTable(vcpu: VmiVcpu, table: 0 | typeof IN_LDT): 0 {
+  if (kernelRing(vcpu) === 1) rewriteTables(vcpu);
+  return reloadSegments(vcpu, table);
 }
 
 /**
  * The hidden parts of segment registers follow the new table, so that none holds what no load could give (VMI_SetGDT). A
  * selector that cannot be loaded keeps what it had.
  */
-function reloadSegments({ platform }: VmiVcpu, table: 0 | typeof IN_LDT): 0 {
+export function reloadSegments({ platform }: VmiVcpu, table: 0 | typeof IN_LDT): 0 {
   const { cx } = platform.cpu;
   const { state } = cx;
   for (const n of [ES, SS_REG, DS, FS, GS]) {

@@ -1,8 +1,8 @@
 // The interrupt flag, halting, and the machine's end.
 
-import { EFLAGS_IF, EFLAGS_IOPL } from '../../../cpu/control-bits.ts';
+import { EFLAGS_IF } from '../../../cpu/control-bits.ts';
 import { FIELDS } from '../../../cpu/state.ts';
-import { answer, natively, type VmiVcpu } from '../vcpu.ts';
+import { answer, natively, setIopl, type VmiVcpu } from '../vcpu.ts';
 import { defineCall } from './define.ts';
 
 /** Patched over whole sites of assembler: nothing but flags may change. */
@@ -76,11 +76,7 @@ export const setIoplMask = defineCall({
   number: 61,
   name: 'SetIOPLMask',
   takes: { mask: 'eax' },
-  handle({ platform }, { eax }) {
-    const { state } = platform.cpu;
-    state.set(FIELDS.eflags, (state.get(FIELDS.eflags) & ~EFLAGS_IOPL) | (eax & EFLAGS_IOPL));
-    return 0;
-  },
+  handle: (vcpu, { eax }) => setIopl(vcpu, eax),
 });
 
 function setMask(vcpu: VmiVcpu, mask: number): 0 {

@@ -35,6 +35,7 @@ export function vmiEntry(name: string): string {
 
 export interface KernelOptions {
   readonly pae?: boolean;
+  readonly version?: string;
   readonly engine?: EngineName;
   /** Labels of the text, by vector. Other vectors end the run by a triple fault. */
   readonly traps?: Readonly<Record<number, string>>;
@@ -60,7 +61,7 @@ export interface KernelRun {
  */
 export function runVmiKernel(text: string, options: KernelOptions = {}): KernelRun {
   const { pae = false, traps = {}, engine = 'reference', seen, transmit } = options;
-  const { platform, machine } = testMachine(vmi, '3.0', {
+  const { platform, machine } = testMachine(vmi, options.version ?? '3.0', {
     engine,
     ...(seen && { seen }),
     ...(transmit && { transmit }),
