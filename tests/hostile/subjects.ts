@@ -1,12 +1,14 @@
 // What is driven with nonsense, by name: machines, single devices, interfaces, whole guests, files. One seed, one answer.
 
 import { InputError } from '../../src/base/errors.ts';
+import { lguest } from '../../src/hypervisors/lguest/index.ts';
 import { build, MODELS } from './board.ts';
 import { Chance } from './chance.ts';
 import { drive } from './drive.ts';
 import { interfaceNames, runNonsense, WAYS } from './guest.ts';
 import { driveImage, samples } from './image.ts';
 import { driveInterface } from './interface.ts';
+import { driveLguest } from './lguest.ts';
 import type { WorkCounter } from './work.ts';
 
 export interface Subject {
@@ -18,10 +20,11 @@ export interface Subject {
 const MACHINE_STEPS = 1000;
 const DEVICE_STEPS = 300;
 const CALLS = 2000;
+const ENTRIES = 500;
 const IMAGES = 100;
 
 export function subjects(): readonly Subject[] {
-  return [...machines(), ...interfaces(), ...guests(), ...images()];
+  return [...machines(), ...interfaces(), ...entryPoints(), ...guests(), ...images()];
 }
 
 /** Each machine as a whole, and each device of it alone, where it meets more in less time. */
@@ -48,6 +51,14 @@ function interfaces(): Subject[] {
   return interfaceNames().map((on) => ({
     name: `interface:${on}`,
     drive: (seed) => driveInterface({ on, steps: CALLS, chance: new Chance(seed) }),
+  }));
+}
+
+/** Interfaces whose calls do not pass the border of the CPU: 500 steps a seed. */
+function entryPoints(): Subject[] {
+  return lguest.versions.map((version) => ({
+    name: `entries:lguest@${version}`,
+    drive: (seed) => driveLguest({ steps: ENTRIES, chance: new Chance(seed), version }),
   }));
 }
 

@@ -84,7 +84,11 @@ export interface LguestHost {
 export function killGuest({ state, cpu, platform }: LguestHost, why: string): void {
   if (state.dead) return;
   state.dead = true;
-  platform.power.end(`lguest has ended its guest: ${why} (eip ${hex(cpu.state.get('rip'))})`);
+  const silent =
+    state.data < 0 ? '; it never called LGUEST_INIT: was it built with CONFIG_LGUEST_GUEST?' : '';
+  platform.power.end(
+    `lguest has ended its guest: ${why} (eip ${hex(cpu.state.get('rip'))})${silent}`,
+  );
 }
 
 type DataField = 'irq_enabled' | 'blocked_interrupts' | 'cr2' | 'irq_pending' | 'pgdir';

@@ -42,8 +42,11 @@ const X86_SUBARCH_LGUEST = 1;
 const KEEP_SEGMENTS = 1 << 6;
 const HDRS = 0x53726448;
 const BOOT_FLAG = 0xaa55;
-/** The kernel's linear map ends here: initrd and tables lie below, where it can reach them (arch/x86, MAXMEM without VMALLOC_RESERVE). */
-const LOWMEM_END = 0x37ffffff + 1;
+/**
+ * Initrd and first tables lie below: where any kernel reaches them through its linear map, which ends at 896 MiB less what it
+ * keeps for vmalloc and what the host keeps at the top.
+ */
+const LOWMEM_END = 0x3000_0000;
 /** A 32-bit TSS without a bitmap of ports: every IN and OUT of ring 1 and 3 faults (SDM 1 19.5.2). */
 const TSS_LIMIT = 0x67;
 const ATTR_TSS_BUSY = 0x8b;

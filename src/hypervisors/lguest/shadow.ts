@@ -271,8 +271,18 @@ export class Shadow {
   }
 
   private dropRange(n: number, end: number): void {
-    if (this.state.root[n] === 0) return;
-    for (let index = 0; index < end; index++) this.dropTop(n, index);
+    const root = this.state.root[n]!;
+    if (root === 0) return;
+    if (!this.host.state.pae) this.dropTables(root, end, 4);
+    else for (let index = 0; index < end; index++) this.dropTop(n, index);
+  }
+
+  /** Most of a directory is empty, and kernels have all of it dropped often: it is looked through where it lies. */
+  private dropTables(directory: number, end: number, bytes: number): void {
+    const { u32 } = this.cpu.views;
+    const first = (this.cpu.layout.ramBase + directory * PAGE) >>> 2;
+    for (let index = 0; index < end; index++)
+      if (u32[first + index * (bytes >> 2)]! & PTE_P) this.dropTable(directory, index, bytes);
   }
 
   private dropTop(n: number, index: number): void {
@@ -288,7 +298,7 @@ export class Shadow {
     const directory = entry >>> 12;
     const kept = directory === lastDirectory[n];
     const end = kept ? indexAt(true, SWITCHER_ADDR.pae, 2) : PAGE / 8;
-    for (let slot = 0; slot < end; slot++) this.dropTable(directory, slot, 8);
+    this.dropTables(directory, end, 8);
     if (kept) return;
     this.ram.setU32(at, 0);
     this.giveFrame(directory);

@@ -182,7 +182,7 @@ function dataArea({ data = {} }: GuestOptions): Uint8Array {
 }
 
 /** Two segments, and, for a PAE kernel, the text by which one is told. */
-function elf32(code: Uint8Array, options: GuestOptions): Uint8Array {
+export function elf32(code: Uint8Array, options: GuestOptions): Uint8Array {
   const mark = options.pae ? ascii('*pdpt = ') : [];
   const data = dataArea(options);
   const codeAt = 52 + 2 * 32;
