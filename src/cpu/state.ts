@@ -302,6 +302,11 @@ export class State {
     this.views.u32[i] = va >>> 0;
     this.views.i32[i + 1] = Math.floor(va / 4294967296);
   }
+  setHalves({ at }: Field, low: number, high: number): void {
+    const i = (this.base + at) >> 2;
+    this.views.u32[i] = low;
+    this.views.u32[i + 1] = high;
+  }
   gpr(n: number): bigint {
     return this.views.u64[(this.base + GPR_AT + n * 8) >> 3] as bigint;
   }
@@ -337,6 +342,9 @@ export class State {
   /** Argument `n` of the slow path being called. */
   arg32(n: number): number {
     return this.views.u32[(this.base + ARG_AT + n * 16) >> 2] as number;
+  }
+  argHigh(n: number): number {
+    return this.views.u32[((this.base + ARG_AT + n * 16) >> 2) + 1] as number;
   }
   arg64(n: number): bigint {
     return this.views.u64[(this.base + ARG_AT + n * 16) >> 3] as bigint;

@@ -129,6 +129,15 @@ export class CodeCache {
     this.views.i32[(slot + 8) >> 2] = block.record;
   }
 
+  /** The record that the hot function would find for this address, had the TLB its page; 0: none, or a guard, which has asked. */
+  remembered(gpa: number, modeKey: number): number {
+    const slot = this.jumpSlot(gpa) >> 2;
+    const { u16, u32, i32 } = this.views;
+    if (u32[slot] !== gpa || u32[slot + 1] !== modeKey) return 0;
+    const record = i32[slot + 2] as number;
+    return u16[(record + R_HANDLER) >> 1] === HANDLER_GUARD ? 0 : record;
+  }
+
   /** True when the pool had to be emptied: records seen before are gone. */
   makeRoom(): boolean {
     const fits = this.poolNext + (MAX_BLOCK + 3) * RECORD_BYTES <= this.poolEnd;

@@ -254,16 +254,22 @@ export class Interpreter implements Engine {
   /** The record at RIP; 0 after raising a fault. `patch`: address of the chain field that led here, or 0. */
   private find(patch: number): number {
     const { state, mmu, views } = this.p;
-    const mode = state.get('codeMode');
+    const mode = state.get(FIELDS.codeMode);
     const base = state.segBase(1);
     const modeKey = this.limitedKey(base);
     if (modeKey < 0) return 0;
-    const linear = mode === 64 ? state.getVa('rip') + base : (state.getVa('rip') + base) >>> 0;
+    const rip = state.getVa(FIELDS.rip);
+    const linear = mode === 64 ? rip + base : (rip + base) >>> 0;
     const gpa = mmu.fetch(linear);
     if (gpa < 0) return 0;
     if (!mmu.isRam(gpa)) {
       this.p.undecodable(gpa, 'not-ram');
       return 0;
+    }
+    const known = this.cache.remembered(gpa, modeKey);
+    if (known !== 0) {
+      if (patch !== 0) views.i32[patch >> 2] = known;
+      return known;
     }
     const second = () => this.secondPage(linear, mode);
     let block = this.cache.find(gpa, modeKey);
@@ -294,7 +300,7 @@ export class Interpreter implements Engine {
   /** The mode key, with the place where CS ends if that matters in this page; -1 after raising #GP(0). SDM 3A 5.3. */
   private limitedKey(base: number): number {
     const { state } = this.p;
-    const modeKey = state.get('modeKey');
+    const modeKey = state.get(FIELDS.modeKey);
     if ((modeKey & MODE_KEY_LIMIT) === 0) return modeKey;
     const rip = state.get('rip');
     const limit = state.get('csLimit');

@@ -121,8 +121,8 @@ function room(va: number, bytes: number): number {
   return Math.floor((4096 - (va & 4095)) / bytes);
 }
 
-/** Address in linear memory, if the tag at `tag` maps the page of `va`; 0: not. */
-function hit(state: State, va: number, tag: number): number {
+/** Address in linear memory, if the tag at `tag` (0 for reading, 8 for writing) maps the page of `va`; 0: not. */
+export function hit(state: State, va: number, tag: number): number {
   const { u32, i32 } = state.views;
   const entry = state.get(FIELDS.dataTlb) + dataTlbIndex(va | 0) * DATA_TLB_STRIDE;
   const low = (entry + tag) >> 2;

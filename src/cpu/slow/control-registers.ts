@@ -57,9 +57,9 @@ const CR4_ALL =
 /** Changing these invalidates all translations. SDM 3A 4.10.4.1; WP too, since TLB entries remember what it allowed. */
 const CR0_FLUSHING = CR0_PG | CR0_PE | CR0_WP;
 const CR4_FLUSHING = CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP;
-/** Bits 40..62 of CR3; bit 63 is not stored. */
-const CR3_RESERVED = 0x7fffff0000000000n;
-const CR3_NO_FLUSH = 1n << 63n;
+/** Bits 40..62 of CR3, and bit 63, which is not stored: in the high half. */
+const CR3_RESERVED_HI = 0x7fffff00;
+const CR3_NO_FLUSH_HI = 0x80000000;
 
 /** Args: number (32). Result: value (64). */
 export const readControl = defineSlow({
@@ -86,21 +86,22 @@ export const writeControl = defineSlow({
   run(cx) {
     const { state } = cx;
     if (exits(state, POLICY_CR_WRITE)) return 1;
-    const value = state.arg64(1);
+    const low = state.arg32(1);
+    const high = state.argHigh(1);
     switch (state.arg32(0)) {
       case 0:
-        return value >> 32n === 0n ? writeCr0(cx, Number(value)) : state.raise(GP, 0);
+        return high === 0 ? writeCr0(cx, low) : state.raise(GP, 0);
       case 2:
-        state.set64('cr2', value);
+        state.set64('cr2', state.arg64(1));
         return 0;
       case 3:
-        return writeCr3(cx, value);
+        return writeCr3(cx, low, high);
       case 4:
-        return value >> 32n === 0n ? writeCr4(cx, Number(value)) : state.raise(GP, 0);
+        return high === 0 ? writeCr4(cx, low) : state.raise(GP, 0);
       case 8:
-        if (value > 15n) return state.raise(GP, 0);
-        if (cx.border.writeCr8) cx.border.writeCr8(Number(value));
-        else state.set(FIELDS.cr8, Number(value));
+        if (high !== 0 || low > 15) return state.raise(GP, 0);
+        if (cx.border.writeCr8) cx.border.writeCr8(low);
+        else state.set(FIELDS.cr8, low);
         return 0;
       default:
         return state.raise(UD, null);
@@ -228,11 +229,12 @@ function switchPaging(cx: Cx, on: boolean): boolean {
 }
 
 /** Entries of other PCIDs are never kept, so that bit 63 (no flush) changes nothing: SDM 3A 4.10.4.1 allows it. */
-function writeCr3(cx: Cx, value: bigint): 0 | 1 {
+function writeCr3(cx: Cx, low: number, high: number): 0 | 1 {
   const { state } = cx;
   const noFlushAllowed = (state.get(FIELDS.cr4) & CR4_PCIDE) !== 0;
-  if (value & CR3_RESERVED || (value & CR3_NO_FLUSH && !noFlushAllowed)) return state.raise(GP, 0);
-  state.set64('cr3', value & ~CR3_NO_FLUSH);
+  if (high & CR3_RESERVED_HI || (high & CR3_NO_FLUSH_HI && !noFlushAllowed))
+    return state.raise(GP, 0);
+  state.setHalves(FIELDS.cr3, low, high & ~CR3_NO_FLUSH_HI);
   cx.mmu.flushNonGlobal();
   return 0;
 }

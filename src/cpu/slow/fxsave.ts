@@ -1,7 +1,7 @@
 // The FXSAVE image, and the slow paths of FXSAVE and FXRSTOR. SDM 1 10.5.
 
 import { updateSummary } from '../fpu-fault.ts';
-import { ST_AT, type State, XMM_AT } from '../state.ts';
+import { FIELDS, ST_AT, type State, XMM_AT } from '../state.ts';
 import { type Cx, defineSlow } from './define.ts';
 import { physical, setControlWord } from './x87-registers.ts';
 
@@ -20,25 +20,37 @@ const OPCODE = 6;
 const FIP = 8;
 const FDP = 16;
 
-/** Bytes 0..23: control words and pointers. Selectors of FIP and FDP are zero, as CPUID.7.EBX[13] announces. */
-export function putControl(state: State, out: DataView, wide: boolean): void {
-  out.setUint16(0, state.get('fcw'), true);
-  out.setUint16(STATUS_WORD, state.get('fsw'), true);
-  out.setUint16(TAGS, state.get('ftw') & 0xff, true);
-  out.setUint16(OPCODE, state.get('fop'), true);
-  const width = wide ? 64 : 32;
-  out.setBigUint64(FIP, BigInt.asUintN(width, state.get64('fip')), true);
-  out.setBigUint64(FDP, BigInt.asUintN(width, state.get64('fdp')), true);
+/** Bytes 0..23 of the image at `at`: control words and pointers. Selectors of FIP and FDP are zero, as CPUID.7.EBX[13] announces. */
+export function putControl(state: State, out: DataView, wide: boolean, at = 0): void {
+  out.setUint16(at, state.get(FIELDS.fcw), true);
+  out.setUint16(at + STATUS_WORD, state.get(FIELDS.fsw), true);
+  out.setUint16(at + TAGS, state.get(FIELDS.ftw) & 0xff, true);
+  out.setUint16(at + OPCODE, state.get(FIELDS.fop), true);
+  putPointer(state, FIELDS.fip.at, out, at + FIP, wide);
+  putPointer(state, FIELDS.fdp.at, out, at + FDP, wide);
 }
 
-export function takeControl(state: State, from: DataView, wide: boolean): void {
-  const width = wide ? 64 : 32;
-  state.set('fsw', from.getUint16(STATUS_WORD, true));
-  state.set('ftw', from.getUint8(TAGS));
-  state.set('fop', from.getUint16(OPCODE, true) & 0x7ff);
-  state.set64('fip', BigInt.asUintN(width, from.getBigUint64(FIP, true)));
-  state.set64('fdp', BigInt.asUintN(width, from.getBigUint64(FDP, true)));
-  setControlWord(state, from.getUint16(0, true));
+function putPointer(state: State, field: number, out: DataView, at: number, wide: boolean): void {
+  const { u32 } = state.views;
+  const i = (state.base + field) >> 2;
+  out.setUint32(at, u32[i] as number, true);
+  out.setUint32(at + 4, wide ? (u32[i + 1] as number) : 0, true);
+}
+
+export function takeControl(state: State, from: DataView, wide: boolean, at = 0): void {
+  state.set(FIELDS.fsw, from.getUint16(at + STATUS_WORD, true));
+  state.set(FIELDS.ftw, from.getUint8(at + TAGS));
+  state.set(FIELDS.fop, from.getUint16(at + OPCODE, true) & 0x7ff);
+  takePointer(state, FIELDS.fip.at, from, at + FIP, wide);
+  takePointer(state, FIELDS.fdp.at, from, at + FDP, wide);
+  setControlWord(state, from.getUint16(at, true));
+}
+
+function takePointer(state: State, field: number, from: DataView, at: number, wide: boolean): void {
+  const { u32 } = state.views;
+  const i = (state.base + field) >> 2;
+  u32[i] = from.getUint32(at, true);
+  u32[i + 1] = wide ? from.getUint32(at + 4, true) : 0;
 }
 
 /** Eight registers of 16 bytes, in stack order. */
@@ -64,7 +76,7 @@ export function takeStack(state: State, from: DataView, at: number): void {
 }
 
 export function putMxcsr(state: State, out: DataView, at: number): void {
-  out.setUint32(at, state.get('mxcsr'), true);
+  out.setUint32(at, state.get(FIELDS.mxcsr), true);
   out.setUint32(at + 4, MXCSR_MASK, true);
 }
 

@@ -2,7 +2,7 @@
 
 import { recomputeFpuFaults, updateSummary } from '../fpu-fault.ts';
 import type { Extended } from '../softfloat/number.ts';
-import { ST_AT, type State } from '../state.ts';
+import { FIELDS, ST_AT, type State } from '../state.ts';
 
 export type { Extended };
 
@@ -13,13 +13,11 @@ const FCW_ONE = 0x40;
 const TOP_SHIFT = 11;
 export const FSW_TOP = 7 << TOP_SHIFT;
 
-const ZERO: Extended = { se: 0, sig: 0n };
-
 export function topOf(state: State): number {
-  return (state.get('fsw') >> TOP_SHIFT) & 7;
+  return (state.get(FIELDS.fsw) >> TOP_SHIFT) & 7;
 }
 export function setTop(state: State, top: number): void {
-  state.set('fsw', (state.get('fsw') & ~FSW_TOP) | ((top & 7) << TOP_SHIFT));
+  state.set(FIELDS.fsw, (state.get(FIELDS.fsw) & ~FSW_TOP) | ((top & 7) << TOP_SHIFT));
 }
 /** The physical register that ST(i) is. */
 export function physical(state: State, i: number): number {
@@ -37,7 +35,7 @@ export function writePhysical(state: State, n: number, v: Extended): void {
 }
 
 export function isEmpty(state: State, i: number): boolean {
-  return ((state.get('ftw') >> physical(state, i)) & 1) === 0;
+  return ((state.get(FIELDS.ftw) >> physical(state, i)) & 1) === 0;
 }
 export function readSt(state: State, i: number): Extended {
   return readPhysical(state, physical(state, i));
@@ -46,32 +44,37 @@ export function readSt(state: State, i: number): Extended {
 export function writeSt(state: State, i: number, v: Extended): void {
   const n = physical(state, i);
   writePhysical(state, n, v);
-  state.set('ftw', state.get('ftw') | (1 << n));
+  state.set(FIELDS.ftw, state.get(FIELDS.ftw) | (1 << n));
 }
 export function freeSt(state: State, i: number): void {
-  state.set('ftw', state.get('ftw') & ~(1 << physical(state, i)));
+  state.set(FIELDS.ftw, state.get(FIELDS.ftw) & ~(1 << physical(state, i)));
 }
 
 export function setControlWord(state: State, fcw: number): void {
-  state.set('fcw', (fcw & FCW_BITS) | FCW_ONE);
+  state.set(FIELDS.fcw, (fcw & FCW_BITS) | FCW_ONE);
   updateSummary(state);
 }
 
 /** FNINIT: control, status and tags; the registers keep their bits. SDM 2A FINIT. */
 export function initX87(state: State): void {
-  state.set('fcw', FCW_INIT);
-  state.set('fsw', 0);
-  state.set('ftw', 0);
-  state.set('fop', 0);
-  state.set64('fip', 0n);
-  state.set64('fdp', 0n);
+  state.set(FIELDS.fcw, FCW_INIT);
+  state.set(FIELDS.fsw, 0);
+  state.set(FIELDS.ftw, 0);
+  state.set(FIELDS.fop, 0);
+  state.setVa(FIELDS.fip, 0);
+  state.setVa(FIELDS.fdp, 0);
   recomputeFpuFaults(state);
 }
 
 /** The initial configuration of XSAVE's x87 component: registers too. SDM 1 13.6. */
 export function resetX87(state: State): void {
   initX87(state);
-  for (let n = 0; n < 8; n++) writePhysical(state, n, ZERO);
+  const { u16, u32 } = state.views;
+  for (let at = state.base + ST_AT; at < state.base + ST_AT + 8 * 16; at += 16) {
+    u32[at >> 2] = 0;
+    u32[(at >> 2) + 1] = 0;
+    u16[(at + 8) >> 1] = 0;
+  }
 }
 
 const TAG_VALID = 0;
@@ -89,7 +92,7 @@ function tagOf(v: Extended): number {
 export function fullTags(state: State): number {
   let tags = 0;
   for (let n = 0; n < 8; n++) {
-    const valid = (state.get('ftw') >> n) & 1;
+    const valid = (state.get(FIELDS.ftw) >> n) & 1;
     tags |= (valid ? tagOf(readPhysical(state, n)) : TAG_EMPTY) << (2 * n);
   }
   return tags;
@@ -98,5 +101,5 @@ export function fullTags(state: State): number {
 export function setFullTags(state: State, tags: number): void {
   let ftw = 0;
   for (let n = 0; n < 8; n++) if (((tags >> (2 * n)) & 3) !== TAG_EMPTY) ftw |= 1 << n;
-  state.set('ftw', ftw);
+  state.set(FIELDS.ftw, ftw);
 }
