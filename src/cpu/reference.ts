@@ -187,6 +187,7 @@ function perform(run: Run, e: Effect): Step {
       run.rip = unsigned(of(e.target), d.variant.mode === 64 ? 64 : 32);
       return 'on';
     case 'bulk':
+    case 'boundary':
       return 'on';
   }
 }

@@ -48,7 +48,6 @@ export class Runner {
     this.engine = create({ memory, views, layout, state, mmu, cx, undecodable });
     machine.engine = this.engine;
     cx.retired = () => this.retired();
-    cx.tsc = () => BigInt(this.retired()) * 1000n + 7n;
     const { mmioRead, mmioWrite } = border;
     border.mmioRead = (...args) => {
       border.log.push(`after ${this.retired()}`);
@@ -65,6 +64,7 @@ export class Runner {
     this.granted = budget;
     state.set('budget', budget);
     state.set('slack', 0);
+    state.setVa('horizon', budget);
     state.set('attention', 0);
     if (this.engine.run() !== 'fault') return 'ok';
     const error = state.get('faultHasError') ? state.get('faultError') : null;

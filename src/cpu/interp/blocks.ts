@@ -3,7 +3,7 @@
 import { decode } from '../decode.ts';
 import type { Decoded } from '../decoded.ts';
 import { FRAME_CODE } from '../frames.ts';
-import type { Program } from '../isa/ir.ts';
+import { fallsThrough } from '../isa/ir.ts';
 import type { KnownFlags } from '../lower/site.ts';
 import type { Mmu } from '../mmu.ts';
 import {
@@ -193,7 +193,7 @@ export class CodeCache {
       offset += d.length;
       at += RECORD_BYTES;
       ends = program.ends || this.alone.has(page + offset - d.length);
-      if (program.ends && isJump(program)) {
+      if (program.ends && !fallsThrough(program)) {
         return this.close({
           first,
           end: at,
@@ -358,7 +358,7 @@ export class CodeCache {
     u16[(first + R_HANDLER) >> 1] = HANDLER_GUARD;
     i32[(first + R_TARGET) >> 2] = gpa2 & ~0xfff;
     const end = at + RECORD_BYTES;
-    const jumps = program.ends && isJump(program);
+    const jumps = program.ends && !fallsThrough(program);
     if (!jumps) writeEnd(this.views, end, u16[(at + R_NEXT) >> 1] as number);
     const chains = jumps ? (traits.branches ? 2 : 0) : 1;
     return this.close({ first, end, gpa, gpa2, modeKey, chains, gpaEnd: gpa + d.length });
@@ -434,11 +434,6 @@ export class CodeCache {
 function touches(b: Block, gpa: number, bytes: number): boolean {
   if (gpa < b.end && gpa + bytes > b.gpa) return true;
   return b.gpa2 >= 0 && gpa < b.end2 && gpa + bytes > (b.gpa2 & ~0xfff);
-}
-
-/** Control always leaves by it: nothing falls through, as a repeated string instruction does at last, or a skipped one. */
-function isJump(program: Program): boolean {
-  return program.nodes.at(-1)?.op !== 'again' && !program.nodes.some((n) => n.op === 'skip');
 }
 
 /** Where CS ends so near: bytes from the start of the page that may be fetched, in the mode key that blocks are looked up by. */

@@ -1,7 +1,7 @@
 // Tier 0's WebAssembly: the hot function with its br_table over handlers, and one small module for each cold handler.
 
 import type { Decoded } from '../decoded.ts';
-import type { Program } from '../isa/ir.ts';
+import { fallsThrough, type Program } from '../isa/ir.ts';
 import { REGION_BUDGET, REGION_FAULT } from '../jit/region.ts';
 import { flagsFunction } from '../lower/flags.ts';
 import { lowerProgram } from '../lower/lower.ts';
@@ -454,7 +454,7 @@ class HotFunction implements LookupLocals {
     };
     const locals = { st: this.st, tlb: this.tlb, rec: this.rec };
     lowerProgram(spec.program, new RecordSite(c, this.helpers, locals, spec, exits), this.context);
-    if (!spec.program.ends || endsRepeat(spec.program)) this.next();
+    if (!spec.program.ends || fallsThrough(spec.program)) this.next();
     else c.op('unreachable');
   }
 
@@ -484,6 +484,8 @@ class HotFunction implements LookupLocals {
       .tee(this.t)
       .op('i32.eqz')
       .iff();
+    // It may have moved it.
+    c.get(this.st).mem('i32.load', FIELDS.dataTlb.at).set(this.tlb);
     this.next();
     c.end();
     c.get(this.t).i32(COLD_FAULT).op('i32.eq').iff();
@@ -492,8 +494,4 @@ class HotFunction implements LookupLocals {
     c.get(this.t).i32(COLD_LOOKUP).op('i32.eq').brIf(this.reload);
     this.again();
   }
-}
-
-function endsRepeat(program: Program): boolean {
-  return program.nodes.at(-1)?.op === 'again';
 }

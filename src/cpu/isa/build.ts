@@ -418,6 +418,12 @@ export class Build {
     this.ended = true;
   }
 
+  /** The block ends here: what a call before it has asked for is looked at after the next instruction. */
+  boundary(): void {
+    this.effect({ op: 'boundary' });
+    this.ended = true;
+  }
+
   finish(): Program {
     return { nodes: markReadModifyWrite(this.nodes), variant: this.variant, ends: this.ended };
   }

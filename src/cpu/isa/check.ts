@@ -121,6 +121,7 @@ function endsBlock(node: Node): boolean {
 function isFinal(node: Node): boolean {
   switch (node.op) {
     case 'again':
+    case 'boundary':
     case 'branch':
     case 'jump':
       return true;

@@ -159,6 +159,8 @@ export type Effect = Base &
     | { readonly op: 'again'; readonly when: Value }
     /** Relative jump to next + immediate `n`, when `when` (null: always). Truncated to the operand size. */
     | { readonly op: 'branch'; readonly when: Value | null; readonly n: number }
+    /** A block ends behind this instruction, since it may have made an interrupt due after the next one. The last node. */
+    | { readonly op: 'boundary' }
     /** Jump to an offset within CS. */
     | { readonly op: 'jump'; readonly target: Value }
     /** Hint: whole iterations of this string instruction may be done at once. Engines may ignore it. */
@@ -193,6 +195,12 @@ export interface Program {
   readonly variant: Variant;
   /** It ends a basic block: it jumps, repeats, or its call `ends`. */
   readonly ends: boolean;
+}
+
+/** Whether an instruction that ends its block is left downwards too: control can reach the one behind it by itself. */
+export function fallsThrough({ nodes }: Program): boolean {
+  const last = nodes.at(-1)?.op;
+  return last === 'again' || last === 'boundary' || nodes.some((n) => n.op === 'skip');
 }
 
 export function isValue(node: Node): node is Value {

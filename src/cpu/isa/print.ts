@@ -97,6 +97,8 @@ function effectText(e: Effect, regs: readonly number[]): string {
       return `${e.op} when ${nameOf(e.when)}`;
     case 'branch':
       return `branch to immediate ${e.n}${e.when ? ` when ${nameOf(e.when)}` : ''}`;
+    case 'boundary':
+      return 'boundary';
     case 'jump':
       return `jump ${nameOf(e.target)}`;
     case 'bulk':

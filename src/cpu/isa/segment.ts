@@ -135,7 +135,7 @@ function writeBase(name: string, digit: number, segment: number): Insn {
     forms: baseForms(digit),
     sem(b, src) {
       needsFsgsbase(b);
-      b.callEnd('write_segment_base', [b.const(32, segment), b.zext(b.read(src), 64)]);
+      b.call('write_segment_base', [b.const(32, segment), b.zext(b.read(src), 64)]);
     },
   };
 }

@@ -24,10 +24,13 @@ export const clts = privilegedCall('clts', '0f 06', 'SDM 2B CLTS');
 export const hlt = privilegedCall('hlt', 'f4', 'SDM 2A HLT');
 export const rdmsr = privilegedCall('rdmsr', '0f 32', 'SDM 2B RDMSR', { needs: 'msr' });
 export const wrmsr = privilegedCall('wrmsr', '0f 30', 'SDM 2B WRMSR', { needs: 'msr' });
-export const swapgs = privilegedCall('swapgs', '0f 01 =f8', 'SDM 2B SWAPGS', {
-  only: '64',
-  needs: 'lm',
-});
+export const swapgs: Insn = {
+  name: 'swapgs',
+  ref: 'SDM 2B SWAPGS',
+  forms: [{ op: '0f 01 =f8', args: '', only: '64', needs: 'lm' }],
+  privileged: true,
+  sem: (b) => void b.call('swapgs', []),
+};
 export const sysret = privilegedCall('sysret', '0f 07', 'SDM 2B SYSRET', { needs: 'syscall' });
 export const sysexit = privilegedCall('sysexit', '0f 35', 'SDM 2B SYSEXIT', { needs: 'sep' });
 export const syscall = plainCall('syscall', '0f 05', 'SDM 2B SYSCALL', { needs: 'syscall' });
@@ -58,7 +61,10 @@ export const sti: Insn = {
   ref: 'SDM 2B STI',
   forms: [{ op: 'fb', args: '' }],
   flags: { if: 'w' },
-  sem: (b) => b.callEnd('sti'),
+  sem(b) {
+    b.call('sti', []);
+    b.boundary();
+  },
 };
 
 export const smsw: Insn = {
@@ -208,7 +214,7 @@ function accessCheck(name: string, modrm: string, set: 0 | 1): Insn {
     forms: [{ op: `NP 0f 01 =${modrm}`, args: '', needs: 'smap' }],
     sem(b) {
       b.faultIf(b.not1(b.isZero(b.state('cpl', 32))), UD, null);
-      b.callEnd('set_ac', [b.const(32, set)]);
+      b.call('set_ac', [b.const(32, set)]);
     },
   };
 }

@@ -101,6 +101,7 @@ class Fold {
         return { ...e, target: this.of(e.target) };
       case 'call':
         return { ...e, args: e.args.map((a) => this.of(a)) };
+      case 'boundary':
       case 'bulk':
         return e;
     }

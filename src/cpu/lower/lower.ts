@@ -222,6 +222,8 @@ export class Lowering {
         return site.jump();
       case 'bulk':
         return this.bulk(e);
+      case 'boundary':
+        return; // Sites end a block there.
     }
   }
 
@@ -318,11 +320,12 @@ export class Lowering {
   }
 
   private callSlow(name: string, ends = false): void {
-    const pure = slowPath(name).pure ?? false;
+    const { pure = false, movesTlb = false } = slowPath(name);
     this.site.noteInstruction();
     if (!pure) this.site.beforeSlow();
     this.c.i32(this.options.slowId(name)).call(this.site.helpers.slow);
     if (!pure) this.site.afterSlow(ends);
+    if (movesTlb) this.c.get(this.site.st).mem('i32.load', FIELDS.dataTlb.at).set(this.site.tlb);
     this.site.leaveFaultedIf();
   }
 }
@@ -415,6 +418,7 @@ export function argumentsOf(n: Node): readonly Value[] {
     case 'getstate':
     case 'result':
     case 'bulk':
+    case 'boundary':
       return [];
     default:
       return bug(`unknown node ${(n as Node).op}`);

@@ -36,6 +36,8 @@ export interface SlowPath {
   readonly ref: string;
   /** It touches no general and no xmm register and no status flag: engines need not have them in the state. */
   readonly pure?: true;
+  /** Without ending the instruction it changes which data TLB applies (`dataTlb`): a translation seen before tells nothing. */
+  readonly movesTlb?: true;
   run(cx: Cx): 0 | 1;
 }
 

@@ -36,6 +36,7 @@ export const cpuid = defineSlow({
 export const rdtsc = defineSlow({
   name: 'rdtsc',
   ref: 'SDM 2B RDTSC',
+  pure: true,
   run(cx) {
     const { state } = cx;
     if (state.get('cr4') & CR4_TSD && state.get('cpl') > 0) return state.raise(GP, 0);

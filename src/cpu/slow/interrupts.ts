@@ -68,6 +68,7 @@ export const popf = defineSlow({
 export const sti = defineSlow({
   name: 'sti',
   ref: 'SDM 2B STI',
+  pure: true,
   run(cx) {
     const { state } = cx;
     const flags = state.get(FIELDS.eflags);
@@ -96,6 +97,8 @@ export const hlt = defineSlow({
 export const setAc = defineSlow({
   name: 'set_ac',
   ref: 'SDM 2A CLAC, SDM 2B STAC',
+  pure: true,
+  movesTlb: true,
   run(cx) {
     const { state } = cx;
     writeFlags(state, state.arg32(0) ? EFLAGS_AC : 0, EFLAGS_AC);

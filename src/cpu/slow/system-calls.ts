@@ -134,6 +134,7 @@ export const sysexit = defineSlow({
 export const writeSegmentBase = defineSlow({
   name: 'write_segment_base',
   ref: 'SDM 2B WRFSBASE/WRGSBASE',
+  pure: true,
   run(cx) {
     const { state } = cx;
     const base = state.argVa(1);
@@ -146,6 +147,7 @@ export const writeSegmentBase = defineSlow({
 export const swapgs = defineSlow({
   name: 'swapgs',
   ref: 'SDM 2B SWAPGS',
+  pure: true,
   run(cx) {
     const { state } = cx;
     const base = state.segBase(GS);

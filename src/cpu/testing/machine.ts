@@ -86,7 +86,7 @@ export function createMachine(setup: Setup = 'long'): Machine {
       border,
       insn: { osize: 64, asize: 64, mode: 64, length: 1 },
       retired: () => machine.retired,
-      tsc: () => BigInt.asUintN(64, BigInt(machine.retired) + state.get64('tscOffset')),
+      tsc: () => BigInt.asUintN(64, BigInt(machine.cx.retired()) + state.get64('tscOffset')),
       modeChanged: () => setMode(state, layout),
       checkInterrupts: () => {},
     },
