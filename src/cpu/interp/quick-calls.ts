@@ -135,7 +135,7 @@ class QuickCalls {
   /** SDM 2B RDTSC. */
   private rdtsc(): void {
     const { c } = this;
-    this.load('cr4').i32(CR4_TSD).op('i32.and');
+    this.load('cr4').i32(CR4_TSD).op('i32.and').i32(0).op('i32.ne');
     this.load('cpl').i32(0).op('i32.ne').op('i32.and').brIf(this.decline);
     this.unlessExits(POLICY_RDTSC);
     this.pushRetired();
