@@ -117,7 +117,7 @@ export function addRun(program: Command): void {
     .option('--memory <size>', 'from 16M to 3G', '512M')
     .option(
       '--at <request>',
-      "asks the guest at a time: '2s=poweroff', reboot, suspend or 'sysrq h' (Xen)",
+      "asks the guest at a time: '2s=poweroff', reboot, suspend, 'sysrq h' or 'balloon 256' (Xen)",
       collect,
     )
     .option('--time <kind>', 'virtual (instructions count) or wall (idle guests sleep)')

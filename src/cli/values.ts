@@ -53,13 +53,17 @@ export function parseText(text: string, option: string): string {
   throw badValue(option, text.slice(0, 20), 'between 1 and 4096 characters');
 }
 
-const REQUESTS = /^(?:poweroff|reboot|halt|suspend|sysrq [0-9a-z])$/;
+const REQUESTS = /^(?:poweroff|reboot|halt|suspend|sysrq [0-9a-z]|balloon [0-9]{1,5})$/;
 
 /** `2s=poweroff`. */
 export function parseRequest(text: string): { atNanos: number; what: string } {
   const [time = '', what = ''] = text.split('=', 2);
   if (!REQUESTS.test(what)) {
-    throw badValue('--at', text, "TIME=poweroff, reboot, halt, suspend or 'sysrq h'");
+    throw badValue(
+      '--at',
+      text,
+      "TIME=poweroff, reboot, halt, suspend, 'sysrq h' or 'balloon 256' (MiB)",
+    );
   }
   return { atNanos: Math.round(parseSeconds(time, '--at') * 1e9), what };
 }

@@ -105,6 +105,12 @@ export interface Attached {
    * The vCPU waits in a call of the interface's, halted, until the interface clears `halted`: with interrupts off, too.
    */
   waiting?(): boolean;
+  /**
+   * The vCPU has halted with interrupts off, or has met a triple fault. An interface that knows what this means says so by
+   * the machine's power; otherwise the run ends as it would on bare hardware.
+   */
+  dead?(): void;
+  tripleFault?(why: string): void;
   /** Loads the guest and puts the vCPU at its entry; an `InputError` if the guest cannot start here. */
   start(guest: Guest): void;
   /** Whether the guest has used anything that only this interface has. */

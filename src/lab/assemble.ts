@@ -202,6 +202,8 @@ function machineCpu(
     waitsInCall: () => attached.waiting?.() ?? false,
     halted: () => cpu.state.get('halted') !== 0,
     interruptsEnabled: () => (cpu.state.get('eflags') & EFLAGS_IF) !== 0,
+    dead: () => attached.dead?.(),
+    tripleFault: (why) => attached.tripleFault?.(why),
     run(budget): MachineExit {
       const exit = runGuest(runner, attached, budget, count);
       if (exit.kind === 'halt') exits.halt++;

@@ -54,7 +54,7 @@ export function judgeStop(stop: Stop, seen: Seen, aim: Aim): Verdict | null {
     case 'off':
       return guestEnded('the guest switched itself off', 'ended', seen, aim);
     case 'reset':
-      return guestEnded('the guest reset itself', 'panic', seen, aim);
+      return guestEnded(`the guest reset itself (${stop.why})`, 'panic', seen, aim);
     case 'ended':
       return { word: 'ended', reason: stop.why };
     case 'crashed':

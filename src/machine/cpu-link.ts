@@ -12,6 +12,9 @@ export interface MachineCpu extends CpuControl {
   waitsInCall?(): boolean;
   /** False: the interface has ended a halt. */
   halted?(): boolean;
+  /** Whoever is beneath the guest may end it in its own way now: halted with interrupts off, or a triple fault. */
+  dead?(): void;
+  tripleFault?(why: string): void;
   /** Pends a non-maskable interrupt, taken at the next instruction boundary. */
   raiseNmi?(): void;
   /** Whether one is pended and not taken yet: it ends a halt, whatever IF says. */

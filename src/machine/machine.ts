@@ -90,11 +90,12 @@ export class Machine {
 
   /** Runs until one of the bounds, or until there is something to say. Call it again to go on. */
   run(bounds: RunBounds = {}): Stop {
-    const { clock, power } = this.parts;
+    const { clock } = this.parts;
     const last = this.cpu.retired() + (bounds.instructions ?? DEFAULT_SLICE);
     const until = bounds.until ?? NEVER;
     for (let turn = 0; turn < MAX_TURNS; turn++) {
-      if (power.state !== 'running') return { kind: power.state, why: power.why };
+      const stopped = this.powerStop();
+      if (stopped) return stopped;
       this.takeReplayed();
       if (clock.nextDeadline() <= clock.now()) {
         clock.runDue(MAX_TIMERS);
@@ -188,7 +189,8 @@ export class Machine {
         this.state.halted = true;
         return null;
       case 'shutdown':
-        return { kind: 'shutdown', why: exit.why };
+        this.cpu.tripleFault?.(exit.why);
+        return this.powerStop() ?? { kind: 'shutdown', why: exit.why };
       case 'unsupported':
         return { kind: 'unsupported', why: exit.why };
     }
@@ -207,12 +209,19 @@ export class Machine {
     }
     const inCall = this.cpu.waitsInCall?.() ?? false;
     if (!inCall && !this.cpu.interruptsEnabled() && !this.parts.mayRaiseNmi()) {
-      return { kind: 'dead', why: 'halted with interrupts disabled' };
+      this.cpu.dead?.();
+      return this.powerStop() ?? { kind: 'dead', why: 'halted with interrupts disabled' };
     }
     const next = clock.nextDeadline();
     if (next === NEVER) return IDLE;
     if (this.options.time === 'wall') return { kind: 'asleep', wakeAt: next };
     return this.skip(next, until);
+  }
+
+  /** Null: the machine runs. */
+  private powerStop(): Stop | null {
+    const { state, why } = this.parts.power;
+    return state === 'running' ? null : { kind: state, why };
   }
 
   private skip(to: number, until: number): null {

@@ -3,11 +3,11 @@
 import { closeSync, copyFileSync, openSync, truncateSync } from 'node:fs';
 import { runTool } from './host-tools.ts';
 
-/** An ext4 file system in an image of its own. */
-export function makeExt4(path: string, mebibytes: number): string {
+/** An ext4 file system in an image of its own, with what is in `folder`. */
+export function makeExt4(path: string, mebibytes: number, folder?: string): string {
   closeSync(openSync(path, 'w'));
   truncateSync(path, mebibytes * 2 ** 20);
-  runTool('mke2fs', ['-q', '-t', 'ext4', path]);
+  runTool('mke2fs', ['-q', '-t', 'ext4', ...(folder ? ['-d', folder] : []), path]);
   return path;
 }
 

@@ -25,6 +25,7 @@ import { PageTables } from './page-tables.ts';
 import { currentVcpu, isGuestAddress, type PvDomain, type PvGuest } from './pv-domain.ts';
 import { freshPvVcpu, type PvState } from './pv-state.ts';
 import { frameFreed } from './reservation.ts';
+import { resumePv } from './resume.ts';
 import { onException, onInterruptInstruction, PV_INSTRUCTIONS } from './traps.ts';
 import { XenSpace } from './xen-space.ts';
 
@@ -60,7 +61,7 @@ export const xenPv = defineInterface({
 });
 
 function attach(platform: Platform): Attached {
-  const { pv, p2m } = createPv(platform);
+  const { pv, p2m } = createPv(platform, (frame) => resumePv(pv, toolstack, frame));
   const toolstack = createToolstack(pv.xen);
   return {
     border: {
@@ -77,7 +78,10 @@ function attach(platform: Platform): Attached {
   };
 }
 
-function createPv(platform: Platform): { pv: PvDomain; p2m: Uint32Array } {
+function createPv(
+  platform: Platform,
+  resume: (startInfo: number) => number,
+): { pv: PvDomain; p2m: Uint32Array } {
   const { cpu, ram } = platform;
   for (let frame = HOLE.first; frame < HOLE.end; frame++) cpu.mmu.clearFrame(frame, FRAME_MMIO);
   const total = ram.bytes / PAGE;
@@ -93,6 +97,7 @@ function createPv(platform: Platform): { pv: PvDomain; p2m: Uint32Array } {
     free: new Uint32Array(pages),
     freeCount: 0,
     ownFrames: 0,
+    reclaimed: [],
     vcpus: [freshPvVcpu()],
   };
   const takeFrame = () =>
@@ -113,7 +118,8 @@ function createPv(platform: Platform): { pv: PvDomain; p2m: Uint32Array } {
   };
   const pv = made as PvDomain;
   pv.tables.onFree = (mfn) => frameFreed(pv, mfn);
-  const guest = guestOf(pv, () => machine.xen[state.ownFrames++] ?? -1);
+  const ownFrame = () => state.reclaimed.pop() ?? machine.xen[state.ownFrames++] ?? -1;
+  const guest = guestOf(pv, ownFrame, resume);
   pv.xen = createDomain({
     platform,
     guest,
@@ -126,7 +132,11 @@ function createPv(platform: Platform): { pv: PvDomain; p2m: Uint32Array } {
 }
 
 /** Xen's access to the guest, as the family's calls need it. */
-function guestOf(pv: PvDomain, takeFrame: () => number): PvGuest {
+function guestOf(
+  pv: PvDomain,
+  takeFrame: () => number,
+  resume: (startInfo: number) => number,
+): PvGuest {
   const { cpu, frames, platform } = pv;
   const { mmu } = cpu;
   const reachable = (gva: number, bytes: number) =>
@@ -175,9 +185,12 @@ function guestOf(pv: PvDomain, takeFrame: () => number): PvGuest {
       const mfn = takeFrame();
       if (mfn < 0) return -1;
       platform.ram.fill(mfn * PAGE, PAGE, 0);
-      frames.share(mfn);
+      if (!frames.isGuests(mfn)) frames.share(mfn);
       return mfn * PAGE;
     },
+    // The guest may have it mapped still: it stays one that both may write.
+    reclaim: (address) => void pv.state.reclaimed.push(address / PAGE),
+    resume,
   };
 }
 

@@ -60,6 +60,8 @@ export interface PvState {
   freeCount: number;
   /** Frames of Xen's own that are in use: the first ones of its list. */
   ownFrames: number;
+  /** Those among them that are shared with the guest and wait for another use. */
+  reclaimed: number[];
   vcpus: PvVcpuState[];
 }
 

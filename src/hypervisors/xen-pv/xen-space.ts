@@ -134,6 +134,13 @@ export class XenSpace implements XenSlots {
     return this.platform.ram.u32(this.m2pPages[mfn >>> 9]! * 4096 + (mfn & 0x1ff) * 8);
   }
 
+  /** The frame that the table has for that page, its last one; -1: none. A search, for what is done once in a while. */
+  mfnOf(pfn: number): number {
+    for (let mfn = this.m2pPages.length * ENTRIES - 1; mfn >= 0; mfn--)
+      if (this.pfnOf(mfn) === pfn) return mfn;
+    return -1;
+  }
+
   /** Page `n` of a vCPU's GDT; -1: an empty one. */
   mapGdt(vcpu: number, n: number, mfn: number): void {
     const slot = vcpu * VCPU_PAGES + n;

@@ -8,13 +8,16 @@ import { type Attached, defineInterface, type Guest, type Platform } from '../de
 import { type FeatureChanges, hardwareBorder } from '../hw/border.ts';
 import { EPERM } from '../xen/abi/errno.ts';
 import * as abi from '../xen/abi/hvm.ts';
+import { SHUTDOWN_poweroff, SHUTDOWN_reboot } from '../xen/abi/sched.ts';
 import { callFacts } from '../xen/call-facts.ts';
 import { XEN_DEVICES } from '../xen/devices/devices.ts';
 import { createDomain } from '../xen/domain.ts';
 import { hypercall } from '../xen/hypercall.ts';
 import { XEN_OMITS } from '../xen/operations.ts';
-import { periodFired, timerFired, writeTime, writeWallClock } from '../xen/time.ts';
-import { createToolstack } from '../xen/toolstack.ts';
+import { forgetDomain, placeSharedInfo } from '../xen/resume.ts';
+import { endDomain } from '../xen/shutdown.ts';
+import { periodFired, timerFired } from '../xen/time.ts';
+import { createToolstack, type Toolstack } from '../xen/toolstack.ts';
 import { upcallPending, wakeUp } from '../xen/upcall.ts';
 import { PVH_CALL_LIST, PVH_CALLS } from './calls.ts';
 import { xenLeaf } from './cpuid.ts';
@@ -51,6 +54,9 @@ export const xenPvh = defineInterface({
       border: border(domain, hardware),
       waiting: () => domain.vcpus[0]!.state.blocked,
       start: (guest) => start(platform, guest),
+      // hvm_hlt and hvm_triple_fault of Xen (arch/x86/hvm/hvm.c).
+      dead: () => endDomain(domain, SHUTDOWN_poweroff, 'all vCPUs are down'),
+      tripleFault: (why) => endDomain(domain, SHUTDOWN_reboot, why),
       noticed: () => domain.state.called,
     };
   },
@@ -61,7 +67,7 @@ function makeDomain(platform: Platform): PvhDomain {
   const physmap = new Physmap(platform);
   const made = createDomain({
     platform,
-    guest: pvhGuest(platform, physmap),
+    guest: pvhGuest(platform, physmap, () => resume(domain, toolstack)),
     vcpus: 1,
     singleshot: (vcpu) => timerFired(domain, vcpu),
     periodic: (vcpu) => periodFired(domain, vcpu),
@@ -69,25 +75,40 @@ function makeDomain(platform: Platform): PvhDomain {
   });
   const domain: PvhDomain = { ...made, physmap };
   const { state, vcpus } = domain;
-  state.sharedInfo = physmap.hostFrame();
-  for (const vcpu of vcpus) {
-    vcpu.state.info = state.sharedInfo + vcpu.id * 64;
-    vcpu.state.up = true;
-    writeTime(domain, vcpu);
-  }
-  writeWallClock(domain);
-  const storePage = physmap.hostFrame();
-  const consolePage = physmap.hostFrame();
-  const ports = createToolstack(domain).begin({ store: storePage, console: consolePage });
+  for (const vcpu of vcpus) vcpu.state.up = true;
+  placeSharedInfo(domain, physmap.hostFrame());
   state.params = Array.from({ length: abi.HVM_NR_PARAMS }, () => ({ lo: 0, hi: 0 }));
-  const param = (index: number, value: number) => {
-    state.params[index]!.lo = value;
-  };
-  param(abi.HVM_PARAM_STORE_PFN, storePage / PAGE_BYTES);
-  param(abi.HVM_PARAM_STORE_EVTCHN, ports.storePort);
-  param(abi.HVM_PARAM_CONSOLE_PFN, consolePage / PAGE_BYTES);
-  param(abi.HVM_PARAM_CONSOLE_EVTCHN, ports.consolePort);
+  const param = (index: number) => state.params[index]!;
+  param(abi.HVM_PARAM_STORE_PFN).lo = physmap.hostFrame() / PAGE_BYTES;
+  param(abi.HVM_PARAM_CONSOLE_PFN).lo = physmap.hostFrame() / PAGE_BYTES;
+  const toolstack = createToolstack(domain);
+  openRings(domain, toolstack);
   return domain;
+}
+
+/** The rings stay where they were; their ports are new. */
+function openRings(domain: PvhDomain, toolstack: Toolstack): void {
+  const param = (index: number) => domain.state.params[index]!;
+  const page = (index: number) => param(index).lo * PAGE_BYTES;
+  const { storePort, consolePort } = toolstack.begin({
+    store: page(abi.HVM_PARAM_STORE_PFN),
+    console: page(abi.HVM_PARAM_CONSOLE_PFN),
+  });
+  param(abi.HVM_PARAM_STORE_EVTCHN).lo = storePort;
+  param(abi.HVM_PARAM_CONSOLE_EVTCHN).lo = consolePort;
+}
+
+/** The guest puts shared_info and grant table into its memory again, and says again how it wants to hear of events. */
+function resume(domain: PvhDomain, toolstack: Toolstack): number {
+  const { state, guest, platform } = domain;
+  const before = state.sharedInfo;
+  forgetDomain(domain, toolstack);
+  placeSharedInfo(domain, guest.hostFrame());
+  guest.reclaim(before);
+  Object.assign(state.params[abi.HVM_PARAM_CALLBACK_IRQ]!, { lo: 0, hi: 0 });
+  platform.interrupt.set(false);
+  openRings(domain, toolstack);
+  return 0;
 }
 
 function border(

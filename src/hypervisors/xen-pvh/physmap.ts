@@ -74,6 +74,16 @@ export class Physmap {
     return frame * PAGE_BYTES;
   }
 
+  /** A frame of `hostFrame` may be given again. Where the guest had it, it finds memory of its own once more. */
+  reclaim(address: number): void {
+    const frame = address / PAGE_BYTES;
+    const entry = this.state.placed.find((candidate) => candidate.frame === frame);
+    this.state.free.push(frame);
+    if (!entry) return;
+    this.unplace(entry.gfn);
+    if (entry.gfn < this.maximum && this.populate(entry.gfn)) this.state.reserved++;
+  }
+
   /** Takes away what is there: reads float from now on. False: nothing is. */
   remove(gfn: number): boolean {
     const address = this.addressOf(gfn);

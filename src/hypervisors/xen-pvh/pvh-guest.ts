@@ -9,7 +9,7 @@ const PAGE_BYTES = 4096;
 /** VMCALL and VMMCALL (SDM 3C, APM 3). */
 const CALL_BYTES = 3;
 
-export function pvhGuest(platform: Platform, physmap: Physmap): XenGuest {
+export function pvhGuest(platform: Platform, physmap: Physmap, resume: () => number): XenGuest {
   const { cpu, lapic, ram } = platform;
   const { mmu, state } = cpu;
   return {
@@ -56,6 +56,8 @@ export function pvhGuest(platform: Platform, physmap: Physmap): XenGuest {
       state.set('halted', 0);
     },
     hostFrame: () => physmap.hostFrame(),
+    reclaim: (address) => physmap.reclaim(address),
+    resume,
   };
 }
 

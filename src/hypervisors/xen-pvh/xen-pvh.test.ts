@@ -23,7 +23,8 @@ function guest() {
   const whole = testPlatform();
   // The last 4 MiB of the test machine are the hypervisor's.
   const platform: Platform = { ...whole, memoryBytes: whole.ram.bytes - OWN_BYTES };
-  const { border, noticed } = xenPvh.attach(platform, '4.17');
+  const attached = xenPvh.attach(platform, '4.17');
+  const { border, noticed } = attached;
   const { state } = platform.cpu;
   state.set('cr0', CR0_PE);
   state.set('codeMode', 64);
@@ -52,7 +53,7 @@ function guest() {
   };
   const get = <F extends XenFields>(type: XenStruct<F>, at = ARG) =>
     type.wide.read(new DataView(platform.ram.read(at, type.wide.size)!.buffer), 0)!;
-  return { platform, ram: platform.ram, border, noticed, state, call, put, get };
+  return { platform, attached, ram: platform.ram, border, noticed, state, call, put, get };
 }
 
 describe('CPUID', () => {
@@ -331,5 +332,42 @@ describe('memory_op', () => {
     expect([10, 13, 11, 12, 5].map((op) => call(MEMORY_OP, op, ARG))).toEqual([
       -1, -1, -95, -38, -1,
     ]);
+  });
+});
+
+describe('the end of a domain', () => {
+  const parameter = (g: ReturnType<typeof guest>, index: number) => {
+    g.call(HVM_OP, 1, g.put(hvm.hvmParam, { domid: SELF, index }));
+    return g.get(hvm.hvmParam).value.lo;
+  };
+
+  it('goes on after a suspend with new ports, without what it had set up, and with its memory where shared_info was', () => {
+    const g = guest();
+    const place = (gpfn: number) =>
+      g.call(MEMORY_OP, 7, g.put(memory.addToPhysmap, { domid: SELF, space: 0, idx: 0, gpfn }));
+    const virq = () => g.call(EVTCHN, 1, g.put(evtchn.evtchnBindVirq, { virq: 0, vcpu: 0 }));
+    const before = parameter(g, hvm.HVM_PARAM_STORE_PFN);
+    place(0x300);
+    const value = { lo: 0xf3, hi: 2 << 24 };
+    g.call(HVM_OP, 0, g.put(hvm.hvmParam, { domid: SELF, index: 0, value }));
+    expect([virq(), g.get(evtchn.evtchnBindVirq).port, virq()]).toEqual([0, 3, -17]);
+    g.ram.setU32(ARG, 2);
+    expect(g.call(29, 2, ARG)).toBe(0);
+    expect([0, 1, 2, 17, 18].map((index) => parameter(g, index))).toEqual([
+      ...[0, before, 1, before + 1, 2],
+    ]);
+    expect(g.platform.cpu.mmu.isRam(0x30_0000)).toBe(true);
+    expect([virq(), g.get(evtchn.evtchnBindVirq).port]).toEqual([0, 3]);
+    expect(place(0x300)).toBe(0);
+  });
+
+  it.each([
+    ['a halt with interrupts off', (g: ReturnType<typeof guest>) => g.attached.dead!(), 0],
+    ['a triple fault', (g: ReturnType<typeof guest>) => g.attached.tripleFault!('fault'), 1],
+  ])('has its reason: %s', (_what, end, reason) => {
+    const g = guest();
+    end(g);
+    const { shutdownReason } = g.platform.snapshots.save().slots.xen as { shutdownReason: number };
+    expect(shutdownReason).toBe(reason);
   });
 });

@@ -264,18 +264,20 @@ describe('sched_op', () => {
     [sched.SHUTDOWN_poweroff, 0],
     [sched.SHUTDOWN_reboot, 0],
     [sched.SHUTDOWN_crash, 0],
-    [sched.SHUTDOWN_suspend, 1],
+    [sched.SHUTDOWN_suspend, 0],
     [6, -22],
   ])('SCHEDOP_shutdown with reason %i answers %i', (reason, result) => {
     const test = testDomain();
     expect(test.call(SCHED_OP, 2, test.put(sched.schedShutdown, { reason }))).toBe(result);
   });
 
-  it('SCHEDOP_shutdown_code is kept for later, and must be a reason', () => {
+  it('SCHEDOP_shutdown_code must be a reason, and goes before what is said later', () => {
     const test = testDomain();
     const code = (reason: number) =>
       test.call(SCHED_OP, 5, test.put(sched.schedShutdown, { reason }));
     expect([code(3), code(6), test.domain.state.shutdownCode]).toEqual([0, -22, 3]);
+    test.call(SCHED_OP, 2, test.put(sched.schedShutdown, { reason: sched.SHUTDOWN_poweroff }));
+    expect(test.domain.state.shutdownReason).toBe(sched.SHUTDOWN_crash);
   });
 
   it('SCHEDOP_remote_shutdown and SCHEDOP_pin_override are for others; SCHEDOP_watchdog is not modelled', () => {

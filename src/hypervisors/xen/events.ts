@@ -10,7 +10,7 @@ import {
   EVTCHNSTAT_virq,
 } from './abi/event-channel.ts';
 import { DOMID_CONTROL } from './abi/xen.ts';
-import { type Channel, MAX_PORT, type XenDomain, type XenVcpu } from './domain.ts';
+import { type Channel, MAX_PORT, NOWHERE, type XenDomain, type XenVcpu } from './domain.ts';
 import * as fifo from './events-fifo.ts';
 import * as twoLevel from './events-two-level.ts';
 import { wakeUp } from './upcall.ts';
@@ -88,6 +88,17 @@ export function closePort(domain: XenDomain, port: number): void {
   }
   domain.state.channels[port] = closed();
   if (peer !== 0 && peer !== port) unbindPeer(domain, peer);
+}
+
+/** All ports are closed, those of console and store as well; the FIFO ABI is given up. */
+export function closeAllPorts(domain: XenDomain): void {
+  for (let port = 1; port < domain.state.channels.length; port++) closePort(domain, port);
+  domain.state.fifo = false;
+  domain.state.eventPages = [];
+  for (const { state } of domain.vcpus) {
+    state.controlBlock = NOWHERE;
+    state.tails.fill(0);
+  }
 }
 
 /** The other end of a channel within the domain falls back to waiting for somebody. */

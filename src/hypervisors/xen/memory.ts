@@ -30,4 +30,11 @@ export interface XenGuest extends XenMemory {
   wake(vcpu: XenVcpu): void;
   /** The bytes of a new frame of the hypervisor's own, cleared: its address in the machine's RAM, or -1 if there are no more. */
   hostFrame(): number;
+  /** Such a frame is out of the guest's memory, where it was put there, and may be given again. */
+  reclaim(address: number): void;
+  /**
+   * The guest has suspended itself: everything but its memory and registers is new. `startInfo`: the frame that a PV guest
+   * names. Answers what the call returns.
+   */
+  resume(startInfo: number): number;
 }

@@ -4,26 +4,31 @@ import { EINVAL } from './abi/errno.ts';
 import * as abi from './abi/sched.ts';
 import type { XenDomain } from './domain.ts';
 
-/** Suspended and resumed at once: what a checkpoint looks like from inside (SCHEDOP_shutdown, Linux `cancelled`). */
-const CANCELLED = 1;
-
-/** Answers what the call returns, if the domain lives on. */
-export function shutDown(domain: XenDomain, reason: number): number {
+/** The guest says how it ends. Answers what the call returns, if the domain lives on. */
+export function shutDown(domain: XenDomain, reason: number, startInfo: number): number {
   if (reason > abi.SHUTDOWN_soft_reset) return -EINVAL;
-  const { power } = domain.platform;
+  if (reason !== abi.SHUTDOWN_suspend) {
+    endDomain(domain, reason, 'SCHEDOP_shutdown');
+    return 0;
+  }
   domain.state.shutdownReason = reason;
-  switch (reason) {
-    case abi.SHUTDOWN_suspend:
-      return CANCELLED;
+  return domain.guest.resume(startInfo);
+}
+
+/** A code that the guest has given beforehand goes before the reason (SCHEDOP_shutdown_code). `how` names what ended it. */
+export function endDomain(domain: XenDomain, reason: number, how: string): void {
+  const { state, platform } = domain;
+  const { power } = platform;
+  const said = state.shutdownCode >= 0 ? state.shutdownCode : reason;
+  state.shutdownReason = said;
+  switch (said) {
     case abi.SHUTDOWN_reboot:
     case abi.SHUTDOWN_soft_reset:
-      power.reset('SCHEDOP_shutdown: reboot');
-      return 0;
+      return power.reset(`${how}: reboot`);
     case abi.SHUTDOWN_crash:
-      power.crash('SCHEDOP_shutdown: crash');
-      return 0;
+    case abi.SHUTDOWN_watchdog:
+      return power.crash(`${how}: crash`);
     default:
-      power.off('SCHEDOP_shutdown: poweroff');
-      return 0;
+      return power.off(`${how}: poweroff`);
   }
 }

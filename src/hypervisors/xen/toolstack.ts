@@ -20,6 +20,8 @@ export interface RingPorts {
 }
 
 export interface Toolstack {
+  /** Back ends let go of what the guest has given them. */
+  end(): void;
   /** For a domain without open ports. */
   begin(pages: RingPages): RingPorts;
 }
@@ -32,6 +34,9 @@ export function createToolstack(domain: XenDomain): Toolstack {
   const devices = createDevices(domain, store);
   connectRequests(domain, store);
   return {
+    end() {
+      for (const { withdraw } of devices) withdraw();
+    },
     begin(pages) {
       const target = memoryTarget(store);
       const storePort = storeEnd.open(pages.store);

@@ -41,8 +41,10 @@ const FRONT_PERMS: readonly Permission[] = [
 ];
 
 export interface Backend {
-  /** Puts the device into the store, without a front end: what it had with the one before is over. */
+  /** Puts the device into the store, for a front end that has not been there yet. */
   offer(): void;
+  /** The front end's domain is gone. */
+  withdraw(): void;
 }
 
 /** A device whose front end is followed from the time that it is offered. */
@@ -86,8 +88,8 @@ export function createBackend(domain: XenDomain, store: Store, parts: BackendPar
     }
   });
   return {
+    withdraw: () => parts.disconnect(),
     offer() {
-      parts.disconnect();
       store.write(back, '', BACK_PERMS);
       put('frontend', front);
       put('frontend-id', String(domain.id));

@@ -13,7 +13,7 @@ import {
 } from '../abi/xen.ts';
 import { type Call, defineHypercall } from '../define.ts';
 import { type Channel, vcpuOf, type XenDomain } from '../domain.ts';
-import { channelAt, closePort, openPort, raise, send, unmask } from '../events.ts';
+import { channelAt, closeAllPorts, closePort, openPort, raise, send, unmask } from '../events.ts';
 import { addEventPage, initFifo } from '../events-control.ts';
 
 /** Virtual IRQs that each vCPU has for itself; the others are the domain's, and are bound on vCPU 0 (xen.h). */
@@ -205,19 +205,12 @@ function target(channel: Channel | null): readonly [number, number] {
   }
 }
 
-/** All ports are closed, those of console and store as well; the FIFO ABI is given up. */
 function reset({ domain, guest }: Call, at: number): number {
   const arg = guest.read(abi.evtchnReset, at);
   if (!arg) return -EFAULT;
   const error = notMine(domain, arg.dom);
   if (error) return error;
-  for (let port = 1; port < domain.state.channels.length; port++) closePort(domain, port);
-  domain.state.fifo = false;
-  domain.state.eventPages = [];
-  for (const { state } of domain.vcpus) {
-    state.controlBlock = -1;
-    state.tails.fill(0);
-  }
+  closeAllPorts(domain);
   return 0;
 }
 

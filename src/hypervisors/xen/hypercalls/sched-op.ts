@@ -10,6 +10,7 @@ import { fallAsleep, upcallPending } from '../upcall.ts';
 
 /** Xen polls for at most 128 ports. */
 const POLL_PORTS_MAX = 128;
+const NO_FRAME = -1;
 const NEVER_HI = 0xf_ffff;
 
 export const schedOp = defineHypercall({
@@ -74,10 +75,12 @@ function poll({ domain, vcpu, guest }: Call, at: number): number {
   return 0;
 }
 
-function shutdown({ domain, guest }: Call, at: number): number {
+/** A third argument is for the toolstack alone: the frame of a suspended PV guest's start_info. */
+function shutdown({ domain, guest, frame }: Call, at: number): number {
   const arg = guest.read(abi.schedShutdown, at);
   if (!arg) return -EFAULT;
-  return shutDown(domain, arg.reason);
+  const { lo, hi } = frame.words[2]!;
+  return shutDown(domain, arg.reason, hi === 0 ? lo : NO_FRAME);
 }
 
 /** Says beforehand what a shutdown by other means is to be taken for. */

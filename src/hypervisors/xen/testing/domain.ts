@@ -102,6 +102,8 @@ function flatGuest({ ram }: Platform, told: string[]): XenGuest {
     rewind: () => told.push('rewind'),
     block: () => told.push('block'),
     wake: () => told.push('wake'),
+    reclaim: (address) => told.push(`reclaim ${address}`),
+    resume: () => told.push('resume') && 0,
     hostFrame() {
       next -= PAGE;
       return next;
