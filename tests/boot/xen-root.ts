@@ -18,8 +18,9 @@ const MEBIBYTES = 48;
 /** Goes over to the root on xvda, and does the rest there. */
 const FIRST = `
 mount -t ext4 /dev/xvda /mnt
-mount --move /proc /mnt/proc; mount --move /sys /mnt/sys; mount --move /dev /mnt/dev
-exec chroot /mnt /bin/sh /work
+for d in proc sys dev; do mount -o bind /$d /mnt/$d; done
+chroot /mnt /bin/sh /work
+umount /mnt/proc /mnt/sys /mnt/dev /mnt && echo UNMOUNTED
 `;
 
 const PREPARE = `
