@@ -178,6 +178,25 @@ describe('events', () => {
     expect([word(1), word(2), word(3)]).toEqual([0x38, 0, word(0)]);
   });
 
+  it('INT n in the kernel takes the gates of ring 0, and one that is not there is #GP', () => {
+    const { word } = run(
+      `
+      mov byte ptr [idt+0x285], 0x8e
+      int 0x50
+    after:
+      int 0x51
+      hlt
+    taken:
+      inc dword ptr [report]
+      call {IRET}
+    fault:
+      mov eax, [esp]
+      mov [report+4], eax`,
+      { traps: { [GP]: 'fault', 80: 'taken' } },
+    );
+    expect([word(0), word(1)]).toEqual([1, 0x51 * 8 + 2]);
+  });
+
   it('INT n by a gate of a kernel’s from ring 3 is #GP with the vector', () => {
     const { word } = run(
       `

@@ -1,9 +1,9 @@
 // Guests whose kernel runs in ring 1: how it gets there, how events reach it, and what it may execute that ring 0 alone can.
 
 import type { PolicyExit } from '../../cpu/border.ts';
-import { GP, NMI } from '../../cpu/control-bits.ts';
+import { GP, NMI, PF } from '../../cpu/control-bits.ts';
 import { decode } from '../../cpu/decode.ts';
-import { deliver, type Event } from '../../cpu/deliver.ts';
+import { deliver, type Event, enterHandler } from '../../cpu/deliver.ts';
 import { CS, LDTR, SS_REG, TR } from '../../cpu/descriptors.ts';
 import {
   EXIT_VECTOR,
@@ -69,17 +69,30 @@ export function giveEvent(vcpu: VmiVcpu, event: Event): void {
   power.crash(`triple fault; the first exception was vector ${event.vector}`);
 }
 
-/** INT n and its kin: gates say who may. */
+/** INT n and its kin: gates say who may, and the kernel may by all, as in ring 0. */
 function interrupt(vcpu: VmiVcpu, bytes: number): void {
   const { cpu } = vcpu.platform;
   const { state } = cpu;
   const [vector, kind] = [state.arg32(0), state.arg32(1)];
   const at = state.getVa(FIELDS.rip);
   cpu.complete(bytes);
-  if (onRing1Stack(vcpu, () => natively(vcpu, 'int', vector, kind)) === 0) return;
+  const isKernel = state.get(FIELDS.cpl) === kernelRing(vcpu);
+  const enter = () =>
+    isKernel
+      ? enterHandler(cpu.cx, { vector, error: null, kind: 'trap' })
+      : natively(vcpu, 'int', vector, kind);
+  if (onRing1Stack(vcpu, enter) === 0) return;
   state.setVa(FIELDS.rip, at);
+  const fault = raised(vcpu);
+  // A fault on the way of an INT n has EXT clear (SDM 3A 6.13); bit 0 of a page fault's code is another.
+  const error = fault.error === null || fault.vector === PF ? fault.error : fault.error & ~1;
+  giveEvent(vcpu, { ...fault, error });
+}
+
+function raised({ platform }: VmiVcpu): Event {
+  const { state } = platform.cpu;
   const error = state.get(FIELDS.faultHasError) ? state.get(FIELDS.faultError) : null;
-  giveEvent(vcpu, { vector: state.get(FIELDS.faultVector), error, kind: 'fault' });
+  return { vector: state.get(FIELDS.faultVector), error, kind: 'fault' };
 }
 
 /** It would enter ring 0; the selectors and the flat segments are made ring 1's. */
@@ -134,10 +147,9 @@ function executePrivileged(vcpu: VmiVcpu): boolean {
     if (tablesOf(vcpu) !== before) rewriteTables(vcpu);
     return true;
   }
-  const vector = state.get(FIELDS.faultVector);
-  if (vector >= EXIT_VECTOR) return false;
-  const error = state.get(FIELDS.faultHasError) ? state.get(FIELDS.faultError) : null;
-  giveEvent(vcpu, { vector, error, kind: 'fault' });
+  const fault = raised(vcpu);
+  if (fault.vector >= EXIT_VECTOR) return false;
+  giveEvent(vcpu, fault);
   return true;
 }
 
