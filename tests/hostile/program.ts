@@ -222,6 +222,7 @@ const PLACES = [0, IDT_AT, STACK_TOP, 0x100000, TABLES_AT, 0x200000, 0xfffff0, 0
 ]);
 const place = (chance: Chance): number =>
   chance.oneIn(4) ? chance.value() : (chance.pick(PLACES) + chance.below(256)) >>> 0;
+const ROM_AT = 0xd0000;
 const PORTS = [0x20, 0x40, 0x43, 0x60, 0x64, 0x70, 0xcf8, 0xcfc, 0x3f8, 0x600, 0xa1, 0x61, 0x402];
 const MSRS = [0x10, 0x11, 0x12, 0x1b, 0x6e0, 0x800, 0x80b, 0x830, 0x838, 0x4b564d00, 0x4b564d04]
   .concat([0xc0000080, 0xc0000081, 0xc0000082, 0xc0000084, 0xc0000100, 0xc0000101, 0xc0000102])
@@ -259,6 +260,11 @@ const LINES: readonly Lines[] = [
   (c, b) =>
     `${load(b, 'ax', c.oneIn(8) ? place(c) : c.below(0x400000))}\n${c.pick(['jmp', 'call'])} ${wide(b, 'ax')}`,
   (c) => `int ${c.below(256)}`,
+  // A ROM of calls, where an interface has one: its first entry, or any (vmi.md 3).
+  (c, b) =>
+    b === 32
+      ? `mov eax, ${place(c)}\nmov edx, ${place(c)}\nmov ecx, ${c.value()}\npush ${c.value() | 0}\ncall ${ROM_AT + (c.oneIn(4) ? 0x80 : 0x200 + 8 * c.below(74))}`
+      : 'nop',
   (c, b) =>
     `${load(b, 'sp', place(c))}\n${c.pick(['push', 'pop'])} ${wide(b, 'ax')}\n${c.pick(['ret', 'retf', b === 64 ? 'iretq' : 'iret'])}`,
   (c) =>
