@@ -86,7 +86,7 @@ describe('pvops', () => {
     writeFileSync(join(folder, 'cut.jsonl'), text.slice(0, -30));
     const { status, stdout, stderr } = pvops('diff', 't.jsonl', 'cut.jsonl');
     expect(stderr).toContain('cut.jsonl is cut off');
-    expect(stdout).toContain('B: has ended');
+    expect(stdout).toContain('B >  nothing');
     expect(status).toBe(1);
   });
 

@@ -10,6 +10,7 @@ import {
   type CellJob,
   cellName,
   checkNumbers,
+  columnName,
   DEFAULT_EPOCH_SECONDS,
   findInterface,
   htmlOf,
@@ -20,6 +21,8 @@ import {
   judge,
   junitOf,
   ktapOf,
+  MACHINE_MODELS,
+  type MachineModelId,
   matrixStatus,
   readMatrix,
   summaryOf,
@@ -27,7 +30,15 @@ import {
 import { collect } from './machine-options.ts';
 import { ProgressLine } from './progress-line.ts';
 import { table } from './report.ts';
-import { ENGINES, parseEngine, parseSeconds, parseSize, parseText, parseWhole } from './values.ts';
+import {
+  ENGINES,
+  parseChoice,
+  parseEngine,
+  parseSeconds,
+  parseSize,
+  parseText,
+  parseWhole,
+} from './values.ts';
 import { WITHOUT, withoutColumns } from './without.ts';
 
 export interface MatrixOptions {
@@ -42,6 +53,7 @@ export interface MatrixOptions {
   readonly html?: string;
   readonly initrd?: string;
   readonly append?: string;
+  readonly machine?: string;
   readonly memory: string;
   readonly timeout: string;
   readonly expectText?: string;
@@ -54,6 +66,7 @@ export interface MatrixOptions {
 const HOST_PER_GUEST = 3;
 const HOST_SECONDS_MIN = 300;
 const JOBS_MAX = 64;
+const MODELS = Object.keys(MACHINE_MODELS) as MachineModelId[];
 const STATUS_BUG = 70;
 const EVIDENCE_LINES = 12;
 
@@ -82,7 +95,8 @@ export function matrixOptions(command: Command): Command {
     .option('--html <file>', 'write a page with tables, charts, consoles and failures; - is stdout')
     .option('--initrd <file>', 'an initramfs of your own instead of busybox')
     .option('--append <text>', 'added to the kernel command line')
-    .option('--memory <size>', 'from 16M to 3G', '512M')
+    .option('--machine <models>', `some of ${MODELS.join(', ')}, separated by commas`)
+    .option('--memory <sizes>', 'from 16M to 3G, separated by commas', '512M')
     .option('--timeout <time>', 'guest time after which a cell has failed', '120s')
     .option('--expect-text <text>', 'a cell is up as soon as its console prints this')
     .option('--fail-text <text>', 'a cell has failed as soon as its console prints this')
@@ -120,7 +134,6 @@ function jobsOf(kernels: readonly string[], options: MatrixOptions): CellJob[] {
     engine: parseEngine(options.engine),
     initrd: options.initrd ?? null,
     append: options.append ?? '',
-    memoryBytes: parseSize(options.memory, '--memory'),
     timeoutSeconds,
     hostSeconds: Math.max(HOST_SECONDS_MIN, timeoutSeconds * HOST_PER_GUEST),
     expectText: text(options.expectText, '--expect-text'),
@@ -128,10 +141,39 @@ function jobsOf(kernels: readonly string[], options: MatrixOptions): CellJob[] {
     seed: parseWhole(options.seed, '--seed'),
     epochSeconds: DEFAULT_EPOCH_SECONDS,
   } as const;
-  checkNumbers({ ...common, hostCpuSeconds: common.hostSeconds });
+  for (const { memoryBytes } of shapesOf(options)) {
+    checkNumbers({ ...common, memoryBytes, hostCpuSeconds: common.hostSeconds });
+  }
   const whole = interfacesOf(options.on).map((on) => ({ on, without: [] }));
-  const columns = [...whole, ...withoutColumns(options.without ?? [])];
+  const beneath = [...whole, ...withoutColumns(options.without ?? [])];
+  const columns = beneath.flatMap((one) => {
+    const { machines } = findInterface(one.on).interface;
+    const offered = shapesOf(options).filter(
+      ({ machine }) => machine === null || machines.includes(machine),
+    );
+    return offered.map((shape) => ({ ...one, ...shape }));
+  });
+  if (columns.length === 0) {
+    throw new InputError(
+      'cli/value',
+      `no interface of the matrix has a machine '${options.machine}'`,
+      'see docs/machines.md.',
+    );
+  }
   return kernels.flatMap((kernel) => columns.map((column) => ({ ...common, kernel, ...column })));
+}
+
+/** Machine models by sizes of memory. They are named in the matrix where there is more than one. */
+function shapesOf({ machine, memory }: MatrixOptions) {
+  const models = machine?.split(',').map((name) => parseChoice(name.trim(), '--machine', MODELS));
+  const sizes = memory.split(',').map((size) => size.trim());
+  return (models ?? [null]).flatMap((model) =>
+    sizes.map((size) => ({
+      machine: model,
+      memoryBytes: parseSize(size, '--memory'),
+      shape: [model ?? '', sizes.length > 1 ? size : ''].filter((part) => part !== '').join(' '),
+    })),
+  );
 }
 
 /** Names with their versions, each once. */
@@ -221,16 +263,18 @@ function outcomeTable({ cells }: Judgement): string {
     'CPU s',
     'MiB',
     'exits',
+    'seen',
   ];
   const rows = cells.map(({ cell, change }) => [
     cell.kernel,
-    cell.interface,
+    columnName(cell),
     cell.verdict,
     cell.guestSeconds.toFixed(3),
     String(cell.instructions),
     cell.hostSeconds.toFixed(1),
     (cell.touchedBytes / 2 ** 20).toFixed(0),
     String(Object.values(cell.exits).reduce((sum, n) => sum + n, 0)),
+    String(cell.operations.reduce((sum, { count }) => sum + count, 0)),
     ...(compared ? [change ?? ''] : []),
   ]);
   return table(compared ? [...header, 'baseline'] : header, rows);

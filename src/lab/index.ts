@@ -74,6 +74,7 @@ export {
   type Cell,
   type CellJob,
   cellName,
+  columnName,
   EXIT_KINDS,
   type Matrix,
   matrixSchema,

@@ -13,6 +13,7 @@ import {
   type LabConsole,
   type Progress,
   runKernel,
+  Tracer,
   withoutParts,
 } from '../../lab/index.ts';
 import { readUserFile } from './files.ts';
@@ -49,20 +50,23 @@ export function runCells(
 export const serveCells = (): void => serveJobs(runCell);
 
 async function runCell(job: CellJob, note: (progress: Progress) => void): Promise<Cell> {
+  const { machine, ...rest } = job;
   const found = await findKernel(job.kernel, job.boot !== 'direct' && job.boot !== 'pvh');
-  const log = new CellLog();
+  const { on, omissions } = withoutParts(findInterface(job.on), job.without);
+  const counted = { operations: null, onEvent: null };
+  const log = new CellLog(new Tracer(on.interface.ops, on.version, counted));
   const silent = outputConsole(null);
   const decoder = new TextDecoder();
   const console: LabConsole = {
     ...silent,
     write: async (bytes) => log.write(decoder.decode(bytes, { stream: true })),
   };
-  const { on, omissions } = withoutParts(findInterface(job.on), job.without);
   const result = await runKernel(
     { ...nodeHost(silent), cpuSeconds: threadSeconds },
     console,
     {
-      ...job,
+      ...rest,
+      ...(machine === null ? {} : { machine }),
       kernel: found.kernel,
       kernelDigest: found.digest,
       on,
@@ -73,6 +77,7 @@ async function runCell(job: CellJob, note: (progress: Progress) => void): Promis
       input: { kind: 'none' },
     },
     {
+      tracer: log.tracer,
       progress(progress) {
         log.sample(progress);
         note(progress);

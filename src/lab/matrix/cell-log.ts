@@ -2,6 +2,7 @@
 
 import type { Progress } from '../host.ts';
 import type { RunResult } from '../run.ts';
+import type { Tracer } from '../trace/tracer.ts';
 import { type Cell, type CellJob, EXIT_KINDS } from './cell.ts';
 
 /** The end of the console's output that a cell keeps. */
@@ -11,18 +12,23 @@ const KEPT_LINES = 400;
 const SAMPLES_MAX = 200;
 
 export class CellLog {
+  readonly tracer: Tracer;
   private text = '';
   private samples: Cell['samples'] = [];
   private stride = 1;
   private offered = 0;
 
+  constructor(tracer: Tracer) {
+    this.tracer = tracer;
+  }
+
   write(text: string): void {
     this.text = (this.text + text).slice(-KEPT_LETTERS);
   }
 
-  sample({ guestSeconds, exits }: Progress): void {
+  sample({ guestSeconds, exits }: Pick<Progress, 'guestSeconds' | 'exits'>): void {
     if (this.offered++ % this.stride !== 0) return;
-    this.samples.push({ guestSeconds, exits: EXIT_KINDS.map((kind) => exits[kind] ?? 0) });
+    this.samples.push(this.sampleOf(guestSeconds, exits));
     if (this.samples.length < SAMPLES_MAX) return;
     this.samples = this.samples.filter((_, n) => n % 2 === 0);
     this.stride *= 2;
@@ -30,7 +36,12 @@ export class CellLog {
 
   /** Everything so far, and the end of the run. */
   samplesTo(guestSeconds: number, exits: Readonly<Record<string, number>>): Cell['samples'] {
-    return [...this.samples, { guestSeconds, exits: EXIT_KINDS.map((kind) => exits[kind] ?? 0) }];
+    return [...this.samples, this.sampleOf(guestSeconds, exits)];
+  }
+
+  private sampleOf(guestSeconds: number, exits: Readonly<Record<string, number>>) {
+    const counts = EXIT_KINDS.map((kind) => exits[kind] ?? 0);
+    return { guestSeconds, exits: counts, operations: this.tracer.groupCounts() };
   }
 
   lines(): string[] {
@@ -53,6 +64,7 @@ export function cellOfRun(job: CellJob, result: RunResult, log: CellLog): Cell {
     kernelVersion: result.kernel.version,
     sha256: result.kernel.sha256,
     interface: result.interface,
+    shape: job.shape,
     verdict: result.verdict,
     reason: result.reason,
     timedOut: result.timedOut,
@@ -62,6 +74,9 @@ export function cellOfRun(job: CellJob, result: RunResult, log: CellLog): Cell {
     memoryBytes: job.memoryBytes,
     touchedBytes: result.touchedBytes,
     exits: { ...result.exits },
+    operations: log.tracer.counts().map(({ operations, entryPoint, count }) => ({
+      ...{ operations: [...operations], entryPoint, count },
+    })),
     stateHash: result.stateHash,
     consoleDigest: result.consoleDigest,
     console: log.lines(),
@@ -76,6 +91,7 @@ export function emptyCell(job: CellJob, verdict: 'absent' | 'error', reason: str
     kernel: job.kernel,
     kernelVersion: '',
     sha256: null,
+    shape: job.shape,
     interface: job.without.length === 0 ? job.on : `${job.on} without ${job.without.join(', ')}`,
     verdict,
     reason,
@@ -86,6 +102,7 @@ export function emptyCell(job: CellJob, verdict: 'absent' | 'error', reason: str
     memoryBytes: job.memoryBytes,
     touchedBytes: 0,
     exits: {},
+    operations: [],
     stateHash: null,
     consoleDigest: null,
     console: [],

@@ -40,6 +40,8 @@ summary { padding: 0.5rem 0; cursor: pointer; font-weight: 600; overflow-wrap: a
 summary span { display: inline-block; min-width: 4rem; padding: 0 0.5rem; border-radius: 0.4rem; text-align: center; }
 .figures th, .exits th { color: var(--faint); font-weight: 400; white-space: nowrap; }
 .figures td { overflow-wrap: anywhere; }
+.entries { margin: 0.5rem 0; }
+.entries td { overflow-wrap: anywhere; border-top: 1px solid var(--line); }
 .exits { width: 100%; }
 .exits td:last-child { width: 100%; }
 .number { text-align: right; font-variant-numeric: tabular-nums; }

@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { cell, MIXED } from '../testing/cells.ts';
+import { COUNTED_GROUPS } from '../trace/tracer.ts';
 import { htmlOf } from './html.ts';
 import { judge } from './outcome.ts';
 import { sparkline } from './sparkline.ts';
@@ -22,6 +23,18 @@ describe('the page', () => {
     expect(text.match(/<details id="cell-\d" open>/g)).toHaveLength(3);
   });
 
+  it('shows operations by group over time, and by entry point', () => {
+    const text = page([cell()]);
+    expect(text).toMatch(/<th scope="row">cpu<\/th><td class="number">2<\/td><td><svg/);
+    expect(text).toContain('<td>CPUID</td><td>cpu.cpuid</td>');
+  });
+
+  it('has a column for each shape of the machine', () => {
+    const shapes = ['pc', 'microvm'].map((shape) => cell({ shape }));
+    expect(page(shapes)).toContain('<th scope="col">native, pc</th>');
+    expect(page(shapes).match(/href="#cell-/g)).toHaveLength(2);
+  });
+
   it('takes nothing from anywhere else', () => {
     expect(page()).not.toMatch(/https?:|src=|@import|url\(/);
   });
@@ -39,10 +52,14 @@ describe('the page', () => {
     const samples = Array.from({ length: 200 }, (_, n) => ({
       guestSeconds: n / 100,
       exits: [n * 1e5, n * 10, n, n, n, n * 7, n],
+      operations: COUNTED_GROUPS.map((_, group) => n * group * 1000),
+    }));
+    const operations = Array.from({ length: 80 }, (_, n) => ({
+      ...{ operations: ['mmu.set_pte', 'mmu.set_pte_at'], entryPoint: `entry ${n}`, count: n },
     }));
     const console = Array.from({ length: 300 }, (_, n) => `[${n}] ${'x'.repeat(70)}`);
     const cells = Array.from({ length: 24 }, (_, n) =>
-      cell({ kernel: `k${n >> 2}`, interface: `i${n & 3}`, samples, console }),
+      cell({ kernel: `k${n >> 2}`, interface: `i${n & 3}`, samples, console, operations }),
     );
     expect(page(cells).length).toBeLessThan(3e6);
   });

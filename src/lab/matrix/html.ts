@@ -1,10 +1,14 @@
 // The matrix as one HTML page that needs nothing else: no network, no script to be read, light and dark.
 
-import { type Cell, cellName, EXIT_KINDS } from './cell.ts';
+import { COUNTED_GROUPS } from '../trace/tracer.ts';
+import { type Cell, cellName, columnName, EXIT_KINDS } from './cell.ts';
 import { STYLE } from './html-style.ts';
 import { type Judged, type Judgement, summaryOf } from './outcome.ts';
 import { sparkline } from './sparkline.ts';
 import { xmlAttribute, xmlText } from './xml-text.ts';
+
+const OTHER_GROUP = COUNTED_GROUPS.at(-1)!;
+const ENTRIES_MAX = 60;
 
 /** Opens the details that a link in the table points to. */
 const SCRIPT = `
@@ -40,10 +44,10 @@ ${judgement.cells.map(details).join('\n')}
 
 function overview({ cells }: Judgement): string {
   const kernels = [...new Set(cells.map(({ cell }) => cell.kernel))];
-  const interfaces = [...new Set(cells.map(({ cell }) => cell.interface))];
+  const interfaces = [...new Set(cells.map(({ cell }) => columnName(cell)))];
   const numbers = new Map(cells.map(({ cell }, n) => [cellName(cell), n]));
   const square = (kernel: string, on: string) => {
-    const n = numbers.get(cellName({ kernel, interface: on }));
+    const n = numbers.get(cellName({ kernel, interface: on, shape: '' }));
     return n === undefined ? '<td></td>' : overviewCell(cells[n]!, n);
   };
   const row = (kernel: string) =>
@@ -71,6 +75,7 @@ function details(judged: Judged, n: number): string {
   const parts = [
     `<p>${xmlText(sentence(cell.reason))}</p>`,
     figuresOf(judged),
+    operationsOf(cell),
     exitsOf(cell),
     ...(cell.vcpu === null ? [] : [`<h3>vCPU</h3><pre>${xmlText(cell.vcpu)}</pre>`]),
     ...(cell.console.length === 0
@@ -102,18 +107,53 @@ function figuresOf({ cell, change }: Judged): string {
     .join('')}</tbody></table>`;
 }
 
+/** A row for each group of operations, and behind it every entry point that was used. */
+function operationsOf(cell: Cell): string {
+  if (cell.operations.length === 0) return '';
+  const totals = new Map<string, number>();
+  for (const { operations, count } of cell.operations) {
+    const group = operations[0]?.split('.')[0] ?? OTHER_GROUP;
+    totals.set(group, (totals.get(group) ?? 0) + count);
+  }
+  const rows = COUNTED_GROUPS.map((group, n) => {
+    const points = cell.samples.map(
+      ({ guestSeconds, operations }) => [guestSeconds, operations[n] ?? 0] as const,
+    );
+    return countRow(group, totals.get(group) ?? 0, points);
+  });
+  const entries = cell.operations
+    .slice(0, ENTRIES_MAX)
+    .map(
+      ({ operations, entryPoint, count }) =>
+        `<tr><td class="number">${grouped(count)}</td><td>${xmlText(entryPoint)}</td><td>${xmlText(operations.join(' '))}</td></tr>`,
+    );
+  return `<h3>Operations</h3>${countTable('group', cell, rows)}
+<details><summary>By entry point</summary><table class="entries"><thead><tr><th>count</th><th>entry point</th><th>operations</th></tr></thead><tbody>${entries.join('')}</tbody></table></details>`;
+}
+
+function countRow(
+  name: string,
+  total: number,
+  points: readonly (readonly [number, number])[],
+): string {
+  if (total === 0) return '';
+  return `<tr><th scope="row">${name}</th><td class="number">${grouped(total)}</td><td>${sparkline(points, `${name} over guest time`)}</td></tr>`;
+}
+
+const countTable = (what: string, cell: Cell, rows: readonly string[]): string =>
+  `<table class="exits"><thead><tr><th>${what}</th><th>total</th><th>rate over ${cell.guestSeconds.toFixed(3)} s of guest time</th></tr></thead><tbody>${rows.join('')}</tbody></table>`;
+
 /** A row for each kind of exit: how many, and how fast over the run. */
 function exitsOf(cell: Cell): string {
   const rows = EXIT_KINDS.map((kind, n) => {
     const total = cell.exits[kind] ?? 0;
-    if (total === 0) return '';
     const points = cell.samples.map(
       ({ guestSeconds, exits }) => [guestSeconds, exits[n] ?? 0] as const,
     );
-    return `<tr><th scope="row">${kind}</th><td class="number">${grouped(total)}</td><td>${sparkline(points, `${kind} over guest time`)}</td></tr>`;
+    return countRow(kind, total, points);
   });
   if (rows.every((row) => row === '')) return '';
-  return `<h3>Exits</h3><table class="exits"><thead><tr><th>kind</th><th>total</th><th>rate over ${cell.guestSeconds.toFixed(3)} s of guest time</th></tr></thead><tbody>${rows.join('')}</tbody></table>`;
+  return `<h3>Exits</h3>${countTable('kind', cell, rows)}`;
 }
 
 /** 1,234,567 */

@@ -2,12 +2,14 @@
 
 import * as v from 'valibot';
 import { InputError } from '../../base/errors.ts';
+import { COUNTED_GROUPS } from '../trace/tracer.ts';
 import { type Cell, EXIT_KINDS, MATRIX_FORMAT, type Matrix, matrixSchema } from './cell.ts';
 
 export function matrixOf(cells: readonly Cell[]): Matrix {
   return {
     format: MATRIX_FORMAT,
     exitKinds: [...EXIT_KINDS],
+    operationGroups: [...COUNTED_GROUPS],
     kernels: [...new Set(cells.map(({ kernel }) => kernel))],
     interfaces: [...new Set(cells.map((cell) => cell.interface))],
     cells: [...cells],

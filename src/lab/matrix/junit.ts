@@ -1,5 +1,6 @@
 // The matrix as JUnit XML, as CI servers read it: a suite for each kernel, a test case for each interface.
 
+import { columnName } from './cell.ts';
 import type { Judged, Judgement } from './outcome.ts';
 import { xmlAttribute, xmlText } from './xml-text.ts';
 
@@ -38,7 +39,7 @@ function counts(cells: readonly Judged[]): string {
 
 function testCase(judged: Judged): string {
   const { cell } = judged;
-  const open = `    <testcase classname="${xmlAttribute(cell.kernel)}" name="${xmlAttribute(cell.interface)}" time="${cell.hostSeconds.toFixed(3)}">`;
+  const open = `    <testcase classname="${xmlAttribute(cell.kernel)}" name="${xmlAttribute(columnName(cell))}" time="${cell.hostSeconds.toFixed(3)}">`;
   return [open, ...finding(judged), output(judged), '    </testcase>'].join('\n');
 }
 

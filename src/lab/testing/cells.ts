@@ -1,6 +1,7 @@
 // Cells as a matrix would have them, for tests of what is made of them.
 
 import type { Cell } from '../matrix/cell.ts';
+import { COUNTED_GROUPS } from '../trace/tracer.ts';
 
 export function cell(changes: Partial<Cell> = {}): Cell {
   return {
@@ -8,6 +9,7 @@ export function cell(changes: Partial<Cell> = {}): Cell {
     kernelVersion: '6.1.0',
     sha256: 'a'.repeat(64),
     interface: 'native',
+    shape: '',
     verdict: 'up',
     reason: 'the console printed INIT-UP',
     timedOut: false,
@@ -21,7 +23,19 @@ export function cell(changes: Partial<Cell> = {}): Cell {
     consoleDigest: 'c'.repeat(64),
     console: ['Linux version 6.1.0', 'INIT-UP uptime=1.5'],
     vcpu: null,
-    samples: [{ guestSeconds: 1.5, exits: [3, 0, 2, 1, 0, 9, 1] }],
+    operations: [
+      { operations: ['cpu.cpuid'], entryPoint: 'CPUID', count: 2 },
+      { operations: [], entryPoint: 'OUT', count: 3 },
+    ],
+    samples: [
+      {
+        guestSeconds: 1.5,
+        exits: [3, 0, 2, 1, 0, 9, 1],
+        operations: COUNTED_GROUPS.map((group) =>
+          group === 'cpu' ? 2 : group === 'other' ? 3 : 0,
+        ),
+      },
+    ],
     ...changes,
   };
 }

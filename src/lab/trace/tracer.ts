@@ -7,7 +7,7 @@ import {
   type SeenArguments,
 } from '../../hypervisors/index.ts';
 import type { ElfFile, SymbolTable } from '../../image/index.ts';
-import { OPERATIONS, type OperationId } from '../../ops/index.ts';
+import { GROUPS, OPERATIONS, type OperationId } from '../../ops/index.ts';
 import type { CallSite } from './call-sites.ts';
 
 export interface TraceEvent {
@@ -71,6 +71,11 @@ export interface TraceWish extends Partial<TraceNames> {
   /** The host's clock, in nanoseconds: what each answer costs is measured. Null: it is not. */
   readonly hostNanos?: (() => number) | null;
 }
+
+/** Of what serves no operation. */
+const OTHER = 'other';
+/** Groups of the catalogue, and the rest. */
+export const COUNTED_GROUPS: readonly string[] = [...GROUPS, OTHER];
 
 const NONE: readonly OperationId[] = [];
 const NO_SITE: CallSite = { caller: '', instructions: 0 };
@@ -154,6 +159,18 @@ export class Tracer {
         })),
       )
       .sort((a, b) => b.count - a.count || (a.entryPoint < b.entryPoint ? -1 : 1));
+  }
+
+  /** So far, by group of the catalogue, in the order of `COUNTED_GROUPS`. */
+  groupCounts(): number[] {
+    const counts = COUNTED_GROUPS.map(() => 0);
+    for (const counters of this.counters.values()) {
+      for (const { operations, count } of counters) {
+        const group = operations[0]?.split('.')[0] ?? OTHER;
+        counts[COUNTED_GROUPS.indexOf(group)]! += count;
+      }
+    }
+    return counts;
   }
 
   batchCounts(): BatchCount[] {
