@@ -25,6 +25,9 @@ export const LHCALL = {
 export const LHCALL_RING_SIZE = 64;
 export const LGUEST_TRAP_ENTRY = 0x1f;
 
+/** arch/x86/include/asm/bootparam.h (2.6.32): hardware_subarch of a guest of lguest. */
+export const X86_SUBARCH_LGUEST = 1;
+
 /** Guest kernels run in ring 1 (arch/x86/include/asm/lguest.h, GUEST_PL). */
 export const GUEST_PL = 1;
 /** What a host of either kind of kernel keeps at the top of its address space (asm/lguest.h, SWITCHER_ADDR). */

@@ -10,6 +10,7 @@ import { lguestCpuid } from './cpuid.ts';
 import { Descriptors } from './descriptors.ts';
 import { DEVICE_BYTES, DevicePage } from './device-page.ts';
 import { createDevices, DISKS_MAX, NICS_MAX } from './devices.ts';
+import { lguestGuest } from './guest.ts';
 import { freshHostState, hex, killGuest, type LguestHost } from './host.ts';
 import { deliverInterrupt, raiseLine, TIMER_LINE } from './interrupts.ts';
 import { launch } from './launch.ts';
@@ -46,6 +47,7 @@ export const lguest = defineInterface({
   ownBytes: () => DEVICE_BYTES + (SHADOW_FRAMES + SWITCHER_FRAMES) * PAGE,
   policy: POLICY,
   ops: LGUEST_MANIFEST,
+  guest: lguestGuest,
   calls: [...LGUEST_CALLS.values()]
     .toSorted((a, b) => a.number - b.number)
     .map(({ number, name }) => ({ number, call: name, state: 'done', why: '' })),

@@ -21,7 +21,7 @@ import { neededBzImage, systemAt } from '../boot/bzimage.ts';
 import { COMMAND_LINE_AT, type KernelLoad, loadGuest, type Placed } from '../boot/layout.ts';
 import { bootParams, e820Entry, LOADER_UNDEFINED } from '../boot/zero-page.ts';
 import type { Guest, Platform } from '../define.ts';
-import { SWITCHER_ADDR } from './abi.ts';
+import { SWITCHER_ADDR, X86_SUBARCH_LGUEST } from './abi.ts';
 import { GDT_OFFSET, TSS_OFFSET } from './descriptors.ts';
 import { writeFirstTables } from './first-tables.ts';
 import { GDT_ENTRIES, type LguestHost } from './host.ts';
@@ -36,9 +36,8 @@ const E820_AT = 0x2d0;
 const LOADFLAGS_AT = 0x211;
 const SUBARCH_AT = 0x23c;
 const VERSION_AT = 0x206;
-/** Documentation/x86/boot.txt (2.6.32): the first version with hardware_subarch; X86_SUBARCH_LGUEST; no loading of segments. */
+/** Documentation/x86/boot.txt (2.6.32): the first version with hardware_subarch; no loading of segments. */
 const PROTOCOL = 0x207;
-const X86_SUBARCH_LGUEST = 1;
 const KEEP_SEGMENTS = 1 << 6;
 const HDRS = 0x53726448;
 const BOOT_FLAG = 0xaa55;
