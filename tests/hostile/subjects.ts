@@ -9,6 +9,8 @@ import { interfaceNames, runNonsense, WAYS } from './guest.ts';
 import { driveImage, samples } from './image.ts';
 import { driveInterface } from './interface.ts';
 import { driveLguest } from './lguest.ts';
+import { PvCalls } from './pv-calls.ts';
+import { drivePvStart } from './pv-start.ts';
 import type { WorkCounter } from './work.ts';
 
 export interface Subject {
@@ -22,9 +24,17 @@ const DEVICE_STEPS = 300;
 const CALLS = 2000;
 const ENTRIES = 500;
 const IMAGES = 100;
+const PV_CALLS = 500;
 
 export function subjects(): readonly Subject[] {
-  return [...machines(), ...interfaces(), ...entryPoints(), ...guests(), ...images()];
+  return [
+    ...machines(),
+    ...interfaces(),
+    ...entryPoints(),
+    ...pvDomains(),
+    ...guests(),
+    ...images(),
+  ];
 }
 
 /** Each machine as a whole, and each device of it alone, where it meets more in less time. */
@@ -60,6 +70,27 @@ function entryPoints(): Subject[] {
     name: `entries:lguest@${version}`,
     drive: (seed) => driveLguest({ steps: ENTRIES, chance: new Chance(seed), version }),
   }));
+}
+
+/** Xen PV domains of both widths: their calls, each on one machine that is put back for a seed, and damaged images. */
+function pvDomains(): Subject[] {
+  return [false, true].flatMap((narrow) => {
+    const width = narrow ? 32 : 64;
+    let domain: PvCalls | null = null;
+    return [
+      {
+        name: `pv-calls:${width}`,
+        drive(seed: number) {
+          domain ??= new PvCalls(narrow);
+          return domain.drive(new Chance(seed), PV_CALLS);
+        },
+      },
+      {
+        name: `pv-start:${width}`,
+        drive: (seed: number) => drivePvStart(narrow, new Chance(seed)),
+      },
+    ];
+  });
 }
 
 function guests(): Subject[] {

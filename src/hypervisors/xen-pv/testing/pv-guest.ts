@@ -158,7 +158,7 @@ export function usualNotes(): readonly (readonly [type: number, value: bigint])[
 }
 
 /** An ELF file of one segment with the code, one that is all zeros, and one of notes. */
-function elfWith(
+export function elfWith(
   code: Uint8Array,
   { notes = usualNotes(), data = new Uint8Array(0) }: ProgramOptions,
 ): Uint8Array {
