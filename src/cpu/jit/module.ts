@@ -2,16 +2,16 @@
 
 import { importHelpers } from '../interp/module.ts';
 import type { LowerOptions } from '../lower/lower.ts';
+import type { Helpers } from '../lower/site.ts';
 import { FIELDS, GPR_AT, SEG_AT, SEG_STRIDE, XMM_AT } from '../state.ts';
-import { Code, ModuleBuilder } from '../wasm/encode.ts';
-import { compileRegion, type RegionHelpers, type RegionSpec } from './region.ts';
+import { ModuleBuilder } from '../wasm/encode.ts';
+import { compileRegion, type RegionSpec } from './region.ts';
 
 /** A module that exports its regions as `r0`, `r1` ... */
 export function regionsModule(specs: readonly RegionSpec[], options: LowerOptions): Uint8Array {
   const m = new ModuleBuilder();
   const helpers = importAll(m);
   m.importMemory('e', 'memory', 1);
-  emitSlowAccesses(m, helpers);
   const type = m.type(['i32', 'i32'], ['i32']);
   specs.forEach((spec, i) => {
     m.addFunction(type, compileRegion(spec, helpers, options).body(), `r${i}`);
@@ -19,29 +19,8 @@ export function regionsModule(specs: readonly RegionSpec[], options: LowerOption
   return m.encode();
 }
 
-const KINDS = ['load', 'rmw', 'store', 'probe'] as const;
-
-/** The module's own functions follow the imports: one for each kind of slow access. */
-function importAll(m: ModuleBuilder): RegionHelpers {
-  const imported = {
-    ...importHelpers(m),
-    flags: m.importFunction('e', 'flags', ['i32'], ['i32']),
-  };
-  const first = m.nextFunction();
-  const slowAccess = { load: first, rmw: first + 1, store: first + 2, probe: first + 3 };
-  return { ...imported, slowAccess };
-}
-
-/** What happens on a miss is the same everywhere: outside the regions it costs them a call and four small arguments. */
-function emitSlowAccesses(m: ModuleBuilder, helpers: RegionHelpers): void {
-  const type = m.type(['i32', 'i64', 'i32', 'i32'], ['i32']);
-  for (const kind of KINDS) {
-    const c = new Code(4);
-    c.get(0).get(2).mem('i32.store', FIELDS.rec.at);
-    c.get(1).op('f64.convert_i64_s').get(3).i32(0xff).op('i32.and');
-    c.get(3).i32(8).op('i32.shr_u').call(helpers[kind]);
-    m.addFunction(type, c.body());
-  }
+function importAll(m: ModuleBuilder): Helpers {
+  return { ...importHelpers(m), flags: m.importFunction('e', 'flags', ['i32'], ['i32']) };
 }
 
 /** What a region became. `slowName` gives back the name behind a slow path's number. */
@@ -52,11 +31,9 @@ export function regionText(
 ): string {
   const helpers = importAll(new ModuleBuilder());
   const code = compileRegion({ ...spec, withText: true }, helpers, options);
-  const { slowAccess, ...imported } = helpers;
-  const calls = new Map([
-    ...Object.entries(imported).map(([name, index]) => [index as number, name] as const),
-    ...Object.entries(slowAccess).map(([name, index]) => [index, `missed ${name}`] as const),
-  ]);
+  const calls = new Map(
+    Object.entries(helpers).map(([name, index]) => [index as number, name] as const),
+  );
   const names = new Map([
     [0, 'st'],
     [1, 'entry'],

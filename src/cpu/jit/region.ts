@@ -1,8 +1,8 @@
 // Tier 1's unit of translation: the hot blocks of one page that jump to each other, as one WebAssembly function.
 
 import type { Decoded } from '../decoded.ts';
-import { R_CHAIN, R_FALL_CHAIN, RECORD_BYTES } from '../interp/records.ts';
-import type { Program } from '../isa/ir.ts';
+import { R_CHAIN, R_FALL_CHAIN, R_LEFT, RECORD_BYTES } from '../interp/records.ts';
+import type { Node, Program } from '../isa/ir.ts';
 import { type LowerOptions, lowerProgram } from '../lower/lower.ts';
 import type { Helpers } from '../lower/site.ts';
 import { FIELDS } from '../state.ts';
@@ -10,13 +10,10 @@ import { Code } from '../wasm/encode.ts';
 import { type FlagsKnown, flagsAfter } from './flags.ts';
 import { type JitForm, jitForm, liveParts } from './forms.ts';
 import { Mirror } from './mirror.ts';
-import {
-  type Exits,
-  type Ground,
-  type Placed,
-  type SlowAccessFunctions,
-  StateSite,
-} from './state-site.ts';
+import { groupsOf, PageCaches } from './page-cache.ts';
+import { Residents, usageOf } from './residents.ts';
+import { type Exits, type Ground, type Placed, StateSite } from './state-site.ts';
+import { type Unit, unitsOf } from './units.ts';
 
 /**
  * Why a region returned; what is larger is an address. Of a record: it is next, and nothing has been looked up. Of a chain
@@ -47,45 +44,78 @@ export interface RegionSpec {
   readonly withText?: boolean;
 }
 
-export interface RegionHelpers extends Helpers {
-  readonly slowAccess: SlowAccessFunctions;
+/** A block with what is known of its instructions. */
+interface Prepared {
+  readonly block: RegionBlock;
+  readonly forms: readonly JitForm[];
+  readonly programs: readonly Program[];
+}
+
+/** How control leaves: the ends that all blocks share. What they are told: `t` an offset in the page, `next` an address, `rip`, `redo` a record. */
+const END_KINDS = ['elsewhere', 'fault', 'budget', 'chain', 'jump', 'lookup'] as const;
+type EndKind = (typeof END_KINDS)[number];
+/** From a unit to a block of the region outside: `next` is its index. */
+const END_INSIDE = END_KINDS.length;
+
+/** The unit being emitted. */
+interface Inside {
+  readonly unit: Unit;
+  readonly residents: Residents;
+  /** Labels of its ends: of all, of a fault, of an instruction that is left to tier 0. */
+  readonly leave: number;
+  readonly fault: number;
+  readonly elsewhere: number;
+  /** The unit and the loops in it that are open here, innermost last. */
+  readonly open: Open[];
+}
+
+/** A loop that is open. `labels`: of what it consists of, by the index of each block. */
+interface Open {
+  readonly unit: Unit;
+  readonly loop: number;
+  readonly labels: ReadonlyMap<number, number>;
 }
 
 const ST = 0;
 const ENTRY = 1;
 
 /** Emits `(state, index of the block to begin with) -> why it returned`. */
-export function compileRegion(
-  spec: RegionSpec,
-  helpers: RegionHelpers,
-  options: LowerOptions,
-): Code {
+export function compileRegion(spec: RegionSpec, helpers: Helpers, options: LowerOptions): Code {
   return new RegionCompiler(spec, helpers, options).compile();
 }
 
 /**
  * The blocks stand one behind the other, each behind the end of its own label: a jump forwards is a branch to that label,
- * a jump backwards goes through the table at the top, a block that jumps to itself has a loop of its own.
+ * a jump backwards goes through the table at the top. Small loops are units: registers in locals, a loop of their own.
  */
 class RegionCompiler {
   private readonly c: Code;
   private readonly spec: RegionSpec;
   private readonly options: LowerOptions;
-  private readonly ground: Ground;
+  private ground: Ground;
+  private readonly mirror: Mirror;
+  private readonly prepared: readonly Prepared[];
+  private readonly units: readonly Unit[];
   private readonly tlb: number;
   private readonly t: number;
   private readonly next: number;
   private readonly rip: number;
-  /** Labels of the ends that all blocks share. What they are told: `t` an offset in the page, `next` an address, `rip`. */
-  private ends = { fault: 0, budget: 0, chain: 0, jump: 0, lookup: 0 };
+  /** In a unit: the budget, and which end it goes to. */
+  private readonly budget: number;
+  private readonly why: number;
+  /** The record of the instruction that touches memory. */
+  private readonly redo: number;
+  private ends: Record<EndKind, number> = {
+    ...{ elsewhere: 0, fault: 0, budget: 0, chain: 0, jump: 0, lookup: 0 },
+  };
+  private inside: Inside | null = null;
   private readonly byOffset = new Map<number, number>();
   private labels: number[] = [];
   private top = 0;
-  /** The block being emitted, and the label of its own loop. */
+  /** The block being emitted. */
   private index = 0;
-  private self = 0;
 
-  constructor(spec: RegionSpec, helpers: RegionHelpers, options: LowerOptions) {
+  constructor(spec: RegionSpec, helpers: Helpers, options: LowerOptions) {
     const c = new Code(2, spec.withText ?? false);
     this.c = c;
     this.spec = spec;
@@ -94,13 +124,35 @@ class RegionCompiler {
     this.t = c.take('i32');
     this.next = c.take('i32');
     this.rip = c.take('i64');
-    const mirror = new Mirror(c, ST);
+    this.budget = c.take('i32');
+    this.why = c.take('i32');
+    this.redo = c.take('i32');
+    this.mirror = new Mirror(c, ST);
     const { mode, flat } = spec;
-    const { slowAccess } = helpers;
-    this.ground = { c, helpers, st: ST, tlb: this.tlb, mode, flat, mirror, slowAccess };
+    const registers = this.mirror;
+    const shared = { c, helpers, st: ST, tlb: this.tlb, mode, flat };
+    this.ground = { ...shared, registers, pages: null };
     spec.blocks.forEach((b, i) => {
       this.byOffset.set(b.offset, i);
     });
+    this.prepared = spec.blocks.map((block) => {
+      const forms = block.insns.map(jitForm);
+      return { block, forms, programs: liveParts(forms) };
+    });
+    this.units = unitsOf(
+      this.prepared.map((p) => ({ insns: p.block.insns.length, next: this.successors(p) })),
+    );
+  }
+
+  /** Blocks of the region that this one can jump to or fall into. */
+  private successors({ block, forms }: Prepared): number[] {
+    const last = block.insns.at(-1);
+    const form = forms.at(-1);
+    if (!last || !form || block.leaves) return [];
+    const end = endOf(block);
+    const offsets = form.branches ? [end + last.immLo[0]] : [];
+    if (form.fallsThrough || (form.branches && isConditional(form))) offsets.push(end);
+    return offsets.flatMap((offset) => this.byOffset.get(offset) ?? []);
   }
 
   compile(): Code {
@@ -108,30 +160,121 @@ class RegionCompiler {
     const { blocks } = this.spec;
     c.get(ST).mem('i32.load', FIELDS.dataTlb.at).set(this.tlb);
     this.ends = {
+      elsewhere: c.block(),
       fault: c.block(),
       budget: c.block(),
       chain: c.block(),
       jump: c.block(),
       lookup: c.block(),
     };
-    if (blocks.length === 1) this.block(blocks[0] as RegionBlock, 0);
-    else this.allBlocks();
+    if (blocks.length > 1) this.allBlocks();
+    else if (this.units[0]) this.unit(this.units[0]);
+    else this.block(this.prepared[0] as Prepared, 0);
     this.emitEnds();
     return c;
   }
 
   private allBlocks(): void {
     const { c } = this;
-    const { blocks } = this.spec;
     c.get(ENTRY).set(this.next);
     this.top = c.loop();
-    this.labels = blocks.map(() => c.block()).reverse();
+    this.labels = [];
+    const into = new Map<Unit, number>();
+    for (let i = this.prepared.length - 1; i >= 0; i--) {
+      const unit = this.unitAt(i);
+      if (unit && i === unit.last && unit.first < i) into.set(unit, c.block());
+      this.labels[i] = c.block();
+    }
     c.get(this.next).brTable(this.labels.slice(0, -1), this.labels.at(-1) as number);
-    blocks.forEach((b, i) => {
+    for (const [i, p] of this.prepared.entries()) {
       c.end();
-      this.block(b, i);
-    });
+      const unit = this.unitAt(i);
+      if (unit) this.enterUnit(unit, i, into.get(unit));
+      else this.block(p, i);
+    }
     c.end();
+  }
+
+  /** At the end of block `i`'s label: `next` says where the unit begins, which follows behind the last of its labels. */
+  private enterUnit(unit: Unit, i: number, into: number | undefined): void {
+    const { c } = this;
+    if (into !== undefined) {
+      c.i32(1 + i - unit.first).set(this.next);
+      if (i < unit.last) {
+        c.br(into);
+        return;
+      }
+      c.end();
+    }
+    this.unit(unit);
+  }
+
+  private unitAt(index: number): Unit | undefined {
+    return this.units.find((u) => u.first <= index && index <= u.last);
+  }
+
+  /** Blocks whose registers live in locals. With several of them, `next` says which is first. */
+  private unit(unit: Unit): void {
+    const { c } = this;
+    const members = this.prepared.slice(unit.first, unit.last + 1);
+    const insns = members.flatMap(({ block, programs }) =>
+      block.insns.map((d, i) => ({ d, program: programs[i] as Program })),
+    );
+    const { used, written } = usageOf(insns);
+    const residents = new Residents(c, ST, used, written);
+    const pages = new PageCaches(c, groupsOf(insns));
+    const outside = this.ground;
+    this.ground = { ...outside, registers: residents, pages };
+    residents.load();
+    pages.begin();
+    c.get(ST).mem('i32.load', FIELDS.budget.at).set(this.budget);
+    const leave = c.block();
+    const fault = c.block();
+    const elsewhere = c.block();
+    this.inside = { unit, residents, leave, fault, elsewhere, open: [] };
+    this.loop(unit);
+    c.op('unreachable').end();
+    c.i32(END_KINDS.indexOf('elsewhere')).set(this.why).br(leave).end();
+    c.i32(END_KINDS.indexOf('fault')).set(this.why).end();
+    residents.store();
+    residents.end();
+    pages.end();
+    this.ground = outside;
+    this.inside = null;
+    const ends = END_KINDS.map((kind) => this.ends[kind]);
+    c.get(this.why);
+    if (this.top !== 0) c.brTable(ends, this.top);
+    else c.brTable(ends.slice(0, -1), ends.at(-1) as number);
+  }
+
+  /**
+   * A loop of a unit, and the loops in it. `next` is 0, and it goes on with its first block, or says which block it is to
+   * be: 1 for the unit's first.
+   */
+  private loop(unit: Unit): void {
+    const { c } = this;
+    const inside = this.inside as Inside;
+    const loop = unit.loops ? c.loop() : 0;
+    const parts = partsOf(unit);
+    const labels = new Map<number, number>();
+    inside.open.push({ unit, loop, labels });
+    if (parts.length > 1) {
+      for (const part of parts.toReversed()) {
+        const label = c.block();
+        for (let i = part.first; i <= part.last; i++) labels.set(i, label);
+      }
+      const first = labels.get(unit.first) as number;
+      const table = [first];
+      for (let i = inside.unit.first; i <= unit.last; i++) table.push(labels.get(i) ?? first);
+      c.get(this.next).brTable(table, first);
+    }
+    for (const part of parts) {
+      if (parts.length > 1) c.end();
+      if (part.loops && part !== unit) this.loop(part);
+      else this.block(this.prepared[part.first] as Prepared, part.first);
+    }
+    if (loop !== 0) c.end();
+    inside.open.pop();
   }
 
   /** Every way out, once: each `return` costs code, and V8 counts it towards compiling the function again. */
@@ -154,7 +297,10 @@ class RegionCompiler {
     c.mem('i64.store', FIELDS.rip.at);
     c.get(ST).get(next).mem('i32.store', FIELDS.rec.at);
     c.i32(REGION_BUDGET).op('return').end();
-    c.i32(REGION_FAULT);
+    c.i32(REGION_FAULT).op('return').end();
+    c.get(ST).get(ST).mem('i32.load', FIELDS.budget.at);
+    c.get(this.redo).mem('i32.load8_u', R_LEFT).op('i32.add').mem('i32.store', FIELDS.budget.at);
+    c.get(this.redo);
   }
 
   /** RIP of the offset in `t`. */
@@ -164,13 +310,10 @@ class RegionCompiler {
     if (this.spec.mode !== 64) c.i64Halves(-1, 0).op('i64.and');
   }
 
-  private block(b: RegionBlock, index: number): void {
-    const { c, ground } = this;
-    const forms = b.insns.map(jitForm);
-    const programs = liveParts(forms);
+  private block({ block: b, forms, programs }: Prepared, index: number): void {
     this.index = index;
-    this.self = this.jumpsToItself(b) ? c.loop() : 0;
-    ground.mirror.begin();
+    if (!this.inside) this.mirror.begin();
+    else if (this.inside.unit.first < this.inside.unit.last) this.c.i32(0).set(this.next);
     this.pay(b);
     let known: FlagsKnown = null;
     let offset = b.offset;
@@ -182,7 +325,13 @@ class RegionCompiler {
       offset += d.length;
     });
     if (forms.at(-1)?.fallsThrough) this.goTo(b, offset, this.fallChain(b, forms), true);
-    if (this.self !== 0) c.end();
+  }
+
+  /** To one of the shared ends. */
+  private leave(kind: EndKind): void {
+    const { c, inside } = this;
+    if (inside) c.i32(END_KINDS.indexOf(kind)).set(this.why).br(inside.leave);
+    else c.br(this.ends[kind]);
   }
 
   /** Where tier 0 keeps the record that follows a block that falls through, or a branch that is not taken. */
@@ -192,11 +341,22 @@ class RegionCompiler {
 
   /** As tier 0 does on entering a block; without the budget for it, it is tier 0's. */
   private pay(b: RegionBlock): void {
-    const { c } = this;
-    c.get(ST).mem('i32.load', FIELDS.budget.at).i32(b.insns.length).op('i32.sub');
-    c.tee(this.t).i32(0).op('i32.lt_s').iff();
-    c.i32(b.head).set(this.next).i32(b.offset).set(this.t).br(this.ends.budget).end();
-    c.get(ST).get(this.t).mem('i32.store', FIELDS.budget.at);
+    this.payFor(b.insns.length, () => {
+      this.c.i32(b.head).set(this.next).i32(b.offset).set(this.t);
+    });
+  }
+
+  /** `otherwise`: prepares to leave for want of budget. */
+  private payFor(insns: number, otherwise: () => void): void {
+    const { c, inside } = this;
+    const left = inside ? this.budget : this.t;
+    if (inside) c.get(this.budget);
+    else c.get(ST).mem('i32.load', FIELDS.budget.at);
+    c.i32(insns).op('i32.sub').tee(left).i32(0).op('i32.lt_s').iff();
+    otherwise();
+    this.leave('budget');
+    c.end();
+    c.get(ST).get(left).mem('i32.store', FIELDS.budget.at);
   }
 
   private instruction(
@@ -208,10 +368,11 @@ class RegionCompiler {
   ): void {
     const { c, ground } = this;
     c.text?.push(`;; ${placed.d.insn.name}`);
+    if (program.nodes.some(touchesMemory)) c.i32(placed.record).set(this.redo);
     const skipTo = form.skips ? c.block() : 0;
     let again = 0;
     if (form.repeats) {
-      ground.mirror.forgetAll(); // From the second round on they are not what they were.
+      ground.registers.repeated();
       again = c.loop();
     }
     const exits: Exits = {
@@ -219,7 +380,12 @@ class RegionCompiler {
       jump: () => this.jump(),
       ended: () => c.i32(REGION_LOOKUP).op('return'),
       again: () => this.again(placed, again),
-      faultLabel: this.ends.fault,
+      faultLabel: this.inside?.fault ?? this.ends.fault,
+      settledFaultLabel: this.ends.fault,
+      elsewhereLabel: this.inside?.elsewhere ?? this.ends.elsewhere,
+      afterSlow: () => {
+        if (this.inside) c.get(ST).mem('i32.load', FIELDS.budget.at).set(this.budget);
+      },
     };
     const site = new StateSite(ground, placed, exits, form.repeats ? null : known, skipTo);
     lowerProgram(program, site, this.options);
@@ -241,17 +407,18 @@ class RegionCompiler {
   }
 
   private jump(): void {
-    this.c.set(this.rip).br(this.ends.jump);
+    this.c.set(this.rip);
+    this.leave('jump');
   }
 
   /** Another round of a repeated string instruction, as tier 0 does it. */
   private again(placed: Placed, loop: number): void {
     const { c } = this;
-    c.get(ST).mem('i32.load', FIELDS.budget.at).i32(1).op('i32.sub');
-    c.tee(this.t).i32(0).op('i32.lt_s').iff();
-    c.get(ST).i32(1).mem('i32.store', FIELDS.stop.at);
-    c.i32(placed.record).set(this.next).i32(placed.offset).set(this.t).br(this.ends.budget).end();
-    c.get(ST).get(this.t).mem('i32.store', FIELDS.budget.at).br(loop);
+    this.payFor(1, () => {
+      c.get(ST).i32(1).mem('i32.store', FIELDS.stop.at);
+      c.i32(placed.record).set(this.next).i32(placed.offset).set(this.t);
+    });
+    c.br(loop);
   }
 
   /** On to an offset of the page: by falling into the next block, by a branch, by tier 0's chain, or by lookup. */
@@ -260,28 +427,81 @@ class RegionCompiler {
     const target = b.leaves ? undefined : this.byOffset.get(offset);
     if (target !== undefined) return this.within(target, last);
     c.i32(offset).set(this.t);
-    if (offset < 0 || offset >= 4096) c.br(this.ends.lookup);
-    else c.i32(chain).set(this.next).br(this.ends.chain);
+    if (offset < 0 || offset >= 4096) return this.leave('lookup');
+    c.i32(chain).set(this.next);
+    this.leave('chain');
   }
 
   /** A label that leads there by itself; 0: more is needed. */
   private labelOf(b: RegionBlock, offset: number): number {
     const target = b.leaves ? undefined : this.byOffset.get(offset);
-    if (target === undefined || target < this.index) return 0;
-    return target === this.index ? this.self : (this.labels[target] as number);
+    if (target === undefined) return 0;
+    const { inside, index } = this;
+    if (!inside) return target > index ? (this.labels[target] as number) : 0;
+    const way = wayTo(inside, index, target);
+    return way && !way.dispatch ? way.label : 0;
   }
 
   private within(target: number, last: boolean): void {
-    const { c, index } = this;
-    if (target === index) c.br(this.self);
-    else if (target < index) c.i32(target).set(this.next).br(this.top);
-    else if (!last || target !== index + 1 || this.self !== 0) c.br(this.labels[target] as number);
+    const { c, index, inside } = this;
+    if (inside) return this.fromUnit(inside, target);
+    if (target <= index) c.i32(target).set(this.next).br(this.top);
+    else if (!last || target !== index + 1) c.br(this.labels[target] as number);
   }
 
-  private jumpsToItself(b: RegionBlock): boolean {
-    const last = b.insns.at(-1);
-    if (!last || b.leaves || !jitForm(last).branches) return false;
-    const end = b.offset + b.insns.reduce((sum, d) => sum + d.length, 0);
-    return end + last.immLo[0] === b.offset;
+  private fromUnit(inside: Inside, target: number): void {
+    const { c } = this;
+    const way = wayTo(inside, this.index, target);
+    if (!way) c.i32(target).set(this.next).i32(END_INSIDE).set(this.why).br(inside.leave);
+    else {
+      if (way.dispatch) c.i32(1 + target - inside.unit.first).set(this.next);
+      c.br(way.label);
+    }
   }
+}
+
+/** How a block of a unit reaches another; `dispatch`: `next` has to say which it is. Null: it lies outside. */
+function wayTo(
+  { open }: Inside,
+  index: number,
+  target: number,
+): { label: number; dispatch: boolean } | null {
+  const { unit, loop, labels } = open.findLast(
+    (o) => o.unit.first <= target && target <= o.unit.last,
+  ) ?? { unit: null, loop: 0, labels: null };
+  if (!unit) return null;
+  if (target <= index) return { label: loop, dispatch: target !== unit.first };
+  const into = unit.inner.find((u) => u.first <= target && target <= u.last);
+  return {
+    label: labels.get(target) as number,
+    dispatch: into !== undefined && into.first < target,
+  };
+}
+
+/** The loops in a unit and the blocks between them, in order. */
+function partsOf(unit: Unit): Unit[] {
+  const parts: Unit[] = [];
+  for (let i = unit.first; i <= unit.last; ) {
+    const part = unit.inner.find((u) => u.first === i) ?? {
+      first: i,
+      last: i,
+      loops: false,
+      inner: [],
+    };
+    parts.push(part);
+    i = part.last + 1;
+  }
+  return parts;
+}
+
+function touchesMemory(n: Node): boolean {
+  return n.op === 'load' || n.op === 'store' || n.op === 'probe';
+}
+
+function endOf(b: RegionBlock): number {
+  return b.offset + b.insns.reduce((sum, d) => sum + d.length, 0);
+}
+
+function isConditional({ program }: JitForm): boolean {
+  return !program.nodes.some((n) => n.op === 'branch' && n.when === null);
 }

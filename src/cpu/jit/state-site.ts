@@ -1,14 +1,16 @@
 // Where the JIT's code stands: operands are constants, registers live in the state, what a block has seen of them in locals.
 
+import { bug } from '../../base/errors.ts';
 import type { Decoded } from '../decoded.ts';
-import { fixedRegisterOffset } from '../interp/records.ts';
-import type { RegRef, SegRef, Width } from '../isa/ir.ts';
-import { loadOf, storeOf } from '../lower/memory-ops.ts';
-import type { FlagField, Helpers, KnownFlags, Site, SlowAccess } from '../lower/site.ts';
-import { FIELDS, GPR_AT, SEG_AT, SEG_STRIDE } from '../state.ts';
+import type { RegRef, SegRef, Value, Width } from '../isa/ir.ts';
+import { ADDEND, emitEntry, emitHit, READ_TAG, WRITE_TAG } from '../lower/access.ts';
+import type { FlagField, Helpers, KnownFlags, Site } from '../lower/site.ts';
+import { FIELDS, SEG_AT, SEG_STRIDE } from '../state.ts';
 import type { Code } from '../wasm/encode.ts';
 import type { FlagsKnown } from './flags.ts';
-import type { Mirror } from './mirror.ts';
+import { addressKey, type PageCaches } from './page-cache.ts';
+import type { Registers } from './registers.ts';
+import { registerNumber } from './residents.ts';
 
 const SEG_CS = 1;
 const SEG_SS = 2;
@@ -24,12 +26,14 @@ export interface Exits {
   ended(): void;
   /** The instruction once more, if the budget allows. */
   again(): void;
-  /** Where a fault that has been raised leaves. */
+  /** Where a fault that has been raised leaves; and one of a slow path that has left everything in the state. */
   readonly faultLabel: number;
+  readonly settledFaultLabel: number;
+  /** To tier 0, which does the instruction from its beginning. */
+  readonly elsewhereLabel: number;
+  /** A slow path has run: the budget may have changed. */
+  afterSlow(): void;
 }
-
-/** Functions of the region's module: (state, va i64, record, size and IS_STACK) -> what the helper of that name gives. */
-export type SlowAccessFunctions = Readonly<Record<SlowAccess, number>>;
 
 /** What all instructions of a region have in common. */
 export interface Ground {
@@ -40,8 +44,8 @@ export interface Ground {
   readonly mode: 32 | 64;
   /** ES, SS and DS need no checks (`isFlatData`). */
   readonly flat: boolean;
-  readonly mirror: Mirror;
-  readonly slowAccess: SlowAccessFunctions;
+  readonly registers: Registers;
+  readonly pages: PageCaches | null;
 }
 
 /** One instruction of a block. `offset`: of its first byte in the page; `record`: tier 0's. */
@@ -50,9 +54,6 @@ export interface Placed {
   readonly offset: number;
   readonly record: number;
 }
-
-/** Of a slow access's last argument: a fault of it is #SS. The low byte is its size. */
-export const IS_STACK = 0x100;
 
 export class StateSite implements Site {
   readonly c: Code;
@@ -65,6 +66,8 @@ export class StateSite implements Site {
   private readonly at: Placed;
   private readonly exits: Exits;
   private readonly skipTo: number;
+  /** A slow path has finished the instruction: what locals hold is old. */
+  private settled = false;
 
   /** `skipTo`: label of the instruction's end. */
   constructor(g: Ground, at: Placed, exits: Exits, known: FlagsKnown, skipTo: number) {
@@ -81,40 +84,11 @@ export class StateSite implements Site {
   }
 
   pushReg(reg: RegRef): void {
-    const { c } = this;
-    const n = this.number(reg);
-    if (reg.file !== 'gpr' || n >= 16) {
-      c.get(this.st).mem(loadOf(reg.width), fixedRegisterOffset({ ...reg, fixed: n }));
-      return;
-    }
-    if (reg.width < 32 && !this.g.mirror.has(n)) {
-      c.get(this.st).mem(loadOf(reg.width), GPR_AT + n * 8);
-      return;
-    }
-    this.g.mirror.push(n);
-    if (reg.width === 64) return;
-    c.op('i32.wrap_i64');
-    if (reg.width < 32) c.i32(reg.width === 8 ? 0xff : 0xffff).op('i32.and');
+    this.g.registers.read(reg, registerNumber(reg, this.at.d));
   }
 
   setReg(reg: RegRef, push: () => void): void {
-    const { c } = this;
-    const n = this.number(reg);
-    c.get(this.st);
-    push();
-    if (reg.file !== 'gpr' || n >= 16) {
-      c.mem(storeOf(reg.width), fixedRegisterOffset({ ...reg, fixed: n }));
-      if (reg.file === 'gpr') this.g.mirror.forget(n - 16);
-      return;
-    }
-    if (reg.width < 32) {
-      c.mem(storeOf(reg.width), GPR_AT + n * 8);
-      this.g.mirror.forget(n);
-      return;
-    }
-    if (reg.width === 32) c.op('i64.extend_i32_u');
-    this.g.mirror.tee(n);
-    c.mem('i64.store', GPR_AT + n * 8);
+    this.g.registers.write(reg, registerNumber(reg, this.at.d), push);
   }
 
   pushRegNumber(slot: number): void {
@@ -136,11 +110,11 @@ export class StateSite implements Site {
     const { c, g } = this;
     const { d } = this.at;
     let pushed = true;
-    if (d.base >= 0) g.mirror.push(d.base);
+    if (d.base >= 0) g.registers.push(d.base);
     else if (d.ripRelative) this.pushPage(this.at.offset + d.length + d.disp);
     else pushed = false;
     if (d.index >= 0) {
-      g.mirror.push(d.index);
+      g.registers.push(d.index);
       if (d.scale > 0) c.i64Halves(d.scale, 0).op('i64.shl');
       if (pushed) c.op('i64.add');
       pushed = true;
@@ -190,43 +164,70 @@ export class StateSite implements Site {
   }
 
   pushFlagField(name: FlagField): void {
-    this.g.mirror.pushFlag(name);
+    this.g.registers.pushFlag(name);
   }
 
   setFlagField(name: FlagField, push: () => void): void {
-    this.c.get(this.st);
-    push();
-    this.g.mirror.teeFlag(name);
-    this.c.mem(FIELDS[name].bits === 64 ? 'i64.store' : 'i32.store', FIELDS[name].at);
+    this.g.registers.writeFlag(name, push);
   }
 
   pushAllFlags(): void {
-    if (this.full) this.pushFlagField('flAux');
-    else this.c.get(this.st).call(this.helpers.flags);
+    if (this.full) return this.pushFlagField('flAux');
+    this.g.registers.settleFlags();
+    this.c.get(this.st).call(this.helpers.flags);
   }
 
   noteInstruction(): void {
     this.c.get(this.st).i32(this.at.record).mem('i32.store', FIELDS.rec.at);
   }
 
-  beforeSlow(): void {}
+  beforeSlow(): void {
+    this.g.registers.beforeSlow();
+  }
 
   afterSlow(ends: boolean): void {
-    if (!ends) this.g.mirror.forgetAll();
+    this.settled = ends;
+    this.g.registers.afterSlow(ends);
+    if (!ends) this.exits.afterSlow();
+  }
+
+  hostOf(addr: Value, seg: SegRef, va: number, bytes: number, writes: boolean): void {
+    const { c, g } = this;
+    const key = addressKey(addr, seg, this.at.d, writes);
+    if (g.pages?.hostOf(key, va, bytes, () => this.pushAddend(va, bytes, writes))) return;
+    this.pushAddend(va, bytes, writes);
+    c.get(va).op('i32.wrap_i64').op('i32.add');
+  }
+
+  /** Leaves the addend of the TLB entry that has the whole access; without one, tier 0 does the instruction. */
+  private pushAddend(va: number, bytes: number, writes: boolean): void {
+    const { c } = this;
+    const entry = c.take('i32');
+    emitEntry(c, this.tlb, va, entry);
+    emitHit(c, va, entry, bytes, writes ? WRITE_TAG : READ_TAG);
+    c.op('i32.eqz').brIf(this.exits.elsewhereLabel);
+    c.get(entry).mem('i32.load', ADDEND);
+    c.release('i32', entry);
+  }
+
+  elsewhere(): void {
+    this.c.br(this.exits.elsewhereLabel);
+  }
+
+  slowAccess(): void {
+    bug('translated code has no slow accesses');
   }
 
   leaveFaulted(): void {
-    this.c.br(this.exits.faultLabel);
+    this.c.br(this.faultLabel);
   }
 
   leaveFaultedIf(): void {
-    this.c.brIf(this.exits.faultLabel);
+    this.c.brIf(this.faultLabel);
   }
 
-  slowAccess(kind: SlowAccess, va: number, bytes: number, seg: SegRef): void {
-    const isStack = this.segment(seg) === SEG_SS;
-    this.c.get(this.st).get(va).i32(this.at.record);
-    this.c.i32(bytes | (isStack ? IS_STACK : 0)).call(this.g.slowAccess[kind]);
+  private get faultLabel(): number {
+    return this.settled ? this.exits.settledFaultLabel : this.exits.faultLabel;
   }
 
   branch(always: boolean, n: number): void {
@@ -271,10 +272,6 @@ export class StateSite implements Site {
 
   private truncate(): void {
     if (this.g.mode !== 64) this.c.i64Halves(-1, 0).op('i64.and');
-  }
-
-  private number(reg: RegRef): number {
-    return reg.fixed ?? (this.at.d.regs[reg.slot] as number);
   }
 
   private segment(seg: SegRef): number {

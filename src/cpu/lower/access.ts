@@ -2,13 +2,14 @@
 
 import type { Effect, SegRef, Value, Width } from '../isa/ir.ts';
 import { DATA_TLB_ENTRIES, DATA_TLB_FOLD, SCRATCH_AT } from '../state.ts';
+import type { Code } from '../wasm/encode.ts';
 import type { Lowering } from './lower.ts';
 import { loadOf, storeOf } from './memory-ops.ts';
-import type { SlowAccess } from './site.ts';
 
-const READ_TAG = 0;
-const WRITE_TAG = 8;
-const ADDEND = 16;
+/** Of a TLB entry: page addresses, and what makes a host address of a linear one. */
+export const READ_TAG = 0;
+export const WRITE_TAG = 8;
+export const ADDEND = 16;
 /** `dataTlbIndex` * 32: the shift by 12 is one by 7 with this mask. */
 const INDEX_MASK = (DATA_TLB_ENTRIES - 1) << 5;
 
@@ -43,7 +44,7 @@ export class Access {
     const { c } = this.l;
     const va = this.linear(v.seg, v.addr, v.width / 8, v.rmw);
     if (v.aligned) this.checkAligned(va);
-    this.host(va, v.width, v.rmw ? WRITE_TAG : READ_TAG, v.rmw ? 'rmw' : 'load', v.seg);
+    this.host(v, va);
     if (v.rmw) {
       const host = this.l.temp('i32');
       this.hosts.set(v.id, host);
@@ -60,24 +61,24 @@ export class Access {
     if (host !== undefined) return this.storeBack(e, host, value);
     const va = this.linear(e.seg, e.addr, width / 8, true);
     if (e.aligned) this.checkAligned(va);
+    if (site.hostOf) {
+      site.hostOf(e.addr, e.seg, va, width / 8, true);
+      c.get(value).mem(storeOf(width), 0);
+      return;
+    }
     const entry = this.entry(va);
     this.hit(va, entry, width, WRITE_TAG);
     c.iff();
-    c.get(va)
-      .op('i32.wrap_i64')
-      .get(entry)
-      .mem('i32.load', ADDEND)
-      .op('i32.add')
-      .get(value)
-      .mem(storeOf(width), 0);
+    this.pushHit(va, entry);
+    c.get(value).mem(storeOf(width), 0);
     c.else();
     this.throughScratch(va, value, width, e.seg);
-    site.leaveFaultedIf();
     c.end();
   }
 
   probe(e: Effect & { op: 'probe' }): void {
     const { site } = this.l;
+    if (site.elsewhere) return site.elsewhere();
     const va = this.linear(e.seg, e.addr, e.bytes, true);
     site.slowAccess('probe', va, e.bytes, e.seg);
     site.leaveFaultedIf();
@@ -87,11 +88,14 @@ export class Access {
   private storeBack(e: Store, host: number, value: number): void {
     const { c, site } = this.l;
     const { width } = e.value;
+    if (site.hostOf) {
+      c.get(host).get(value).mem(storeOf(width), 0);
+      return;
+    }
     c.get(host).get(site.st).i32(SCRATCH_AT).op('i32.add').op('i32.ne').iff();
     c.get(host).get(value).mem(storeOf(width), 0);
     c.else();
     this.throughScratch(this.linear(e.seg, e.addr, width / 8, true), value, width, e.seg);
-    site.leaveFaultedIf();
     c.end();
   }
 
@@ -99,6 +103,7 @@ export class Access {
     const { c, site } = this.l;
     c.get(site.st).get(value).mem(storeOf(width), SCRATCH_AT);
     site.slowAccess('store', va, width / 8, seg);
+    site.leaveFaultedIf();
   }
 
   /** Local with the linear address; one per address value and segment. */
@@ -123,33 +128,46 @@ export class Access {
   private entry(va: number): number {
     const { c, site } = this.l;
     const entry = this.l.temp('i32');
-    c.get(va).op('i32.wrap_i64').tee(entry).get(entry).i32(DATA_TLB_FOLD).op('i32.shr_u');
-    c.op('i32.xor').i32(7).op('i32.shr_u').i32(INDEX_MASK).op('i32.and');
-    c.get(site.tlb).op('i32.add').set(entry);
+    emitEntry(c, site.tlb, va, entry);
     return entry;
   }
 
-  /** Leaves the truth of: the whole access lies in the page of the entry's tag. */
   private hit(va: number, entry: number, width: Width, tag: number): void {
-    const { c } = this.l;
-    c.get(entry).mem('i64.load', tag).get(va);
-    if (width > 8) c.i64(BigInt(width / 8 - 1)).op('i64.add');
-    c.i64(-4096n).op('i64.and').op('i64.eq');
+    emitHit(this.l.c, va, entry, width / 8, tag);
   }
 
   /** Leaves the host address of the bytes at `va`. */
-  private host(va: number, width: Width, tag: number, slow: SlowAccess, seg: SegRef): void {
+  private host({ rmw, width, seg, addr }: Load, va: number): void {
     const { c, site } = this.l;
+    if (site.hostOf) return site.hostOf(addr, seg, va, width / 8, rmw);
     const entry = this.entry(va);
     const host = this.l.temp('i32');
-    this.hit(va, entry, width, tag);
+    this.hit(va, entry, width, rmw ? WRITE_TAG : READ_TAG);
     c.iff('i32');
-    c.get(va).op('i32.wrap_i64').get(entry).mem('i32.load', ADDEND).op('i32.add');
+    this.pushHit(va, entry);
     c.else();
-    site.slowAccess(slow, va, width / 8, seg);
+    site.slowAccess(rmw ? 'rmw' : 'load', va, width / 8, seg);
     c.tee(host).op('i32.eqz');
     site.leaveFaultedIf();
     c.get(host);
     c.end();
   }
+
+  private pushHit(va: number, entry: number): void {
+    this.l.c.get(va).op('i32.wrap_i64').get(entry).mem('i32.load', ADDEND).op('i32.add');
+  }
+}
+
+/** Local `entry` = the address of the TLB entry that `va` maps to. */
+export function emitEntry(c: Code, tlb: number, va: number, entry: number): void {
+  c.get(va).op('i32.wrap_i64').tee(entry).get(entry).i32(DATA_TLB_FOLD).op('i32.shr_u');
+  c.op('i32.xor').i32(7).op('i32.shr_u').i32(INDEX_MASK).op('i32.and');
+  c.get(tlb).op('i32.add').set(entry);
+}
+
+/** Leaves the truth of: the whole access lies in the page of the entry's tag. */
+export function emitHit(c: Code, va: number, entry: number, bytes: number, tag: number): void {
+  c.get(entry).mem('i64.load', tag).get(va);
+  if (bytes > 1) c.i64(BigInt(bytes - 1)).op('i64.add');
+  c.i64(-4096n).op('i64.and').op('i64.eq');
 }

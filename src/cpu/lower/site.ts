@@ -1,6 +1,6 @@
 // What the lowering of IR to WebAssembly needs to know about where its code will stand: interpreter or JIT.
 
-import type { FlagFn, RegRef, SegRef, Width } from '../isa/ir.ts';
+import type { FlagFn, RegRef, SegRef, Value, Width } from '../isa/ir.ts';
 import type { Code } from '../wasm/encode.ts';
 
 /** Function indexes of the imports and helpers that every module with lowered code has. */
@@ -69,6 +69,13 @@ export interface Site {
   pushAllFlags(): void;
   /** Calls the helper of that name for the address in local `va` (i64), having noted the instruction. */
   slowAccess(kind: SlowAccess, va: number, bytes: number, seg: SegRef): void;
+  /**
+   * A site whose instructions can be done elsewhere has these, and no slow accesses. Leaves the host address of the access
+   * at local `va`; where the TLB does not have it, the instruction is left before anything has happened.
+   */
+  hostOf?(addr: Value, seg: SegRef, va: number, bytes: number, writes: boolean): void;
+  /** Leaves it always. */
+  elsewhere?(): void;
   /** Notes which instruction is running, before anything that may look. */
   noteInstruction(): void;
   /** Around a slow path, which reads and writes registers and flags in the state. */
