@@ -49,7 +49,8 @@ export function pushWords(
   const total = words.length * bytes;
   const sp = masked(stack.sp - total, stack.width);
   const { buf } = cx.mmu;
-  for (const [n, word] of words.entries()) {
+  for (let n = 0; n < words.length; n++) {
+    const word = words[n] as number;
     const at = total - (n + 1) * bytes;
     if (bytes === 2) buf.setUint16(at, word, true);
     else buf.setUint32(at, word, true);

@@ -7,19 +7,46 @@ import {
   EFER_LMA,
   EFER_SCE,
   EFLAGS_AC,
+  EFLAGS_DF,
+  EFLAGS_ID,
   EFLAGS_IF,
+  EFLAGS_IOPL,
   EFLAGS_IOPL_SHIFT,
+  EFLAGS_NT,
   EFLAGS_RF,
   EFLAGS_STATUS,
   EFLAGS_TF,
+  EFLAGS_VIF,
+  EFLAGS_VIP,
 } from '../control-bits.ts';
-import { CS, DPL3, FLAT_CODE64, FLAT_DATA, GS, SS_REG } from '../descriptors.ts';
+import {
+  CS,
+  DPL3,
+  DS,
+  ES,
+  FLAT_CODE64,
+  FLAT_DATA,
+  FS,
+  GS,
+  SS_REG,
+  TYPE_ACCESSED,
+  TYPE_CODE,
+  TYPE_CONFORMING,
+  TYPE_RW,
+} from '../descriptors.ts';
 import { flagsFunction } from '../lower/flags.ts';
-import { POLICY_RDTSC, POLICY_SYSCALL } from '../policy.ts';
+import { POLICY_IRET, POLICY_RDTSC, POLICY_SYSCALL } from '../policy.ts';
 import { ALL_FLAGS, FLAT_LIMIT, SYSRET_FLAGS } from '../slow/system-calls.ts';
 import {
   ARG_AT,
+  ATTR_D,
+  ATTR_DPL_SHIFT,
+  ATTR_L,
+  ATTR_NULL,
+  ATTR_P,
+  ATTR_S,
   DATA_TLB_ENTRIES,
+  DATA_TLB_FOLD,
   DATA_TLB_STRIDE,
   FETCH_TLB_ENTRIES,
   FETCH_TLB_STRIDE,
@@ -39,7 +66,38 @@ import {
 import { Code, ModuleBuilder } from '../wasm/encode.ts';
 import { R_LEFT, R_OSIZE } from './records.ts';
 
+/** The frame of IRETQ. SDM 3A 6.14.3. */
+const FRAME_RIP = 0;
+const FRAME_CS = 8;
+const FRAME_FLAGS = 16;
+const FRAME_RSP = 24;
+const FRAME_SS = 32;
+const FRAME_BYTES = 40;
+/** Flags that it pops at CPL 0, but RF, which is kept as a count. */
+const IRET_FLAGS =
+  EFLAGS_STATUS |
+  EFLAGS_TF |
+  EFLAGS_IF |
+  EFLAGS_DF |
+  EFLAGS_IOPL |
+  EFLAGS_NT |
+  EFLAGS_AC |
+  EFLAGS_VIF |
+  EFLAGS_VIP |
+  EFLAGS_ID;
+/** Attributes of a descriptor that are asked for, DPL aside: a present, accessed, non-conforming 64-bit code segment ... */
+const CODE64_VALUE = ATTR_P | ATTR_S | TYPE_CODE | TYPE_ACCESSED | ATTR_L;
+const CODE64_FIXED = CODE64_VALUE | TYPE_CONFORMING | ATTR_D | DPL3;
+/** ... and a present, accessed, writable data segment. */
+const STACK_VALUE = ATTR_P | ATTR_S | TYPE_RW | TYPE_ACCESSED;
+const STACK_FIXED = STACK_VALUE | TYPE_CODE | DPL3;
+/** In the high word of a descriptor; what of it, shifted by 8, is the attributes. */
+const DESCRIPTOR_G = 1 << 23;
+const ATTR_MASK = 0xf0ff;
+const TLB_ADDEND = 16;
+
 const RCX = 1;
+const RSP = 4;
 const R11 = 11;
 const SHADOW_STI = 1;
 const DATA_TLB_BYTES = DATA_TLB_ENTRIES * DATA_TLB_STRIDE;
@@ -82,9 +140,55 @@ function quickModule(places: Places, names: readonly string[]): Uint8Array {
   const type = m.type(['i32'], ['i32']);
   const slow = m.importFunction('e', 'slow', ['i32'], ['i32']);
   m.importMemory('e', 'memory', 1);
-  const flags = m.addFunction(type, flagsFunction().body());
-  m.addFunction(type, new QuickCalls(places, flags).dispatcher(names, slow).body(), 'slow');
+  const helpers = {
+    flags: m.addFunction(type, flagsFunction().body()),
+    hit: m.addFunction(m.type(['i64', 'i32', 'i32'], ['i32']), hitFunction().body()),
+    loadSegment: m.addFunction(m.type(['i32', 'i32', 'i32'], []), loadSegmentFunction().body()),
+  };
+  m.addFunction(type, new QuickCalls(places, helpers).dispatcher(names, slow).body(), 'slow');
   return m.encode();
+}
+
+/** Functions of the module, by index. */
+interface Helpers {
+  readonly flags: number;
+  readonly hit: number;
+  readonly loadSegment: number;
+}
+
+/** `(va, bytes, data TLB) -> address of what may be read there, or 0`: only what the TLB maps, in one page. */
+function hitFunction(): Code {
+  const c = new Code(3);
+  const entry = c.take('i32');
+  c.get(0).op('i32.wrap_i64').tee(entry).get(entry).i32(DATA_TLB_FOLD).op('i32.shr_u');
+  c.op('i32.xor').i32(7).op('i32.shr_u');
+  c.i32((DATA_TLB_ENTRIES - 1) * DATA_TLB_STRIDE).op('i32.and');
+  c.get(2).op('i32.add').set(entry);
+  c.get(0).get(1).op('i64.extend_i32_u').op('i64.add').i64(1n).op('i64.sub');
+  c.i64(-4096n).op('i64.and').get(entry).mem('i64.load', 0).op('i64.ne').iff();
+  c.i32(0).op('return').end();
+  c.get(0).op('i32.wrap_i64').get(entry).mem('i32.load', TLB_ADDEND).op('i32.add');
+  return c;
+}
+
+/** `(address of the segment register, selector, address of the descriptor)`, see descriptors.ts `setSegment`. */
+function loadSegmentFunction(): Code {
+  const c = new Code(3);
+  const [lo, hi, limit] = [c.take('i32'), c.take('i32'), c.take('i32')];
+  c.get(2).mem('i32.load', 0).set(lo);
+  c.get(2).mem('i32.load', 4).set(hi);
+  c.get(0).get(1).i32(0xffff).op('i32.and').mem('i32.store', SEG_SELECTOR);
+  c.get(0).get(lo).i32(16).op('i32.shr_u');
+  c.get(hi).i32(0xff).op('i32.and').i32(16).op('i32.shl').op('i32.or');
+  c.get(hi).i32(0xff000000).op('i32.and').op('i32.or');
+  c.op('i64.extend_i32_u').mem('i64.store', SEG_BASE);
+  c.get(lo).i32(0xffff).op('i32.and').get(hi).i32(0xf0000).op('i32.and').op('i32.or').set(limit);
+  c.get(0);
+  c.get(limit).i32(12).op('i32.shl').i32(0xfff).op('i32.or').get(limit);
+  c.get(hi).i32(DESCRIPTOR_G).op('i32.and').op('select').mem('i32.store', SEG_LIMIT);
+  c.get(0).get(hi).i32(8).op('i32.shr_u').i32(ATTR_MASK).op('i32.and');
+  c.mem('i32.store', SEG_ATTR);
+  return c;
 }
 
 class QuickCalls {
@@ -93,13 +197,13 @@ class QuickCalls {
   private readonly t = this.c.take('i32');
   private readonly v = this.c.take('i64');
   private readonly places: Places;
-  private readonly flags: number;
+  private readonly helpers: Helpers;
   /** Where a quick way goes that does not apply. Nothing has changed then. */
   private decline = 0;
 
-  constructor(places: Places, flags: number) {
+  constructor(places: Places, helpers: Helpers) {
     this.places = places;
-    this.flags = flags;
+    this.helpers = helpers;
   }
 
   /** `(id)`: one case for each quick way, and the slow path behind them all. */
@@ -113,6 +217,7 @@ class QuickCalls {
       write_segment_base: () => this.writeSegmentBase(),
       syscall: () => this.syscall(),
       sysret: () => this.sysret(),
+      iret: () => this.iret(),
     };
     c.i32(this.places.state).set(this.st);
     this.decline = c.block();
@@ -208,7 +313,7 @@ class QuickCalls {
     this.load('eflags')
       .i32(~(EFLAGS_STATUS | EFLAGS_RF))
       .op('i32.and');
-    c.get(this.st).call(this.flags).op('i32.or').set(t);
+    c.get(this.st).call(this.helpers.flags).op('i32.or').set(t);
     this.setGpr(R11, () => c.get(t).op('i64.extend_i32_u'));
     this.setGpr(RCX, () => this.load('rip'));
     this.store('rip', () => this.load('lstar'));
@@ -249,8 +354,147 @@ class QuickCalls {
     this.setFlat(CS, 16, FLAT_CODE64 | DPL3, 3);
     this.setFlat(SS_REG, 8, FLAT_DATA | DPL3, 3);
     this.store('cpl', () => c.i32(3));
-    this.store('dataTlb', () => c.i32(this.places.dataTlbs + USER_TLB * DATA_TLB_BYTES));
-    this.store('fetchTlb', () => c.i32(this.places.fetchTlbs + FETCH_TLB_BYTES));
+    this.useUserTlbs();
+  }
+
+  /**
+   * IRETQ from ring 0 to 64-bit code of ring 0 or 3, from a frame and through descriptors that the TLB maps and that need
+   * no accessed flag. Where anything is to be refused, or waits, nothing is done here. SDM 2A IRET.
+   */
+  private iret(): void {
+    const { c, st, t, v } = this;
+    const [frame, code, stack, rpl] = [c.take('i32'), c.take('i32'), c.take('i32'), c.take('i32')];
+    this.load('codeMode').i32(64).op('i32.ne').brIf(this.decline);
+    this.load('rec').mem('i32.load8_u', R_OSIZE).i32(64).op('i32.ne').brIf(this.decline);
+    this.unlessExits(POLICY_IRET);
+    this.unlessWaiting();
+    this.load('cpl').brIf(this.decline);
+    this.load('eflags').i32(EFLAGS_NT).op('i32.and').brIf(this.decline);
+    c.get(st)
+      .mem('i64.load', GPR_AT + RSP * 8)
+      .i32(FRAME_BYTES);
+    this.load('dataTlb').call(this.helpers.hit).tee(frame).op('i32.eqz').brIf(this.decline);
+    // RIP and RSP canonical, nothing above the words of the others.
+    for (const at of [FRAME_RIP, FRAME_RSP]) {
+      c.get(frame).mem('i64.load', at).tee(v);
+      c.get(v).i64(16n).op('i64.shl').i64(16n).op('i64.shr_s').op('i64.ne').brIf(this.decline);
+    }
+    c.get(frame)
+      .mem('i32.load', FRAME_CS + 4)
+      .get(frame)
+      .mem('i32.load', FRAME_SS + 4);
+    c.op('i32.or')
+      .get(frame)
+      .mem('i32.load', FRAME_FLAGS + 4)
+      .op('i32.or')
+      .brIf(this.decline);
+    c.get(frame).mem('i32.load', FRAME_CS).i32(3).op('i32.and').set(rpl);
+    this.frameFlags(frame, EFLAGS_TF).brIf(this.decline);
+    this.descriptor(frame, FRAME_CS, code, CODE64_FIXED, CODE64_VALUE, rpl);
+    this.stackOfFrame(frame, stack, rpl);
+    c.get(rpl).iff();
+    c.get(rpl).i32(3).op('i32.ne').brIf(this.decline);
+    this.frameFlags(frame, EFLAGS_AC).brIf(this.decline);
+    this.unlessInnerSegments();
+    c.end();
+    this.frameFlags(frame, IRET_FLAGS).get(st).mem('i32.load', FIELDS.eflags.at);
+    c.i32(~IRET_FLAGS).op('i32.and').op('i32.or').set(t);
+    this.frameFlags(frame, EFLAGS_RF).iff();
+    this.store('rfAt', () => {
+      this.pushRetired();
+      c.i64(2n).op('i64.add');
+    });
+    c.end();
+    this.setFlags();
+    this.store('rip', () => c.get(frame).mem('i64.load', FRAME_RIP));
+    this.setGpr(RSP, () => c.get(frame).mem('i64.load', FRAME_RSP));
+    c.get(st)
+      .i32(SEG_AT + CS * SEG_STRIDE)
+      .op('i32.add');
+    c.get(frame).mem('i32.load', FRAME_CS).get(code).call(this.helpers.loadSegment);
+    this.loadStack(frame, stack);
+    this.store('nmiMasked', () => c.i32(0));
+    this.store('cpl', () => c.get(rpl));
+    this.useSupervisorTlb();
+    this.store('fetchTlb', () => c.i32(this.places.fetchTlbs));
+    c.get(rpl).iff();
+    this.useUserTlbs();
+    c.end();
+  }
+
+  private frameFlags(frame: number, mask: number): Code {
+    return this.c.get(frame).mem('i32.load', FRAME_FLAGS).i32(mask).op('i32.and');
+  }
+
+  /**
+   * Into `to` the address of the GDT entry of the frame's selector at `at`, whose attributes under `fixed` must be `value`
+   * with DPL = `rpl`, as must the selector's RPL.
+   */
+  private descriptor(
+    frame: number,
+    at: number,
+    to: number,
+    fixed: number,
+    value: number,
+    rpl: number,
+  ): void {
+    const { c, t } = this;
+    c.get(frame).mem('i32.load', at).i32(0xffff).op('i32.and').set(t);
+    c.get(t).i32(7).op('i32.and').get(rpl).op('i32.ne').brIf(this.decline);
+    c.get(t).i32(0xfff8).op('i32.and').tee(t).op('i32.eqz').brIf(this.decline);
+    c.get(t).i32(7).op('i32.add');
+    this.load('gdtrLimit').op('i32.gt_u').brIf(this.decline);
+    this.load('gdtrBase').get(t).op('i64.extend_i32_u').op('i64.add').i32(8);
+    // A supervisor access, which SMAP watches whatever AC says.
+    c.i32(this.places.dataTlbs).i32(this.places.dataTlbs + DATA_TLB_BYTES);
+    this.load('cr4').i32(CR4_SMAP).op('i32.and').op('select');
+    c.call(this.helpers.hit).tee(to).op('i32.eqz').brIf(this.decline);
+    c.get(to).mem('i32.load', 4).i32(8).op('i32.shr_u').i32(fixed).op('i32.and');
+    c.get(rpl).i32(ATTR_DPL_SHIFT).op('i32.shl').i32(value).op('i32.or').op('i32.ne');
+    c.brIf(this.decline);
+  }
+
+  /** `to`: the descriptor of the frame's SS, or 0 for a null one, which inner rings may have. */
+  private stackOfFrame(frame: number, to: number, rpl: number): void {
+    const { c } = this;
+    c.i32(0).set(to);
+    c.get(frame).mem('i32.load', FRAME_SS).i32(0xffff).op('i32.and').get(rpl).op('i32.or').iff();
+    this.descriptor(frame, FRAME_SS, to, STACK_FIXED, STACK_VALUE, rpl);
+    c.end();
+  }
+
+  private loadStack(frame: number, stack: number): void {
+    const { c, st } = this;
+    const at = SEG_AT + SS_REG * SEG_STRIDE;
+    c.get(stack).iff();
+    c.get(st).i32(at).op('i32.add').get(frame).mem('i32.load', FRAME_SS);
+    c.get(stack).call(this.helpers.loadSegment);
+    c.else();
+    c.get(st)
+      .i32(0)
+      .mem('i32.store', at + SEG_SELECTOR);
+    c.get(st)
+      .i64(0n)
+      .mem('i64.store', at + SEG_BASE);
+    c.get(st)
+      .i32(0)
+      .mem('i32.store', at + SEG_LIMIT);
+    c.get(st)
+      .i32(ATTR_NULL)
+      .mem('i32.store', at + SEG_ATTR);
+    c.end();
+  }
+
+  /** An outer ring would lose such segments. */
+  private unlessInnerSegments(): void {
+    const { c, st, t } = this;
+    for (const n of [ES, DS, FS, GS]) {
+      c.get(st)
+        .mem('i32.load', SEG_AT + n * SEG_STRIDE + SEG_ATTR)
+        .tee(t);
+      c.i32(ATTR_NULL).op('i32.and').op('i32.eqz');
+      c.get(t).i32(DPL3).op('i32.and').i32(DPL3).op('i32.ne').op('i32.and').brIf(this.decline);
+    }
   }
 
   /** SYSCALL and SYSRET as 64-bit kernels use them: code mode and mode key stay as they are. */
@@ -291,6 +535,13 @@ class QuickCalls {
       this.load('cr4').i32(CR4_SMAP).op('i32.and').i32(0).op('i32.ne');
       this.load('eflags').i32(EFLAGS_AC).op('i32.and').op('i32.eqz').op('i32.and').op('select');
     });
+  }
+
+  /** Those of CPL 3 while alignment is not checked. */
+  private useUserTlbs(): void {
+    const { c, places } = this;
+    this.store('dataTlb', () => c.i32(places.dataTlbs + USER_TLB * DATA_TLB_BYTES));
+    this.store('fetchTlb', () => c.i32(places.fetchTlbs + FETCH_TLB_BYTES));
   }
 
   /** All of EFLAGS = `t`. */
