@@ -9,6 +9,7 @@ import type { GuestRam } from '../../../machine/memory.ts';
 import type { NetWire } from '../../../machine/models/define.ts';
 import type { SeenArguments } from '../../seen.ts';
 import { bareGuest } from '../../testing/bare-guest.ts';
+import { tinyBzImage } from '../../testing/tiny-bzimage.ts';
 import { LHCALL, lguestData } from '../abi.ts';
 import { PAGE_OFFSET } from '../first-tables.ts';
 import { lguest } from '../index.ts';
@@ -32,6 +33,8 @@ export interface GuestOptions {
   readonly pae?: boolean;
   readonly budget?: number;
   readonly seed?: number;
+  /** The program as the protected-mode part of a bzImage, entered by its own code. */
+  readonly bzImage?: boolean;
   readonly commandLine?: string;
   readonly initrd?: Uint8Array;
   readonly memoryBytes?: number;
@@ -122,8 +125,13 @@ export function runLguest(program: string, options: GuestOptions = {}): GuestOut
     seen: (name, args) => seen.push([name, args]),
     ...(options.version && { version: options.version }),
   });
-  const kernel = openKernel(elf32(assemble(program), options), 'a test program');
-  attached.start({ kernel, initrd, commandLine });
+  const code = assemble(program);
+  const file = options.bzImage
+    ? tinyBzImage({ system: [...code], xloadflags: 0 })
+    : elf32(code, options);
+  const kernel = openKernel(file, 'a test program');
+  attached.start({ kernel, initrd, commandLine, boot: options.bzImage ? 'linux32' : 'direct' });
+  ram.write(DATA_AT, dataArea(options));
   for (const [at, bytes] of options.poke ?? []) ram.write(at, Uint8Array.from(bytes));
   options.prepare?.(ram);
   let stop = machine.run({ instructions: options.budget ?? BUDGET });
@@ -131,7 +139,10 @@ export function runLguest(program: string, options: GuestOptions = {}): GuestOut
     machine.consoleInput(Uint8Array.from(options.typed, (c) => c.charCodeAt(0)));
     stop = machine.run({ instructions: options.budget ?? BUDGET });
   }
-  const at = Math.min(Math.max(0, (cpu.state.gpr32(5) - RESULTS_AT) >>> 2), RESULTS_MAX);
+  const at = Math.min(
+    Math.max(0, ((cpu.state.gpr32(5) % PAGE_OFFSET) - RESULTS_AT) >>> 2),
+    RESULTS_MAX,
+  );
   return {
     results: Array.from({ length: at }, (_, n) => ram.u32(RESULTS_AT + 4 * n)),
     stop: stop.kind,
