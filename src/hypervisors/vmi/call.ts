@@ -32,6 +32,11 @@ const BY_NUMBER: readonly (VmiCall | null)[] = Array.from(
   (_, number) => VMI_CALLS.find((call) => call.number === number) ?? null,
 );
 
+/** How many words of the stack each call takes. */
+const STACK_WORDS: readonly number[] = BY_NUMBER.map(
+  (call) => Object.values(call?.takes ?? {}).filter((place) => place.startsWith('stack')).length,
+);
+
 /** As traces and the manifest spell a call. */
 export const entryName = ({ name }: VmiCall): string => `VMI_${name}`;
 
@@ -89,20 +94,20 @@ function relocate(vcpu: VmiVcpu, rom: number): true {
   return true;
 }
 
-/** Null: the stack faults. */
-function wordsOf(vcpu: VmiVcpu, { takes = {} }: VmiCall): Words | null {
+/** Into the vCPU's own words, since calls are frequent. Null: the stack faults. */
+function wordsOf(vcpu: VmiVcpu, { number }: VmiCall): Words | null {
+  const { words } = vcpu;
   const { state } = vcpu.platform.cpu;
-  const places = Object.values(takes);
-  const stack1 = places.includes('stack1') ? stackWord(vcpu, 1) : 0;
-  const stack2 = places.includes('stack2') ? stackWord(vcpu, 2) : 0;
-  if (stack1 === null || stack2 === null) return null;
-  return {
-    eax: state.gpr32(RAX),
-    edx: state.gpr32(RDX),
-    ecx: state.gpr32(RCX),
-    stack1,
-    stack2,
-  };
+  words.eax = state.gpr32(RAX);
+  words.edx = state.gpr32(RDX);
+  words.ecx = state.gpr32(RCX);
+  for (let n = 0; n < STACK_WORDS[number]!; n++) {
+    const word = stackWord(vcpu, n + 1);
+    if (word === null) return null;
+    if (n === 0) words.stack1 = word;
+    else words.stack2 = word;
+  }
+  return words;
 }
 
 function argumentsOf({ platform }: VmiVcpu, { takes = {} }: VmiCall, words: Words): SeenArguments {

@@ -17,7 +17,7 @@ import { VMI_MANIFEST } from './operations.ts';
 import { onRing1Exit, RING1_POLICY } from './ring1.ts';
 import { CALLS_END, ROM_AT } from './rom/layout.ts';
 import { vmiRom } from './rom/rom.ts';
-import { freshVmiState, type VmiVcpu } from './vcpu.ts';
+import { freshVmiState, noWords, type VmiVcpu } from './vcpu.ts';
 
 /** The same interface, for a kernel that leaves ring 0 when it calls Init. */
 const RING1 = '3.0-ring1';
@@ -42,7 +42,13 @@ function attach(platform: Platform, version: string): Attached {
   const state = freshVmiState(freshAlarms());
   platform.snapshots.addState('vmi', state);
   const ring = version === RING1 ? 1 : 0;
-  const vcpu: VmiVcpu = { platform, ring, state, alarms: createAlarms(platform, state.alarms) };
+  const vcpu: VmiVcpu = {
+    platform,
+    ring,
+    state,
+    alarms: createAlarms(platform, state.alarms),
+    words: noWords(),
+  };
   platform.ram.write(ROM_AT, vmiRom(VIRTUAL_TOP));
   return {
     border: { ...hardwareBorder(platform), hypercall: () => trapped(vcpu) },

@@ -6,6 +6,7 @@ import { FIELDS, RET_AT } from '../../cpu/state.ts';
 import type { Platform } from '../define.ts';
 import { VMI_LINEAR_MAP_SLOTS } from './abi.ts';
 import type { AlarmState, Alarms } from './alarms.ts';
+import type { Words } from './calls/define.ts';
 
 export const RAX = 0;
 export const RCX = 1;
@@ -48,7 +49,13 @@ export interface VmiVcpu {
   readonly ring: 0 | 1;
   readonly state: VmiState;
   readonly alarms: Alarms;
+  /** Of the call under way. */
+  readonly words: MutableWords;
 }
+
+export type MutableWords = { -readonly [Name in keyof Words]: Words[Name] };
+
+export const noWords = (): MutableWords => ({ eax: 0, edx: 0, ecx: 0, stack1: 0, stack2: 0 });
 
 /** The words of the stack at the call: 0 is the return address. Null: the stack faults. */
 export function stackWord({ platform }: VmiVcpu, n: number): number | null {

@@ -6,7 +6,7 @@ import type { VmiVcpu } from '../vcpu.ts';
 /** Where an argument is: a register, or a word of the stack above the return address (regparm(3), vmi.md 4.3). */
 export type Place = 'eax' | 'edx' | 'ecx' | 'edi' | 'esi' | 'stack1' | 'stack2';
 
-/** The words of a call; those that it does not take are 0. */
+/** The words of a call, for the time of the call; those that it does not take mean nothing. */
 export interface Words {
   readonly eax: number;
   readonly edx: number;

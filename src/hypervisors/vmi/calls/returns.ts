@@ -28,15 +28,12 @@ export const iret = defineCall({
     const { state } = vcpu.platform.cpu;
     const back = stackWord(vcpu, 0);
     if (back === null) return 1;
-    const esp = (state.gpr32(RSP) + 4) >>> 0;
-    const atSite = () => {
-      state.setGpr32(RSP, esp);
-      state.setVa(FIELDS.rip, (back - CALL_BYTES) >>> 0);
-      return natively(vcpu, 'iret');
-    };
-    if (atSite() === 0) return 0;
+    state.setGpr32(RSP, (state.gpr32(RSP) + 4) >>> 0);
+    state.setVa(FIELDS.rip, (back - CALL_BYTES) >>> 0);
+    if (natively(vcpu, 'iret') === 0) return 0;
     // A frame on a page whose entry waits in the queue is no fault.
-    if (state.get(FIELDS.faultVector) === PF && settle(vcpu) && atSite() === 0) return 0;
+    const again = state.get(FIELDS.faultVector) === PF && settle(vcpu);
+    if (again && natively(vcpu, 'iret') === 0) return 0;
     const error = state.get(FIELDS.faultHasError) ? state.get(FIELDS.faultError) : null;
     faultHere(vcpu, state.get(FIELDS.faultVector), error);
     return 0;
