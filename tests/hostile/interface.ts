@@ -13,7 +13,14 @@ const REGISTERS = 16;
 const MSR_BASES = [0x10, 0x4b564d00, 0x40000000, 0xc0000080, 0x800] as const;
 const LEAF_BASES = [0, 0x40000000, 0x40000100, 0x80000000] as const;
 /** Where calls of a ROM trap (vmi.md 12): bootstrap entries, stubs, and what lies between. */
-const ROM_TRAPS = { at: 0xd0000, first: 0x80, stubs: 0x200, count: 80, bytes: 8, trap: 3 } as const;
+const ROM_TRAPS = {
+  at: 0xd0000,
+  first: 0x80,
+  stubs: 0x200,
+  count: 80,
+  bytes: 32,
+  trap: 3,
+} as const;
 /** By how much the machine's state may grow. */
 const STATE_MAX = 1 << 20;
 const MEMORY_BYTES = 16 << 20;
@@ -85,7 +92,7 @@ function build(on: string) {
 function place(chance: Chance): number {
   if (chance.oneIn(8)) return chance.u32();
   const { at, first, stubs, count, bytes, trap } = ROM_TRAPS;
-  if (chance.oneIn(16)) return at + first + bytes * chance.below(2) + trap;
+  if (chance.oneIn(16)) return at + first + 8 * chance.below(2) + trap;
   return at + stubs + bytes * chance.below(count) + trap;
 }
 

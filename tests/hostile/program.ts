@@ -263,7 +263,7 @@ const LINES: readonly Lines[] = [
   // A ROM of calls, where an interface has one: its first entry, or any (vmi.md 3).
   (c, b) =>
     b === 32
-      ? `mov eax, ${place(c)}\nmov edx, ${place(c)}\nmov ecx, ${c.value()}\npush ${c.value() | 0}\ncall ${ROM_AT + (c.oneIn(4) ? 0x80 : 0x200 + 8 * c.below(74))}`
+      ? `mov eax, ${place(c)}\nmov edx, ${place(c)}\nmov ecx, ${c.value()}\npush ${c.value() | 0}\ncall ${ROM_AT + (c.oneIn(4) ? 0x80 : 0x200 + 32 * c.below(74))}`
       : 'nop',
   (c, b) =>
     `${load(b, 'sp', place(c))}\n${c.pick(['push', 'pop'])} ${wide(b, 'ax')}\n${c.pick(['ret', 'retf', b === 64 ? 'iretq' : 'iret'])}`,

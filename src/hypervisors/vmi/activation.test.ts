@@ -148,7 +148,7 @@ describe('a VMCALL that is no call', () => {
   const UD = 6;
   it.each([
     ['elsewhere in the kernel', 'vmcall'],
-    ['at the number without a call', `call ${Number(vmiEntry('WallclockUpdated')) + 8}`],
+    ['at the number without a call', `call ${Number(vmiEntry('WallclockUpdated')) + 32}`],
   ])('is #UD %s', (_, text) => {
     const { word } = runVmiKernel(`${text}\nhlt\nundefined:\nmov dword ptr [report], 6`, {
       traps: { [UD]: 'undefined' },

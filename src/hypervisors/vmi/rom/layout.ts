@@ -7,7 +7,8 @@ export const ROM_BYTES = 0x1000;
 export const INIT_AT = 0x80;
 export const RELOC_AT = 0x88;
 const STUBS_AT = 0x200;
-const STUB_BYTES = 8;
+/** VROM_CALL_LEN of VMware's own ROMs; traces find the caller behind slots of this size (lab/trace/call-sites.ts). */
+const STUB_BYTES = 32;
 /** VMCALL (SDM 3C). */
 export const TRAP_BYTES = 3;
 /** Calls are numbered from 0 to this, in API 3.0. */
