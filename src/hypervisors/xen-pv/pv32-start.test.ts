@@ -7,7 +7,16 @@ import { runProgram32, usualNotes32, VIRT_BASE_32 } from './testing/pv32-guest.t
 const M2P = 0xf580_0000;
 const XENMEM_machphys_mapping = 12;
 /** start_info of 32-bit guests (xen.h). */
-const AT = { nrPages: 32, flags: 40, ptBase: 60, nrPtFrames: 64, mfnList: 68 };
+const AT = {
+  nrPages: 32,
+  flags: 40,
+  ptBase: 60,
+  nrPtFrames: 64,
+  mfnList: 68,
+  modStart: 72,
+  modLen: 76,
+  commandLine: 80,
+};
 
 it('the kernel is entered in ring 1 on flat segments, events masked, and calls by INT 0x82', () => {
   const { results, why, cpu } = runProgram32((p) =>
@@ -75,12 +84,50 @@ it('a kernel mapped below the last GiB has the L2 with Xen in it as well', () =>
   expect(results).toEqual([5, 0x203, 1, 0, 0, 1]);
 });
 
+it('an initrd is mapped, and start_info has its address, its length and the command line', () => {
+  const { results } = runProgram32(
+    (p) =>
+      [
+        p.startInfo('ecx', AT.modStart),
+        `mov eax, [ecx + 5000]; ${p.keep('eax')}`,
+        p.startInfo('eax', AT.modLen),
+        p.keep('eax'),
+        p.startInfo('eax', AT.commandLine),
+        p.keep('eax'),
+        p.done,
+      ].join('\n'),
+    { initrd: new Uint8Array(6000).fill(0x5a), commandLine: 'root' },
+  );
+  expect(results).toEqual([0x5a5a_5a5a, 6000, 0x746f_6f72]);
+});
+
+/** Setup code of one sector, and the vmlinux behind the system part's first bytes (boot protocol 2.8). */
+function bzImageOf(elf: Uint8Array): Uint8Array {
+  const systemAt = 1024;
+  const payloadAt = 64;
+  const image = new Uint8Array(systemAt + payloadAt + elf.length);
+  const view = new DataView(image.buffer);
+  view.setUint8(0x1f1, 1);
+  view.setUint16(0x1fe, 0xaa55, true);
+  view.setUint32(0x202, 0x5372_6448, true);
+  view.setUint16(0x206, 0x0208, true);
+  view.setUint8(0x201, 0x60);
+  view.setUint32(0x248, payloadAt, true);
+  view.setUint32(0x24c, elf.length, true);
+  image.set(elf, systemAt + payloadAt);
+  return image;
+}
+
 describe('an image', () => {
   const program = (p: { done: string }) => p.done;
 
   it('with the older section is built as one with notes', () => {
     const section = `GUEST_OS=linux,XEN_VER=xen-3.0,VIRT_BASE=0x${VIRT_BASE_32.toString(16)},PAE=yes[extended-cr3],LOADER=generic`;
     expect(runProgram32(program, { section }).why).toContain('poweroff');
+  });
+
+  it('in a bzImage is found there', () => {
+    expect(runProgram32(program, { pack: bzImageOf }).why).toContain('poweroff');
   });
 
   it('that says bimodal has PAE', () => {

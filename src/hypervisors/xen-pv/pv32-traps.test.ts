@@ -279,6 +279,43 @@ it('an event enters by its callback and masks; a wait in a call ends with it', (
   expect(eip).toBe(here);
 });
 
+it('timers interrupt a program in ring 3 at the same instructions on each engine', () => {
+  const rounds = 20;
+  const timer = (p: Program32Parts) =>
+    `add dword ptr [${p.page(3)}], 20000; ${p.call('vcpu_op', VCPUOP_set_singleshot_timer, 0, p.page(3))}`;
+  const program = (p: Program32Parts) =>
+    [
+      sharedInfo(p),
+      openToUser(p),
+      callback(p, abi.CALLBACKTYPE_event, 'upcall'),
+      p.store(p.page(2), 0, 0),
+      p.call('event_channel_op', EVTCHNOP_bind_virq, p.page(2)),
+      `mov ecx, [${p.page(2) + 8}]; btr dword ptr [${p.page(SHARED) + 2176}], ecx`,
+      p.store(p.page(3), 0, 0, 0),
+      p.store(p.page(4), 0),
+      timer(p),
+      `mov byte ptr [${p.page(SHARED) + 1}], 0`,
+      `xor edi, edi; ${toUser(p, 'user')}`,
+      'user:; inc edi; jmp user',
+      'upcall:',
+      `mov eax, ${DS1}; mov ds, ax; ${p.keep('edi')}`,
+      `mov dword ptr [${p.page(SHARED) + 2048}], 0; mov dword ptr [${p.page(SHARED) + 4}], 0; mov byte ptr [${p.page(SHARED)}], 0`,
+      `inc dword ptr [${p.page(4)}]; cmp dword ptr [${p.page(4)}], ${rounds}; je last`,
+      timer(p),
+      // The upper half of the frame's CS is nothing to the instruction.
+      `mov byte ptr [${p.page(SHARED) + 1}], 0; iretd`,
+      'last:',
+    ].join('\n');
+  const all = (['interpreter', 'jit'] as const).map((engine) =>
+    run(program, { engine, budget: 1_000_000 }),
+  );
+  expect(all[0]).toEqual(all[1]);
+  const counts = all[0]!.slice(7).filter((n) => n > 1000);
+  expect(counts).toHaveLength(rounds);
+  // 20000 instructions a round, half of them the loop's INC.
+  expect(counts.at(-1)).toBeGreaterThan(rounds * 9900);
+});
+
 it('CPUID shows no long mode, behind the prefix too; EFER, CR3 and MSRs are those of a 32-bit guest', () => {
   const all = run((p) =>
     [

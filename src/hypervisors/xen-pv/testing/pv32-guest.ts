@@ -34,6 +34,9 @@ export interface Program32Options extends Omit<ProgramOptions, 'notes'> {
   readonly notes?: readonly Note[];
   /** The text of a section __xen_guest, instead of notes. */
   readonly section?: string;
+  readonly initrd?: Uint8Array;
+  /** What becomes of the ELF file before it is opened. */
+  readonly pack?: (elf: Uint8Array) => Uint8Array;
 }
 export type Note = readonly [type: number, value: number | string];
 
@@ -61,6 +64,7 @@ export function runProgram32(
   options: Program32Options = {},
 ): Outcome {
   const { engine = 'reference', commandLine = '', seed = SEED, virtBase = VIRT_BASE_32 } = options;
+  const { initrd = null, pack = (elf: Uint8Array) => elf } = options;
   const ramBytes = MEMORY + xenPv.ownBytes!(MEMORY);
   const p2m = permuteFrames(ramBytes / 4096, MEMORY / 4096, seed).guest;
   const output: number[] = [];
@@ -75,8 +79,8 @@ export function runProgram32(
   const head = `mov [${literal(va(START_INFO_PAGE))}], esi; mov ebp, ${literal(va(RESULT_PAGE))}`;
   const code = assembleProgram(`${head}; ${program(partsFor(p2m, va))}`, assembler);
   attached.start({
-    kernel: openKernel(elf32With(code, virtBase, options), 'a test program'),
-    initrd: null,
+    kernel: openKernel(pack(elf32With(code, virtBase, options)), 'a test program'),
+    initrd,
     commandLine,
   });
   const stop = machine.run({ instructions: options.budget ?? BUDGET });
