@@ -144,6 +144,31 @@ describe('activation', () => {
   });
 });
 
+describe('a ROM that is to be without a call', () => {
+  const lacks = (name: string) => name === 'VMI_SetCR3' || name === 'VMI_Init';
+
+  it('answers NONE for it and has no code there; others are as they were', () => {
+    const { word } = runVmiKernel(
+      `${query(17, 0)}${query(15, 1)}
+      mov eax, cr3
+      call {SetCR3}
+      hlt
+    undefined:
+      mov dword ptr [report+16], 6`,
+      { lacks, traps: { 6: 'undefined' } },
+    );
+    expect([0, 1, 2, 3, 4].map(word)).toEqual([0, 0, Number(vmiEntry('SetCR0')), 1, 6]);
+  });
+
+  it('says -1 if that is Init, and the guest stays native', () => {
+    const { word, platform } = runVmiKernel('call {Init}\nmov [report], eax', {
+      lacks,
+      version: '3.0-ring1',
+    });
+    expect([word(0) >>> 0, platform.cpu.state.get('cpl')]).toEqual([0xffffffff, 0]);
+  });
+});
+
 describe('a VMCALL that is no call', () => {
   const UD = 6;
   it.each([

@@ -51,9 +51,13 @@ export function trapped(vcpu: VmiVcpu): boolean | 'faulted' {
   if (number === INIT) return initialise(vcpu);
   if (number === GET_RELOC) return relocate(vcpu, (linear - offset) >>> 0);
   const call = number === null ? null : BY_NUMBER[number];
-  if (!call) return false;
+  if (!call || isLeftOut(vcpu, call)) return false;
   return run(vcpu, call) === 0 ? true : 'faulted';
 }
+
+/** A ROM that never had it answers NONE when it is asked for. */
+const isLeftOut = ({ platform }: VmiVcpu, call: VmiCall): boolean =>
+  platform.lacks?.(entryName(call)) ?? false;
 
 function run(vcpu: VmiVcpu, call: VmiCall): 0 | 1 {
   const words = wordsOf(vcpu, call);
@@ -71,14 +75,15 @@ function run(vcpu: VmiVcpu, call: VmiCall): 0 | 1 {
   return done;
 }
 
-/** EAX: 0. The guest then looks at CS to learn its ring. */
+/** EAX: 0, and the guest then looks at CS to learn its ring; or -1, and it stays native. */
 function initialise(vcpu: VmiVcpu): true {
-  if (!vcpu.state.initialised) {
+  const failed = vcpu.platform.lacks?.('VMI_Init') ?? false;
+  if (!failed && !vcpu.state.initialised) {
     vcpu.state.initialised = true;
     if (vcpu.ring === 1) enterRing1(vcpu);
   }
-  answer(vcpu, 0);
-  vcpu.platform.seen?.('VMI_Init', {}, 0);
+  answer(vcpu, failed ? -1 : 0);
+  vcpu.platform.seen?.('VMI_Init', {}, failed ? -1 : 0);
   return true;
 }
 
@@ -86,7 +91,8 @@ function initialise(vcpu: VmiVcpu): true {
 function relocate(vcpu: VmiVcpu, rom: number): true {
   const { state } = vcpu.platform.cpu;
   const number = state.gpr32(RAX);
-  const call = BY_NUMBER[number];
+  const known = BY_NUMBER[number];
+  const call = known && !isLeftOut(vcpu, known) ? known : null;
   const type = call ? RELOCATION.call : RELOCATION.none;
   state.setGpr32(RAX, call ? (rom + stubAt(number)) >>> 0 : 0);
   state.setGpr32(RDX, type);

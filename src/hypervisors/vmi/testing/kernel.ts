@@ -6,7 +6,7 @@ import type { EngineName } from '../../../cpu/core.ts';
 import type { Stop } from '../../../machine/machine.ts';
 import type { GuestRam } from '../../../machine/memory.ts';
 import { enterFlat32 } from '../../boot/registers.ts';
-import type { Platform } from '../../define.ts';
+import { defineInterface, type Platform } from '../../define.ts';
 import type { Seen } from '../../seen.ts';
 import { TEST_RAM, testMachine } from '../../testing/platform.ts';
 import { VMI_CALLS } from '../call.ts';
@@ -39,6 +39,8 @@ export interface KernelOptions {
   readonly engine?: EngineName;
   /** Labels of the text, by vector. Other vectors end the run by a triple fault. */
   readonly traps?: Readonly<Record<number, string>>;
+  /** Entry points that the ROM is to be without. */
+  readonly lacks?: (name: string) => boolean;
   readonly seen?: Seen;
   readonly transmit?: (byte: number) => void;
   readonly instructions?: number;
@@ -61,7 +63,11 @@ export interface KernelRun {
  */
 export function runVmiKernel(text: string, options: KernelOptions = {}): KernelRun {
   const { pae = false, traps = {}, engine = 'reference', seen, transmit } = options;
-  const { platform, machine } = testMachine(vmi, options.version ?? '3.0', {
+  const { lacks } = options;
+  const on = lacks
+    ? defineInterface({ ...vmi, attach: (p, v) => vmi.attach({ ...p, lacks }, v) })
+    : vmi;
+  const { platform, machine } = testMachine(on, options.version ?? '3.0', {
     engine,
     ...(seen && { seen }),
     ...(transmit && { transmit }),
