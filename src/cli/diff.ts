@@ -1,11 +1,13 @@
 // `pvops diff`: two traces, where they first part, and what one asked for that the other did not.
 
 import type { Command } from 'commander';
-import { readUserJsonLines } from '../host/node/index.ts';
+import { readUserFile, readUserJsonLines } from '../host/node/index.ts';
 import {
   type CountDifference,
   compareTraces,
   type Divergence,
+  isBinaryTrace,
+  readBinaryTrace,
   readTrace,
   type Trace,
   type TraceDifference,
@@ -44,10 +46,16 @@ export function addDiff(program: Command): void {
 }
 
 async function traceOf(path: string): Promise<Trace> {
-  const { lines, cut } = await readUserJsonLines(path, 'trace');
-  const trace = readTrace(lines, cut, path);
-  if (cut) process.stderr.write(`pvops: ${path} is cut off: comparing what is there\n`);
+  const trace = await readTraceFile(path);
+  if (trace.cut) process.stderr.write(`pvops: ${path} is cut off: comparing what is there\n`);
   return trace;
+}
+
+async function readTraceFile(path: string): Promise<Trace> {
+  const bytes = await readUserFile(path, 'trace');
+  if (isBinaryTrace(bytes)) return readBinaryTrace(bytes, path);
+  const { lines, cut } = await readUserJsonLines(path, 'trace');
+  return readTrace(lines, cut, path);
 }
 
 const isSame = ({ divergenceCount, onlyTime, unequal, notCompared }: TraceDifference): boolean =>

@@ -90,6 +90,19 @@ describe('pvops', () => {
     expect(status).toBe(1);
   });
 
+  it('compares traces of either form, refuses others, and ends a run when its trace has no room', () => {
+    const trace = (...args: string[]) => pvops('trace', 'up', '--initrd', 'initrd', ...args);
+    trace('--out', 'a.jsonl');
+    trace('--out', 'a.bin', '--format', 'binary');
+    trace('--out', 'a.json', '--format', 'chrome');
+    expect(pvops('diff', 'a.jsonl', 'a.bin').stdout).toContain('identical: ');
+    const foreign = pvops('diff', 'a.jsonl', 'a.json');
+    expect([foreign.status, foreign.stderr]).toEqual([2, expect.stringContaining('a.json')]);
+    const full = trace('--out', '/dev/full');
+    expect(full.stderr).toContain('the disk is full');
+    expect(full.status).toBe(2);
+  });
+
   it('ends with 42 when guest time is up', () => {
     const args = ['--initrd', 'initrd', '--expect-text', 'never', '--timeout', '1ms'];
     const { status, stderr } = pvops('run', 'up', ...args);

@@ -68,7 +68,7 @@ export function addTrace(program: Command): void {
     .option('--out <file>', 'where the events go instead of stdout')
     .option(
       '--format <name>',
-      `${TRACE_FORMATS.join(' or ')}: JSON lines, or for Perfetto`,
+      `${TRACE_FORMATS.join(', ')}: JSON lines, compact, or for Perfetto`,
       'jsonl',
     )
     .option(

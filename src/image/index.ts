@@ -4,7 +4,7 @@ export { type ArMember, isAr, readAr } from './archive/ar.ts';
 export { type CpioEntry, readCpio, writeCpio } from './archive/cpio.ts';
 export { readTar, type TarEntry } from './archive/tar.ts';
 export { findBanner } from './banner.ts';
-export { asciiText } from './bytes.ts';
+export { asciiText, utf8Bytes, utf8Text } from './bytes.ts';
 export {
   type BzImage,
   isBzImage,
@@ -13,6 +13,7 @@ export {
   type SetupHeader,
   unpackVmlinux,
 } from './bzimage.ts';
+export { crc32 } from './codec/crc.ts';
 export { CODECS, type Codec, detect } from './codec/detect.ts';
 export { type DebPackage, isDeb, openDeb, parseControl } from './deb.ts';
 export {

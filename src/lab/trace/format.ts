@@ -1,8 +1,9 @@
-// Traces as streams: JSON lines, and the trace events that Chrome and Perfetto open.
+// Traces as streams: JSON lines, the binary form, and the trace events that Chrome and Perfetto open.
 
+import { binaryWriter } from './binary-write.ts';
 import type { TraceEvent } from './tracer.ts';
 
-export const TRACE_FORMATS = ['jsonl', 'chrome'] as const;
+export const TRACE_FORMATS = ['jsonl', 'binary', 'chrome'] as const;
 export type TraceFormat = (typeof TRACE_FORMATS)[number];
 
 export const JSON_FORMAT = 'pvops-trace-2';
@@ -30,6 +31,8 @@ export function traceWriter(format: TraceFormat, head: TraceHead): TraceWriter {
   switch (format) {
     case 'jsonl':
       return jsonLines(head);
+    case 'binary':
+      return binaryWriter(head);
     case 'chrome':
       return chrome(head);
   }
@@ -48,7 +51,9 @@ function jsonLines(head: TraceHead): TraceWriter {
 function chrome({ interface: on, kernel }: TraceHead): TraceWriter {
   const name = {
     name: 'process_name',
+    cat: '__metadata',
     ph: 'M',
+    ts: 0,
     pid: 1,
     tid: 0,
     args: { name: `${kernel} on ${on}` },
@@ -63,7 +68,7 @@ function chrome({ interface: on, kernel }: TraceHead): TraceWriter {
         s: 't',
         ts: nanos / 1000,
         pid: 1,
-        tid: vcpu,
+        tid: vcpu + 1, // 0 is nobody's: readers take it for the idle task.
         args: { ...args, entryPoint, ...rest },
       })}`,
     tail: () => '\n]\n',

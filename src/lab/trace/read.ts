@@ -12,14 +12,14 @@ export interface Trace {
   readonly cut: boolean;
 }
 
-const headSchema = v.object({
-  format: v.literal(JSON_FORMAT),
+const headFields = {
   interface: v.string(),
   kernel: v.string(),
   sha256: v.string(),
   operations: v.nullable(v.array(v.string())),
   watched: v.boolean(),
-});
+};
+const headSchema = v.object({ format: v.literal(JSON_FORMAT), ...headFields });
 const value = v.union([v.string(), v.number()]);
 const eventSchema = v.object({
   operations: v.array(v.string()),
@@ -33,6 +33,13 @@ const eventSchema = v.object({
   instructions: v.number(),
   within: v.nullable(v.string()),
 });
+
+/** The head of a trace in its binary form, which is JSON too. */
+export function traceHead(text: string, name: string): TraceHead {
+  const head = v.safeParse(v.pipe(v.string(), v.parseJson(), v.object(headFields)), text);
+  if (!head.success) throw notTrace(name, 'its head does not say what was traced');
+  return head.output;
+}
 
 /** What the lines of a file gave as JSON; `name` is the subject of errors. */
 export function readTrace(lines: readonly unknown[], cut: boolean, name: string): Trace {
@@ -52,7 +59,7 @@ export function readTrace(lines: readonly unknown[], cut: boolean, name: string)
   return { head: rest, events, cut };
 }
 
-function notTrace(name: string, why: string): InputError {
+export function notTrace(name: string, why: string): InputError {
   return new InputError(
     'trace/not-trace',
     `${name} is not a trace of pvops: ${why}`,
