@@ -123,6 +123,8 @@ export {
   machineOf,
   type RunSpec,
 } from './spec.ts';
+export { isBinaryTrace } from './trace/binary-format.ts';
+export { readBinaryTrace } from './trace/binary-read.ts';
 export {
   type CountDifference,
   compareTraces,
@@ -130,8 +132,6 @@ export {
   type TraceDifference,
 } from './trace/diff.ts';
 export { TRACE_FORMATS, type TraceFormat } from './trace/format.ts';
-export { isBinaryTrace } from './trace/binary-format.ts';
-export { readBinaryTrace } from './trace/binary-read.ts';
 export { readTrace, type Trace } from './trace/read.ts';
 export { startTrace, type TraceSession } from './trace/session.ts';
 export {
