@@ -24,8 +24,7 @@ export function groupsOf(insns: readonly Placed[]): ReadonlySet<string> {
   for (const { d, program } of insns) {
     for (const n of program.nodes) {
       // A slow path may change the TLB.
-      if ((n.op === 'call' && !n.ends && !slowPath(n.name).pure) || n.op === 'bulk')
-        return new Set();
+      if (n.op === 'bulk' || (n.op === 'call' && !n.ends && mayMoveTlb(n.name))) return new Set();
       if (n.op !== 'load' && n.op !== 'store') continue;
       const key = addressKey(n.addr, n.seg, d, n.op === 'store' || n.rmw);
       if (key === null || registersOf(n.addr, d).some((r) => (jumping >> r) & 1)) continue;
@@ -33,6 +32,11 @@ export function groupsOf(insns: readonly Placed[]): ReadonlySet<string> {
     }
   }
   return groups;
+}
+
+function mayMoveTlb(name: string): boolean {
+  const { pure = false, movesTlb = false } = slowPath(name);
+  return !pure || movesTlb;
 }
 
 /** Names the registers that an address follows from; null: it is no sum of registers and a constant. */
