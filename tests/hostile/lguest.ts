@@ -1,4 +1,4 @@
-// Calls, faults and interrupts of an lguest guest by themselves, with registers and memory of nonsense; what the host must keep is checked.
+// An lguest guest of nonsense: its code, and calls, faults and interrupts by themselves; what the host must keep is checked.
 
 import type { PolicyExit } from '../../src/cpu/border.ts';
 import type { Cpu } from '../../src/cpu/core.ts';
@@ -7,12 +7,13 @@ import { LHCALL, lguestData, SWITCHER_ADDR } from '../../src/hypervisors/lguest/
 import { DEVICE_BYTES } from '../../src/hypervisors/lguest/device-page.ts';
 import { PAGE_OFFSET } from '../../src/hypervisors/lguest/first-tables.ts';
 import { lguest } from '../../src/hypervisors/lguest/index.ts';
-import { elf32 } from '../../src/hypervisors/lguest/testing/lguest-guest.ts';
+import { CODE_AT, elf32 } from '../../src/hypervisors/lguest/testing/lguest-guest.ts';
 import { type BareGuest, bareGuest } from '../../src/hypervisors/testing/bare-guest.ts';
 import { openKernel } from '../../src/image/index.ts';
 import { memoryStore, openDisk } from '../../src/machine/disk.ts';
 import type { GuestRam } from '../../src/machine/memory.ts';
 import type { Chance } from './chance.ts';
+import { snippet } from './program.ts';
 
 const MEMORY = 16 << 20;
 const LIMIT = MEMORY + DEVICE_BYTES;
@@ -21,6 +22,7 @@ const DATA_AT = 0x20_0000;
 const [EAX, ECX, EDX, EBX, ESP, ESI] = [0, 1, 2, 3, 4, 6];
 const CALL_NUMBERS = Object.values(LHCALL);
 const VECTORS = [0, 1, 3, 6, 7, 13, 14, 17] as const;
+const CODE_BYTES = 0x4000;
 const STATE_MAX = 1 << 20;
 
 export interface LguestDrive {
@@ -42,11 +44,17 @@ export function driveLguest({ steps, chance, version }: LguestDrive): string | n
   });
   const fresh = made.snapshots.save();
   const size = made.snapshots.bytes().length;
-  const kernel = openKernel(elf32(Uint8Array.of(0xeb, 0xfe), { pae }), 'nonsense');
+  const kernel = openKernel(elf32(codeOf(chance), { pae }), 'nonsense');
   const start = () => {
     made.snapshots.restore(fresh);
     made.attached.start({ kernel, initrd: null, commandLine: '' });
-    if (!chance.oneIn(16)) call(made, [LHCALL.LGUEST_INIT, DATA_AT, 0, 0, 0]);
+    if (chance.oneIn(16)) return;
+    call(made, [LHCALL.LGUEST_INIT, DATA_AT, 0, 0, 0]);
+    // Handlers somewhere in its code, so that it lives on.
+    for (const vector of VECTORS)
+      call(made, [LHCALL.LOAD_IDT_ENTRY, vector, chance.below(CODE_BYTES), 0x10ee00, 0]);
+    made.cpu.state.setGpr32(ESP, PAGE_OFFSET + DATA_AT);
+    made.cpu.state.setVa('rip', CODE_AT);
   };
   start();
   for (let n = 0; n < steps; n++) {
@@ -57,6 +65,17 @@ export function driveLguest({ steps, chance, version }: LguestDrive): string | n
   }
   const grown = made.snapshots.bytes().length - size;
   return grown > STATE_MAX ? `a state grown by ${grown} bytes` : null;
+}
+
+/** Instructions of every form, one behind the other. */
+function codeOf(chance: Chance): Uint8Array {
+  const code = new Uint8Array(CODE_BYTES).fill(0x90);
+  for (let at = 0; at < CODE_BYTES - 64; ) {
+    const piece = snippet(chance, 32).subarray(0, 64);
+    code.set(piece, at);
+    at += piece.length;
+  }
+  return code;
 }
 
 function step(made: BareGuest, chance: Chance): void {
@@ -76,7 +95,7 @@ function step(made: BareGuest, chance: Chance): void {
       cpu.state.setVa('rip', address(chance));
       return;
     case 3:
-      machine.run({ instructions: chance.below(64) });
+      machine.run({ instructions: chance.below(chance.oneIn(8) ? 5000 : 64) });
       return;
     case 4:
       attached.enter?.();

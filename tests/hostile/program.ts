@@ -187,7 +187,7 @@ const IDENTITY_64 = `
       .join('\n')}
 `;
 
-function snippet(chance: Chance, bits: Bits): Uint8Array {
+export function snippet(chance: Chance, bits: Bits): Uint8Array {
   switch (chance.below(4)) {
     case 0:
       return chance.bytes(SNIPPET_BYTES);

@@ -1,5 +1,6 @@
 // lguest: the guest's kernel in ring 1 of one processor, on page tables that the host shadows, with virtio devices of its own.
 
+import { UD } from '../../cpu/control-bits.ts';
 import { FRAME_DIRTY, FRAME_MMIO } from '../../cpu/frames.ts';
 import { type ExitPolicy, POLICY_INT, POLICY_INTERRUPTS } from '../../cpu/policy.ts';
 import { NEVER } from '../../machine/clock.ts';
@@ -62,7 +63,11 @@ function attach(platform: Platform): Attached {
       cpuid: lguestCpuid,
       rdmsr: () => false,
       wrmsr: () => false,
-      hypercall: () => false,
+      // VMCALL is an invalid opcode to the processor: the host looks at it when that traps.
+      hypercall() {
+        host.cpu.state.raise(UD, null);
+        return 'faulted';
+      },
     },
     exit: (exit) => onExit(host, exit),
     enter() {

@@ -174,6 +174,15 @@ test('a single step enters its handler without TF, so that the handler runs', ()
   expect(results[2]! & 0x100).toBe(0x100);
 });
 
+test('INT n under TF enters its handler once, and steps behind it when that returns', () => {
+  const { results, why } = runLguest(`
+    ${init}; ${gate(1, 'step')}; ${gate(3, 'handler', 0xe, 1)}; pushfd; or dword ptr [esp], 0x100; popfd; int 3; nop
+    ${keep('0xbad')}; handler: ${keep('3')}; iretd
+    step: ${keep('1')}; ${off}`);
+  expect(why).toContain('Power down');
+  expect(results).toEqual([3, 1]);
+});
+
 test('a handler that is not mapped takes the run to its end, and not the host', () => {
   const { stop, why } = runLguest(
     `${init}; ${gate(14, 'handler')}; ${call('LOAD_IDT_ENTRY', 14, 0x600000, 0xa0008e00)}; mov eax, [0xa0000000]; handler: nop`,

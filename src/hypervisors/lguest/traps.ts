@@ -73,5 +73,7 @@ function onInt(host: LguestHost, { bytes }: InstructionExit): void {
   if (kind !== ICEBP && !mayRaise(host, vector, ring))
     return reflect(host, GP, idtError(vector), idtError(vector));
   cpu.complete(bytes);
+  // INT n takes TF with it: its handler is not stepped into. SDM 3B 18.3.1.4.
+  cpu.state.set('pendingDebug', 0);
   reflect(host, vector, null, 0);
 }
