@@ -1,11 +1,14 @@
-// Settings of the unit and rule tests; the boots of real kernels have their own in tests/boot.
+// Settings of the unit and rule tests; boots of real kernels and mutants of interfaces have their own.
 
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
+  // Examples import the package as its users do.
+  resolve: { alias: { pvops: fileURLToPath(new URL('src/lab/public.ts', import.meta.url)) } },
   test: {
     include: ['src/**/*.test.ts', 'tests/**/*.test.ts', 'bench/**/*.test.ts'],
-    exclude: ['tests/boot/**', 'node_modules/**', 'dist/**'],
+    exclude: ['tests/boot/**', 'tests/conformance/**', 'node_modules/**', 'dist/**'],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 30_000,

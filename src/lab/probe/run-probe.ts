@@ -22,6 +22,8 @@ export interface ProbeRun {
   readonly boot: BootWay;
   readonly engine: EngineName;
   readonly seed: number;
+  /** Guest seconds after which nothing more is expected; five if not given. */
+  readonly timeoutSeconds?: number;
 }
 
 export interface ProbeReport {
@@ -42,7 +44,7 @@ const MEMORY_BYTES = 32 << 20;
 const TIMEOUT_SECONDS = 5;
 const HOST_SECONDS = 60;
 
-export function probeSpec({ on, bits, boot, engine, seed }: ProbeRun): RunSpec {
+export function probeSpec({ on, bits, boot, engine, seed, timeoutSeconds }: ProbeRun): RunSpec {
   const kernel = probeKernel(bits, on);
   return {
     kernel,
@@ -54,7 +56,7 @@ export function probeSpec({ on, bits, boot, engine, seed }: ProbeRun): RunSpec {
     memoryBytes: MEMORY_BYTES,
     time: 'virtual',
     engine,
-    timeoutSeconds: TIMEOUT_SECONDS,
+    timeoutSeconds: timeoutSeconds ?? TIMEOUT_SECONDS,
     hostCpuSeconds: HOST_SECONDS,
     expectText: END_LINE,
     failText: null,

@@ -1,0 +1,153 @@
+// What a mutant is: an interface broken in one way, from outside, through what defines it: its policy, its platform, what it attaches.
+
+import type { Border, ExceptionExit, PolicyExit } from '../../src/cpu/border.ts';
+import { deliver } from '../../src/cpu/deliver.ts';
+import type { Attached, HypervisorInterface, Platform } from '../../src/hypervisors/index.ts';
+
+export interface Mutant {
+  readonly name: string;
+  change(on: HypervisorInterface): HypervisorInterface;
+}
+
+type Attach = (platform: Platform, version: string) => Attached;
+
+/** Something around `attach`. */
+const around = (name: string, change: (attach: Attach) => Attach): Mutant => ({
+  name,
+  change: (on) => ({ ...on, attach: change((platform, version) => on.attach(platform, version)) }),
+});
+
+/** Another world beneath the interface. */
+export const beneath = (
+  name: string,
+  change: (platform: Platform) => Platform | undefined,
+): Mutant =>
+  around(name, (attach) => (platform, version) => attach(change(platform) ?? platform, version));
+
+/** Other answers at the border of the CPU; what is not given stays. `whole` has every answer as it was. */
+export const atBorder = (
+  name: string,
+  change: (whole: Border, platform: Platform) => Partial<Border>,
+): Mutant =>
+  around(name, (attach) => (platform, version) => {
+    const made = attach(platform, version);
+    const whole = { ...platform.devices, ...made.border } as Border;
+    return {
+      ...made,
+      border: { ...made.border, ...change(bound(whole, platform, made), platform) },
+    };
+  });
+
+/** Methods of devices keep their object. */
+function bound(_whole: Border, { devices }: Platform, { border }: Attached): Border {
+  const pick = <K extends keyof Border>(name: K): Border[K] => {
+    const own = border[name as keyof typeof border] as Border[K] | undefined;
+    const owner = own ? border : devices;
+    const found = (own ?? devices[name as keyof typeof devices]) as unknown;
+    return (typeof found === 'function' ? found.bind(owner) : found) as Border[K];
+  };
+  const names = ['ioRead', 'ioWrite', 'mmioRead', 'mmioWrite', 'cpuid', 'rdmsr', 'wrmsr'] as const;
+  const rest = ['hypercall', 'readCr8', 'writeCr8', 'acknowledgeInterrupt'] as const;
+  return Object.fromEntries(
+    [...names, ...rest].map((name) => [name, pick(name)]),
+  ) as unknown as Border;
+}
+
+/** An operation of the MMU that does something else. */
+export const inMmu = (
+  name: string,
+  method: 'flushPage' | 'flushAll' | 'flushNonGlobal',
+  instead: (real: (va: number) => void) => (va: number) => void = () => () => {},
+): Mutant =>
+  beneath(name, ({ cpu: { mmu } }) => {
+    const real = mmu[method].bind(mmu) as (va: number) => void;
+    Object.assign(mmu, { [method]: instead(real) });
+    return undefined;
+  });
+
+/** A fault that arrives as another one, or (null) is stepped over. Only where the processor itself delivers faults. */
+export function inFaults(
+  name: string,
+  vector: number,
+  change: (
+    exit: ExceptionExit,
+    platform: Platform,
+  ) => { vector: number; error: number | null } | number,
+): Mutant {
+  return {
+    name,
+    change: (on) => ({
+      ...on,
+      policy: { ...on.policy, exceptions: on.policy.exceptions | (1 << vector) },
+      attach(platform, version) {
+        const made = on.attach(platform, version);
+        return { ...made, exit: (exit) => faulted(exit, platform, change) };
+      },
+    }),
+  };
+}
+
+function faulted(
+  exit: PolicyExit,
+  platform: Platform,
+  change: Parameters<typeof inFaults>[2],
+): void {
+  if (exit.kind !== 'exception') return;
+  const { cpu } = platform;
+  const { vector, error, address } = exit;
+  if (vector === 14) cpu.state.setVa('faultAddress', address);
+  const event = change({ kind: 'exception', vector, error, address }, platform);
+  if (typeof event === 'number') cpu.complete(event);
+  else if (deliver(cpu.cx, { ...event, kind: 'fault' }) !== 'ok') platform.power.end('shutdown');
+}
+
+/** An instruction that does something else, of those that an exit policy can ask for. `act` says what, before it is stepped over. */
+export const inInstructions = (
+  name: string,
+  bit: number,
+  act: (platform: Platform) => void,
+): Mutant => ({
+  name,
+  change: (on) => ({
+    ...on,
+    policy: { ...on.policy, instructions: on.policy.instructions | bit },
+    attach(platform, version) {
+      const made = on.attach(platform, version);
+      return {
+        ...made,
+        exit(exit) {
+          if (exit.kind !== 'instruction' || exit.policy !== bit) return made.exit?.(exit);
+          act(platform);
+          platform.cpu.complete(exit.bytes);
+          return undefined;
+        },
+      };
+    },
+  }),
+});
+
+/** The exits of an interface that answers them, changed on the way; null: the exit never gets there. */
+export const inExits = (
+  name: string,
+  change: (exit: PolicyExit, platform: Platform) => PolicyExit | null,
+): Mutant =>
+  around(name, (attach) => (platform, version) => {
+    const made = attach(platform, version);
+    return {
+      ...made,
+      exit(exit) {
+        const changed = change(exit, platform);
+        if (changed) made.exit?.(changed);
+      },
+    };
+  });
+
+/** The place where an interface injects events. */
+export const atEntry = (
+  name: string,
+  change: (enter: () => void, platform: Platform) => void,
+): Mutant =>
+  around(name, (attach) => (platform, version) => {
+    const made = attach(platform, version);
+    return { ...made, enter: () => change(() => made.enter?.(), platform) };
+  });
