@@ -317,6 +317,19 @@ export class State {
   gpr32(n: number): number {
     return this.views.u32[(this.base + GPR_AT + n * 8) >> 2] as number;
   }
+  /** Its high half, unsigned. */
+  gprHigh(n: number): number {
+    return this.views.u32[((this.base + GPR_AT + n * 8) >> 2) + 1] as number;
+  }
+  setGprHalves(n: number, lo: number, hi: number): void {
+    const i = (this.base + GPR_AT + n * 8) >> 2;
+    this.views.u32[i] = lo;
+    this.views.u32[i + 1] = hi;
+  }
+  /** A whole register, from a signed number that is exact. */
+  setGprSigned(n: number, value: number): void {
+    this.setVaAt(GPR_AT + n * 8, value);
+  }
   /** Writes 32 bits and clears the upper half, as 32-bit instructions do. */
   setGpr32(n: number, value: number): void {
     const i = (this.base + GPR_AT + n * 8) >> 2;

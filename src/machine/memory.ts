@@ -117,15 +117,16 @@ export class GuestRam {
   }
 
   private all(): Uint8Array {
-    if (this.ram.buffer !== this.memory.buffer) this.renew();
+    if (this.ram.length === 0) this.renew();
     return this.ram;
   }
 
   private view16(): DataView {
-    if (this.data.buffer !== this.memory.buffer) this.renew();
+    if (this.ram.length === 0) this.renew();
     return this.data;
   }
 
+  /** Memory that has grown leaves views of no length behind; asking it for its buffer each time would cost more than the access. */
   private renew(): void {
     this.ram = new Uint8Array(this.memory.buffer, this.base, this.bytes);
     this.data = new DataView(this.memory.buffer, this.base, this.bytes);

@@ -3,7 +3,7 @@
 import { EFLAGS_AC, EFLAGS_NT, EFLAGS_RF, EFLAGS_TF, EFLAGS_VM } from '../../cpu/control-bits.ts';
 import { CS, DPL3, FLAT_CODE64, FLAT_DATA, SS_REG, setSegmentTo } from '../../cpu/descriptors.ts';
 import { readFlags, writeFlags } from '../../cpu/flags.ts';
-import { GPR_AT, SEG_SELECTOR } from '../../cpu/state.ts';
+import { FIELDS, GPR_AT, SEG_SELECTOR } from '../../cpu/state.ts';
 import { FLAT_RING3_CS64, FLAT_RING3_DS } from './abi.ts';
 import { bounce32 } from './bounce32.ts';
 import { eventsMasked, guestFlags, maskEvents } from './events-mask.ts';
@@ -73,7 +73,7 @@ export function bounce(
     put(buf, at, error, 0);
     at += 8;
   }
-  putVa(buf, at, state.getVa('rip'));
+  putVa(buf, at, state.getVa(FIELDS.rip));
   const cs = state.seg(CS, SEG_SELECTOR);
   put(buf, at + 8, fromKernel ? cs & ~3 : cs, masked ? 1 : 0);
   put(buf, at + 16, guestFlags(pv, readFlags(state), masked), 0);
@@ -91,16 +91,16 @@ export function bounce(
 
 function enterHandler({ cpu }: PvDomain, handler: number, sp: number): void {
   const { state } = cpu;
-  const trapped = state.get('eflags');
+  const trapped = state.get(FIELDS.eflags);
   if (state.seg(CS, SEG_SELECTOR) !== FLAT_RING3_CS64)
     setSegmentTo(state, CS, FLAT_RING3_CS64, 0, FLAT_LIMIT, FLAT_CODE64 | DPL3);
   if (state.seg(SS_REG, SEG_SELECTOR) !== FLAT_RING3_DS)
     setSegmentTo(state, SS_REG, FLAT_RING3_DS, 0, FLAT_LIMIT, FLAT_DATA | DPL3);
-  state.setVa('rip', handler);
+  state.setVa(FIELDS.rip, handler);
   state.setVaAt(GPR_AT + RSP * 8, sp);
   writeFlags(state, 0, CLEARED & ENTRY_FLAGS);
-  state.setVa('rfAt', 0);
-  if (state.get('codeMode') !== 64 || trapped & EFLAGS_AC) cpu.stateChanged();
+  state.setVa(FIELDS.rfAt, 0);
+  if (state.get(FIELDS.codeMode) !== 64 || trapped & EFLAGS_AC) cpu.stateChanged();
 }
 
 function put(buf: DataView, at: number, lo: number, hi: number): void {

@@ -4,7 +4,7 @@ import type { InstructionExit } from '../../cpu/border.ts';
 import { GP, UD } from '../../cpu/control-bits.ts';
 import { CS, SS_REG } from '../../cpu/descriptors.ts';
 import { readFlags } from '../../cpu/flags.ts';
-import { GPR_AT, SEG_SELECTOR } from '../../cpu/state.ts';
+import { FIELDS, GPR_AT, SEG_SELECTOR } from '../../cpu/state.ts';
 import { hypercall, hypercallTable } from '../xen/hypercall.ts';
 import * as familyCalls from '../xen/hypercalls/index.gen.ts';
 import {
@@ -32,7 +32,7 @@ export const PV_CALLS = hypercallTable([...Object.values(familyCalls), ...Object
 
 /** INT 0x82 in ring 1 is how a 32-bit kernel calls; programs of it, in ring 3, are refused as with any other vector. */
 export function isHypercall({ cpu, state }: PvDomain): boolean {
-  if (!state.narrow || cpu.state.get('cpl') !== 1) return false;
+  if (!state.narrow || cpu.state.get(FIELDS.cpl) !== 1) return false;
   return (cpu.state.arg32(0) & 0xff) === HYPERCALL_VECTOR && cpu.state.arg32(1) === 0;
 }
 
@@ -64,7 +64,7 @@ function onIret(pv: PvDomain): void {
 /** The instruction itself puts RIP into RCX and the flags into R11. SDM 2B SYSCALL. */
 function setReturnRegisters({ cpu }: PvDomain): void {
   const { state } = cpu;
-  state.setVaAt(GPR_AT + RCX * 8, state.getVa('rip'));
+  state.setVaAt(GPR_AT + RCX * 8, state.getVa(FIELDS.rip));
   state.setVaAt(GPR_AT + R11 * 8, readFlags(state));
 }
 
@@ -74,7 +74,7 @@ function onNarrowSystemCall(pv: PvDomain, exit: InstructionExit): void {
   const entry = currentVcpu(pv).syscall32;
   if ((entry.cs & ~3) === 0) return inject(pv, GP, 0);
   pv.cpu.complete(exit.bytes);
-  state.setGpr32(RCX, state.get('rip'));
+  state.setGpr32(RCX, state.get(FIELDS.rip));
   state.setSeg(CS, SEG_SELECTOR, FLAT_RING3_CS);
   state.setSeg(SS_REG, SEG_SELECTOR, FLAT_RING3_SS);
   bounce(pv, entry, null, entry.masksEvents);
@@ -84,11 +84,11 @@ function onNarrowSystemCall(pv: PvDomain, exit: InstructionExit): void {
 function onSystemCall(pv: PvDomain, exit: InstructionExit): void {
   const { state } = pv.cpu;
   const vcpu = currentVcpu(pv);
-  const entry = state.get('codeMode') === 64 ? vcpu.syscall : vcpu.syscall32;
+  const entry = state.get(FIELDS.codeMode) === 64 ? vcpu.syscall : vcpu.syscall32;
   if (entry.address === 0) return inject(pv, UD, null);
   pv.cpu.complete(exit.bytes);
   setReturnRegisters(pv);
-  if (state.get('codeMode') === 64) {
+  if (state.get(FIELDS.codeMode) === 64) {
     state.setSeg(CS, SEG_SELECTOR, FLAT_RING3_CS64);
     state.setSeg(SS_REG, SEG_SELECTOR, FLAT_RING3_DS);
   }

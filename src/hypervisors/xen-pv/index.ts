@@ -4,6 +4,7 @@ import { bug } from '../../base/errors.ts';
 import type { InstructionExit, PolicyExit } from '../../cpu/border.ts';
 import { FRAME_MMIO } from '../../cpu/frames.ts';
 import { type ExitPolicy, POLICY_SYSCALL } from '../../cpu/policy.ts';
+import { FIELDS } from '../../cpu/state.ts';
 import { type Attached, defineInterface, type Guest, type Platform } from '../define.ts';
 import { callFacts } from '../xen/call-facts.ts';
 import { XEN_DEVICES } from '../xen/devices/devices.ts';
@@ -145,6 +146,9 @@ function guestOf(
   const as = () => (pv.state.narrow ? 'system' : 'current');
   return {
     pv,
+    window: mmu.buf,
+    peek: (gva, bytes) =>
+      bytes <= PIECE && reachable(gva, bytes) && mmu.read(gva, bytes, as()) ? 0 : -1,
     readVirtual(gva, bytes) {
       const out = new Uint8Array(bytes);
       for (let done = 0; done < bytes; done += PIECE) {
@@ -235,7 +239,7 @@ function deliverEvents(pv: PvDomain): void {
   const { info } = pv.xen.vcpus[pv.current]!.state;
   const { ram } = pv.platform;
   if (ram.u8(info) === 0 || ram.u8(info + 1) !== 0) return;
-  if (pv.cpu.state.get('halted')) return;
+  if (pv.cpu.state.get(FIELDS.halted)) return;
   const { event } = currentVcpu(pv);
   if (event.address === 0 && !pv.state.narrow) return;
   bounce(pv, event, null, true);

@@ -10,7 +10,7 @@ import {
 } from '../../cpu/control-bits.ts';
 import { CS, DPL3, FLAT_CODE64, FLAT_DATA, SS_REG, setSegmentTo } from '../../cpu/descriptors.ts';
 import { writeFlags } from '../../cpu/flags.ts';
-import { GPR_AT, SEG_SELECTOR } from '../../cpu/state.ts';
+import { FIELDS, GPR_AT, SEG_SELECTOR } from '../../cpu/state.ts';
 import {
   FLAT_RING3_CS64,
   FLAT_RING3_DS,
@@ -65,17 +65,17 @@ export function iret64(pv: PvDomain): void {
   if (pv.state.assists & (1 << VMASST_TYPE_architectural_iopl))
     vcpu.iopl = (rflags & EFLAGS_IOPL) >> EFLAGS_IOPL_SHIFT;
   maskEvents(pv, (rflags & EFLAGS_IF) === 0);
-  const before = state.get('eflags');
+  const before = state.get(FIELDS.eflags);
   writeFlags(state, (rflags & ~(EFLAGS_IOPL | EFLAGS_VM | EFLAGS_RF)) | EFLAGS_IF, ALL_FLAGS);
-  if (rflags & EFLAGS_RF) state.setVa('rfAt', cpu.retired() + 1);
-  state.setVa('rip', rip);
+  if (rflags & EFLAGS_RF) state.setVa(FIELDS.rfAt, cpu.retired() + 1);
+  state.setVa(FIELDS.rip, rip);
   const flat = (cs | 3) === FLAT_RING3_CS64 && ss === FLAT_RING3_DS;
   if (flat && isCanonical(rip)) {
-    if (state.seg(CS, SEG_SELECTOR) !== FLAT_RING3_CS64 || state.get('codeMode') !== 64) {
+    if (state.seg(CS, SEG_SELECTOR) !== FLAT_RING3_CS64 || state.get(FIELDS.codeMode) !== 64) {
       setSegmentTo(state, CS, FLAT_RING3_CS64, 0, FLAT_LIMIT, FLAT_CODE64 | DPL3);
       setSegmentTo(state, SS_REG, FLAT_RING3_DS, 0, FLAT_LIMIT, FLAT_DATA | DPL3);
       cpu.stateChanged();
-    } else if (before !== state.get('eflags')) cpu.stateChanged();
+    } else if (before !== state.get(FIELDS.eflags)) cpu.stateChanged();
     return;
   }
   // The registers hold what the guest asked for; that the processor refuses it is what the failsafe callback is for.

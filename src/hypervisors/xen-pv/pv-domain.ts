@@ -2,7 +2,7 @@
 
 import type { Cpu } from '../../cpu/core.ts';
 import { CS, GS, LDTR, setNullSegment, setSegmentTo } from '../../cpu/descriptors.ts';
-import { SEG_SELECTOR } from '../../cpu/state.ts';
+import { FIELDS, SEG_SELECTOR } from '../../cpu/state.ts';
 import type { InterfacePower } from '../../machine/power.ts';
 import type { Platform } from '../define.ts';
 import type { Call } from '../xen/define.ts';
@@ -82,14 +82,14 @@ export function crashDomain(pv: PvDomain, why: string): void {
 
 /** Makes the kernel's or the user's tables the running ones; translations of user pages that both have stay. */
 export function loadTable(pv: PvDomain, mfn: number): void {
-  pv.cpu.state.setVa('cr3', mfn * 4096);
+  pv.cpu.state.setVa(FIELDS.cr3, mfn * 4096);
   pv.cpu.mmu.flushNonGlobal();
 }
 
 /** Another address space: nothing of the old one stays. */
 export function loadNewTable(pv: PvDomain, mfn: number): void {
   const root = pv.state.narrow ? pv.space.underTop(mfn) : mfn;
-  pv.cpu.state.setVa('cr3', root * 4096);
+  pv.cpu.state.setVa(FIELDS.cr3, root * 4096);
   pv.tables.flushAll();
 }
 
@@ -98,8 +98,8 @@ export function toggleMode(pv: PvDomain, vcpu: PvVcpuState): void {
   const { state } = pv.cpu;
   vcpu.kernelMode = !vcpu.kernelMode;
   const gs = state.segBase(GS);
-  state.setSegBase(GS, state.getVa('kernelGsBase'));
-  state.setVa('kernelGsBase', gs);
+  state.setSegBase(GS, state.getVa(FIELDS.kernelGsBase));
+  state.setVa(FIELDS.kernelGsBase, gs);
   loadTable(pv, vcpu.kernelMode ? vcpu.kernelTable : vcpu.userTable);
 }
 

@@ -13,6 +13,12 @@ export function pvhGuest(platform: Platform, physmap: Physmap, resume: () => num
   const { cpu, lapic, ram } = platform;
   const { mmu, state } = cpu;
   return {
+    window: cpu.views.data,
+    peek(gva, bytes) {
+      if (toPageEnd(gva) < bytes) return -1;
+      const address = mmu.ramAddress(gva, false, 'system');
+      return address < 0 ? -1 : cpu.layout.ramBase + address;
+    },
     readVirtual(gva, bytes) {
       const out = new Uint8Array(bytes);
       for (let done = 0; done < bytes; ) {

@@ -83,15 +83,40 @@ export interface XenHypercall<A extends ArgumentKinds = ArgumentKinds> {
   readonly notModelled?: string;
 }
 
+/** Where an argument lies among the words of a call: a `u64` takes two of a 32-bit guest's. */
+export interface ArgumentPlace {
+  readonly name: string;
+  readonly kind: ArgumentKind;
+  readonly wideAt: number;
+  readonly narrowAt: number;
+}
+
+export interface DefinedHypercall<A extends ArgumentKinds = ArgumentKinds> extends XenHypercall<A> {
+  /** `args` in their order. */
+  readonly order: readonly ArgumentPlace[];
+}
+
 export function defineHypercall<const A extends ArgumentKinds>(
   call: XenHypercall<A>,
-): XenHypercall<A> {
-  return call;
+): DefinedHypercall<A> {
+  let narrowAt = 0;
+  const order = Object.entries<ArgumentKind>(call.args).map(([name, kind], wideAt) => {
+    const place = { name, kind, wideAt, narrowAt };
+    narrowAt += kind === 'u64' ? 2 : 1;
+    return place;
+  });
+  return { ...call, order };
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: calls of any arguments; `perform` gives each its own.
-export type AnyHypercall = XenHypercall<any>;
+export type AnyHypercall = DefinedHypercall<any>;
 export type HypercallTable = ReadonlyMap<number, AnyHypercall>;
+
+/** An argument, raw: two halves, written anew for each call. */
+export interface Word {
+  lo: number;
+  hi: number;
+}
 
 /** Raw arguments of a call under way; a call that continues changes them. */
 export interface Frame {
@@ -100,7 +125,9 @@ export interface Frame {
   readonly table: HypercallTable;
   readonly caller: Caller;
   readonly wide: boolean;
-  readonly words: Pair[];
+  readonly words: Word[];
   /** The call is an entry of a multicall. */
   readonly nested: boolean;
+  /** Another one, an entry of a multicall of this one's caller. */
+  within(words: Word[]): Frame;
 }

@@ -14,6 +14,8 @@ export const OUR_DOMID = 1;
 export const MAX_PORT = 1023;
 /** Lines kept of what a guest asked for and does not get: a guest cannot make more than there are calls, but be sure. */
 const LOG_LINES_MAX = 200;
+/** Arguments of a hypercall, at most. */
+const CALL_WORDS = 6;
 /** No address: RAM begins at 0. */
 export const NOWHERE = -1;
 
@@ -82,6 +84,8 @@ export interface DomainState {
 
 export interface XenVcpu {
   readonly id: number;
+  /** Room for the arguments of the call that it makes; nothing of it outlives the call. */
+  readonly words: { lo: number; hi: number }[];
   readonly state: VcpuState;
   readonly singleshot: Timer;
   readonly periodic: Timer;
@@ -149,6 +153,7 @@ export function createDomain(parts: DomainParts): XenDomain {
   platform.snapshots.addState('xen', state);
   const vcpus: XenVcpu[] = state.vcpus.map((vcpu, id) => ({
     id,
+    words: Array.from({ length: CALL_WORDS }, () => ({ lo: 0, hi: 0 })),
     // The list is assigned in place by a restore, and so are its members.
     state: vcpu,
     singleshot: platform.clock.timer(`xen.vcpu${id}.singleshot`, () =>

@@ -19,6 +19,8 @@ export class GuestView {
 
   read<F extends XenFields>(type: XenStruct<F>, gva: number): StructValue<Narrow<F>> | null {
     const layout = this.wide ? type.wide : type.narrow;
+    const at = this.memory.peek(gva, layout.size);
+    if (at >= 0) return layout.read(this.memory.window, at);
     const bytes = this.memory.readVirtual(gva, layout.size);
     return bytes && layout.read(viewOf(bytes), 0);
   }
@@ -50,6 +52,8 @@ export class GuestView {
   }
 
   u32(gva: number): number | null {
+    const at = this.memory.peek(gva, 4);
+    if (at >= 0) return this.memory.window.getUint32(at, true);
     const bytes = this.bytes(gva, 4);
     return bytes && viewOf(bytes).getUint32(0, true);
   }

@@ -1,7 +1,6 @@
 // The call itself: number and arguments out of registers, the right to call, the result into RAX, and going on later.
 
 import type { Pair } from '../../base/struct.ts';
-import type { State } from '../../cpu/state.ts';
 import { ENOSYS } from './abi/errno.ts';
 import {
   type AnyHypercall,
@@ -13,11 +12,13 @@ import {
   type Frame,
   type HypercallTable,
   type SubOperation,
+  type Word,
 } from './define.ts';
 import { logOnce, type XenDomain, type XenVcpu } from './domain.ts';
 import { GuestView } from './guest-view.ts';
 
 const RAX = 0;
+const NOTHING: Word = { lo: 0, hi: 0 };
 /** RDI RSI RDX R10 R8 R9, and EBX ECX EDX ESI EDI EBP (arch-x86/xen-x86_64.h, xen-x86_32.h). */
 const REGISTERS = { wide: [7, 6, 2, 10, 8, 9], narrow: [3, 1, 2, 6, 7, 5] } as const;
 
@@ -36,24 +37,79 @@ export function hypercall(
 ): void {
   const { state } = domain.platform.cpu;
   const registers = wide ? REGISTERS.wide : REGISTERS.narrow;
-  const word = (n: number) => readWord(state, n, wide);
-  const { lo, hi } = word(RAX);
-  const words = registers.map(word);
-  const frame: Frame = { domain, vcpu, table, caller, wide, words, nested: false };
+  const { words } = vcpu;
+  for (let n = 0; n < registers.length; n++) {
+    const word = words[n]!;
+    word.lo = state.gpr32(registers[n]!);
+    word.hi = wide ? state.gprHigh(registers[n]!) : 0;
+  }
   domain.state.called = true;
-  const result = perform(frame, hi === 0 ? lo : -1);
+  const frame = new CallFrame(domain, vcpu, table, caller, wide, words, false);
+  const named = !wide || state.gprHigh(RAX) === 0;
+  const result = perform(frame, named ? state.gpr32(RAX) : -1);
   if (result !== CONTINUE) {
-    const bits = BigInt(result);
-    if (wide) state.setGpr(RAX, BigInt.asUintN(64, bits));
-    else state.setGpr32(RAX, Number(BigInt.asUintN(32, bits)));
+    if (wide) state.setGprSigned(RAX, result);
+    else state.setGpr32(RAX, result >>> 0);
     return;
   }
-  registers.forEach((register, n) => {
-    const { lo, hi } = frame.words[n]!;
-    if (wide) state.setGpr(register, (BigInt(hi) << 32n) | BigInt(lo));
-    else state.setGpr32(register, lo);
-  });
+  for (let n = 0; n < registers.length; n++) {
+    const { lo, hi } = words[n]!;
+    state.setGprHalves(registers[n]!, lo, wide ? hi : 0);
+  }
   domain.guest.rewind();
+}
+
+/** One call under way, as its handler reaches it and as it goes on later. */
+class CallFrame implements Frame, Call {
+  readonly domain: XenDomain;
+  readonly vcpu: XenVcpu;
+  readonly table: HypercallTable;
+  readonly caller: Caller;
+  readonly wide: boolean;
+  readonly words: Word[];
+  readonly nested: boolean;
+  readonly guest: GuestView;
+  /** The call that `words` are the arguments of. */
+  call: AnyHypercall | null = null;
+
+  constructor(
+    domain: XenDomain,
+    vcpu: XenVcpu,
+    table: HypercallTable,
+    caller: Caller,
+    wide: boolean,
+    words: Word[],
+    nested: boolean,
+  ) {
+    this.domain = domain;
+    this.vcpu = vcpu;
+    this.table = table;
+    this.caller = caller;
+    this.wide = wide;
+    this.words = words;
+    this.nested = nested;
+    this.guest = new GuestView(domain.guest, wide);
+  }
+
+  get frame(): Frame {
+    return this;
+  }
+
+  within(words: Word[]): Frame {
+    const { domain, vcpu, table, caller, wide } = this;
+    return new CallFrame(domain, vcpu, table, caller, wide, words, true);
+  }
+
+  continueLater(changed: Readonly<Record<string, number>>): typeof CONTINUE {
+    for (const { name, wideAt, narrowAt } of this.call!.order) {
+      const value = changed[name];
+      if (value === undefined) continue;
+      const word = this.words[this.wide ? wideAt : narrowAt]!;
+      word.lo = value >>> 0;
+      word.hi = this.wide ? Math.floor(value / 0x1_0000_0000) >>> 0 : 0;
+    }
+    return CONTINUE;
+  }
 }
 
 /** One call, whose arguments lie in `frame.words`. */
@@ -92,24 +148,22 @@ function performUnseen(frame: Frame, number: number): CallResult {
   if (call.refuse) return call.refuse[0];
   if (call.notModelled) return missing(frame.domain, call.name);
   const args = decode(call, frame);
-  const { lacks } = frame.domain.platform;
-  // Without one sub-operation the call itself is still there.
-  if (lacks?.(call.name) || lacks?.(entryName(call, args))) return -ENOSYS;
-  const context = callContext(call, frame);
+  const context = frame as CallFrame;
+  context.call = call;
   if (call.handle) return call.handle(context, args);
   return subOperation(call, context, args);
 }
 
 function subOperation(call: AnyHypercall, context: Call, args: Record<string, number>): CallResult {
-  const [first = '', second = ''] = Object.keys(call.args);
-  const asked = (call.subMask ?? -1) & args[first]!;
+  const [first, second] = call.order;
+  const asked = (call.subMask ?? -1) & args[first!.name]!;
   const sub: SubOperation | undefined = call.subOperations?.[asked];
   if (!sub || (sub.callers && !sub.callers.includes(context.caller))) {
     logOnce(context.domain, `${call.name}: there is no sub-operation ${asked}`);
     return call.unknown ?? -ENOSYS;
   }
   if (sub.refuse) return sub.refuse[0];
-  if (sub.handle) return sub.handle(context, args[second] ?? 0, args);
+  if (sub.handle) return sub.handle(context, second ? (args[second.name] ?? 0) : 0, args);
   return missing(context.domain, `${call.name} ${sub.name}`);
 }
 
@@ -118,40 +172,18 @@ function missing(domain: XenDomain, what: string): number {
   return -ENOSYS;
 }
 
-function callContext(call: AnyHypercall, frame: Frame): Call {
-  const { domain, vcpu, caller, wide } = frame;
-  return {
-    domain,
-    vcpu,
-    caller,
-    wide,
-    frame,
-    guest: new GuestView(domain.guest, wide),
-    continueLater(changed) {
-      let at = 0;
-      for (const [name, kind] of Object.entries<ArgumentKind>(call.args)) {
-        const value = changed[name];
-        if (value !== undefined) frame.words[at] = pairOf(value, wide);
-        at += kind === 'u64' && !wide ? 2 : 1;
-      }
-      return CONTINUE;
-    },
-  };
-}
-
 function decode(call: AnyHypercall, { words, wide }: Frame): Record<string, never> {
   const args: Record<string, unknown> = {};
-  let at = 0;
-  for (const [name, kind] of Object.entries<ArgumentKind>(call.args)) {
-    const word = words[at] ?? { lo: 0, hi: 0 };
-    const next = words[at + 1] ?? { lo: 0, hi: 0 };
-    args[name] = argument(kind, word, next.lo, wide);
-    at += kind === 'u64' && !wide ? 2 : 1;
+  const { order } = call;
+  for (let n = 0; n < order.length; n++) {
+    const { name, kind, wideAt, narrowAt } = order[n]!;
+    const at = wide ? wideAt : narrowAt;
+    args[name] = argument(kind, words[at] ?? NOTHING, (words[at + 1] ?? NOTHING).lo, wide);
   }
   return args as Record<string, never>;
 }
 
-function argument(kind: ArgumentKind, { lo, hi }: Pair, nextLo: number, wide: boolean): unknown {
+function argument(kind: ArgumentKind, { lo, hi }: Word, nextLo: number, wide: boolean): unknown {
   switch (kind) {
     case 'u32':
       return lo;
@@ -164,13 +196,4 @@ function argument(kind: ArgumentKind, { lo, hi }: Pair, nextLo: number, wide: bo
     case 'ulong':
       return wide ? hi * 0x1_0000_0000 + lo : lo;
   }
-}
-
-function readWord(state: State, register: number, wide: boolean): Pair {
-  const value = state.gpr(register);
-  return { lo: Number(value & 0xffff_ffffn), hi: wide ? Number(value >> 32n) : 0 };
-}
-
-function pairOf(value: number, wide: boolean): Pair {
-  return { lo: value >>> 0, hi: wide ? Math.floor(value / 0x1_0000_0000) >>> 0 : 0 };
 }

@@ -8,6 +8,12 @@ export interface XenMemory {
   readVirtual(gva: number, bytes: number): Uint8Array | null;
   writeVirtual(gva: number, bytes: Uint8Array): boolean;
   /**
+   * Where in `window` those few bytes lie, until the next access; -1: in no one place, or they cannot be read. The quick way
+   * to what `readVirtual` answers.
+   */
+  peek(gva: number, bytes: number): number;
+  readonly window: DataView;
+  /**
    * Where the frame begins in the machine's RAM: a gfn of a PVH guest, an mfn of a PV guest. -1 unless the guest may read
    * and write all of it (no hole; in PV no page table, no descriptor table, nobody else's).
    */

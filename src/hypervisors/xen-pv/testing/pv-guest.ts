@@ -66,24 +66,8 @@ export function runProgram(
   program: (parts: ProgramParts) => string,
   options: ProgramOptions = {},
 ): Outcome {
-  const { engine = 'reference', commandLine = '', seed = SEED } = options;
-  const ramBytes = MEMORY + xenPv.ownBytes!(MEMORY);
-  const p2m = permuteFrames(ramBytes / 4096, MEMORY / 4096, seed).guest;
   const output: number[] = [];
-  const { cpu, machine, attached } = bareGuest(xenPv, {
-    memoryBytes: MEMORY,
-    engine,
-    seed,
-    transmit: (byte) => output.push(byte),
-  });
-  const assembler = new Assembler(64, BigInt.asUintN(64, BigInt(VIRT_BASE + CODE_AT)));
-  const head = `mov r14, rsi; mov r15, ${literal(va(RESULT_PAGE))}`;
-  const code = assembleProgram(`${head}; ${program(partsFor(p2m))}`, assembler);
-  attached.start({
-    kernel: openKernel(elfWith(code, options), 'a test program'),
-    initrd: null,
-    commandLine,
-  });
+  const { cpu, machine, p2m } = programGuest(program, options, (byte) => output.push(byte));
   const stop = machine.run({ instructions: options.budget ?? BUDGET });
   const word = (page: number, n: number) =>
     cpu.views.u64[(cpu.layout.ramBase + p2m[PAGES_AT / 4096 + page]! * 4096 + n * 8) / 8]!;
@@ -99,6 +83,24 @@ export function runProgram(
     cpu,
     word,
   };
+}
+
+/** The guest, at the beginning of its program. */
+export function programGuest(
+  program: (parts: ProgramParts) => string,
+  options: ProgramOptions = {},
+  transmit: (byte: number) => void = () => {},
+) {
+  const { engine = 'reference', commandLine = '', seed = SEED } = options;
+  const ramBytes = MEMORY + xenPv.ownBytes!(MEMORY);
+  const p2m = permuteFrames(ramBytes / 4096, MEMORY / 4096, seed).guest;
+  const guest = bareGuest(xenPv, { memoryBytes: MEMORY, engine, seed, transmit });
+  const assembler = new Assembler(64, BigInt.asUintN(64, BigInt(VIRT_BASE + CODE_AT)));
+  const head = `mov r14, rsi; mov r15, ${literal(va(RESULT_PAGE))}`;
+  const code = assembleProgram(`${head}; ${program(partsFor(p2m))}`, assembler);
+  const kernel = openKernel(elfWith(code, options), 'a test program');
+  guest.attached.start({ kernel, initrd: null, commandLine });
+  return { ...guest, p2m };
 }
 
 const va = (page: number) => VIRT_BASE + PAGES_AT + page * 4096;

@@ -30,11 +30,7 @@ export const multicall = defineHypercall({
         lo: view.getUint32(m * (wide ? 8 : 4), true),
         hi: wide ? view.getUint32(m * 8 + 4, true) : 0,
       });
-      const inner: Frame = {
-        ...frame,
-        nested: true,
-        words: Array.from({ length: ARGUMENTS }, (_, m) => word(m + 2)),
-      };
+      const inner = frame.within(Array.from({ length: ARGUMENTS }, (_, m) => word(m + 2)));
       const { lo, hi } = word(0);
       const result = perform(inner, hi === 0 ? lo : -1);
       if (result === CONTINUE) {

@@ -89,9 +89,11 @@ export function testDomain(caller: Caller = 'hvm', more: readonly AnyHypercall[]
   };
 }
 
-function flatGuest({ ram }: Platform, told: string[]): XenGuest {
+function flatGuest({ ram, cpu }: Platform, told: string[]): XenGuest {
   let next = TEST_RAM;
   return {
+    window: cpu.views.data,
+    peek: (gva, bytes) => (ram.contains(gva, bytes) ? cpu.layout.ramBase + gva : -1),
     readVirtual: (gva, bytes) => ram.read(gva, bytes),
     writeVirtual: (gva, bytes) => ram.write(gva, bytes),
     frameAddress: (frame) => (ram.contains(frame * PAGE, PAGE) ? frame * PAGE : -1),
