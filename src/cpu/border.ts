@@ -23,6 +23,11 @@ export interface Border {
    * paths: RIP stands behind the instruction, which ends its block. `false` means #UD, `'faulted'` a fault that it has raised.
    */
   hypercall(instruction: 'vmcall' | 'vmmcall'): boolean | 'faulted';
+  /**
+   * SYSCALL that the exit policy wants, where the interface can answer it here and now; RIP points behind it. `false` or not
+   * given: it leaves the CPU.
+   */
+  syscall?(): boolean;
   /** The vector to deliver now that the interrupt line is up and the CPU accepts it; -1 when there is none after all. */
   acknowledgeInterrupt(): number;
   /** CR8, where it is the task priority of a local APIC; without these the CPU only keeps it. SDM 3A 11.8.6. */

@@ -289,6 +289,11 @@ class CountingBorder implements Border {
     this.exits.hypercall++;
     return this.inner.hypercall!(instruction);
   }
+  syscall(): boolean {
+    const done = this.inner.syscall?.() ?? false;
+    if (done) this.exits.instruction++; // As if it had left the CPU.
+    return done;
+  }
   readCr8(): number {
     return this.inner.readCr8!();
   }

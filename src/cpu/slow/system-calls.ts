@@ -43,6 +43,7 @@ export const syscall = defineSlow({
   run(cx) {
     const { state } = cx;
     if ((state.get(FIELDS.efer) & EFER_SCE) === 0) return state.raise(UD, null);
+    if (state.get(FIELDS.policy) & POLICY_SYSCALL && cx.border.syscall?.()) return 0;
     if (exits(state, POLICY_SYSCALL)) return 1;
     const long = (state.get(FIELDS.efer) & EFER_LMA) !== 0;
     const star = high(state, 'star') & 0xffff;

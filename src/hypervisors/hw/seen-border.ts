@@ -78,6 +78,7 @@ export function seenBorder(
       }
       return done;
     },
+    syscall: () => inner.syscall?.() ?? false,
     acknowledgeInterrupt() {
       entered();
       const vector = inner.acknowledgeInterrupt();

@@ -48,6 +48,7 @@ export function bareGuest(on: HypervisorInterface, options: BareOptions): BareGu
       ...bare.border,
       cpuid: (leaf, subleaf, out) => attached.border.cpuid(leaf, subleaf, out),
       hypercall: (instruction) => attached.border.hypercall(instruction),
+      syscall: () => attached.border.syscall?.() ?? false,
     },
   });
   const ram = new GuestRam(cpu.memory, cpu.layout.ramBase, ramBytes, (gpa, bytes) =>

@@ -1,7 +1,7 @@
 // Hypercalls of PV guests: how they come in, and which there are.
 
 import type { InstructionExit } from '../../cpu/border.ts';
-import { GP, UD } from '../../cpu/control-bits.ts';
+import { EFLAGS_TF, GP, UD } from '../../cpu/control-bits.ts';
 import { CS, SS_REG } from '../../cpu/descriptors.ts';
 import { readFlags } from '../../cpu/flags.ts';
 import { FIELDS, GPR_AT, SEG_SELECTOR } from '../../cpu/state.ts';
@@ -54,6 +54,17 @@ export function onSyscall(pv: PvDomain, exit: InstructionExit): void {
   if (state.gpr32(RAX) === HYPERVISOR_iret && state.vaAt(GPR_AT + RAX * 8) === HYPERVISOR_iret)
     return onIret(pv);
   hypercall(pv.xen, pv.xen.vcpus[pv.current]!, PV_CALLS, 'pv64', true);
+}
+
+/** A short call of a 64-bit kernel, answered where it is made. False: it has to leave the CPU. */
+export function onSyscallInPlace(pv: PvDomain): boolean {
+  const { state } = pv.cpu;
+  if (pv.state.narrow || !currentVcpu(pv).kernelMode) return false;
+  if (state.gprHigh(RAX) !== 0 || state.get(FIELDS.eflags) & EFLAGS_TF) return false;
+  if (!PV_CALLS.get(state.gpr32(RAX))?.inPlace) return false;
+  setReturnRegisters(pv);
+  hypercall(pv.xen, pv.xen.vcpus[pv.current]!, PV_CALLS, 'pv64', true);
+  return true;
 }
 
 function onIret(pv: PvDomain): void {

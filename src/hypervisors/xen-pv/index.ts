@@ -16,7 +16,7 @@ import { createToolstack, type Toolstack } from '../xen/toolstack.ts';
 import { wakeUp } from '../xen/upcall.ts';
 import { bounce } from './bounce.ts';
 import { buildDomain, planDomain } from './builder.ts';
-import { isHypercall, onHypercall, onSyscall, PV_CALLS } from './calls.ts';
+import { isHypercall, onHypercall, onSyscall, onSyscallInPlace, PV_CALLS } from './calls.ts';
 import { pvCpuid } from './emulate-cpuid.ts';
 import { FrameTable, freshFrames, TYPE_WRITABLE } from './frames.ts';
 import { xenPvGuest } from './guest.ts';
@@ -70,6 +70,12 @@ function attach(platform: Platform): Attached {
       rdmsr: () => false,
       wrmsr: () => false,
       hypercall: () => false,
+      syscall() {
+        if (!onSyscallInPlace(pv)) return false;
+        // Events are told before the guest's next instruction.
+        if (eventWaits(pv)) pv.cpu.requestExit();
+        return true;
+      },
     },
     exit: (exit) => onExit(pv, exit),
     enter: () => deliverEvents(pv),
@@ -234,12 +240,15 @@ function onInterrupt(pv: PvDomain, exit: InstructionExit): void {
   else onInterruptInstruction(pv, exit);
 }
 
+/** One is pending, and upcalls are not masked. */
+function eventWaits({ platform: { ram }, xen, current }: PvDomain): boolean {
+  const { info } = xen.vcpus[current]!.state;
+  return ram.u8(info) !== 0 && ram.u8(info + 1) === 0;
+}
+
 /** On every way back to the guest: an event that is pending and not masked enters the guest's handler. */
 function deliverEvents(pv: PvDomain): void {
-  const { info } = pv.xen.vcpus[pv.current]!.state;
-  const { ram } = pv.platform;
-  if (ram.u8(info) === 0 || ram.u8(info + 1) !== 0) return;
-  if (pv.cpu.state.get(FIELDS.halted)) return;
+  if (!eventWaits(pv) || pv.cpu.state.get(FIELDS.halted)) return;
   const { event } = currentVcpu(pv);
   if (event.address === 0 && !pv.state.narrow) return;
   bounce(pv, event, null, true);

@@ -81,6 +81,11 @@ export interface XenHypercall<A extends ArgumentKinds = ArgumentKinds> {
   /** The whole call is refused. */
   readonly refuse?: readonly [error: number, why: string];
   readonly notModelled?: string;
+  /**
+   * It leaves the vCPU's mode, tables and place in the code alone, does not wait and does not go on later: it may be answered
+   * without leaving the CPU.
+   */
+  readonly inPlace?: true;
 }
 
 /** Where an argument lies among the words of a call: a `u64` takes two of a 32-bit guest's. */

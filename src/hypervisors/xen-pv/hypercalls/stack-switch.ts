@@ -9,6 +9,7 @@ export const stackSwitch = defineHypercall({
   number: 3,
   name: 'stack_switch',
   ref: 'xen.h __HYPERVISOR_stack_switch',
+  inPlace: true,
   callers: ['pv64', 'pv32'],
   args: { ss: 'ulong', esp: 'gva' },
   handle(call, { ss, esp }) {

@@ -63,6 +63,7 @@ export const xenVersion = defineHypercall({
   number: 17,
   name: 'xen_version',
   ref: 'version.h',
+  inPlace: true,
   callers: ['pv64', 'pv32', 'hvm'],
   args: { cmd: 's32', arg: 'gva' },
   subOperations: {
