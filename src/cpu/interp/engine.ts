@@ -151,8 +151,8 @@ export class Interpreter implements Engine {
       start = 0;
       if (stop === STOP_ATTENTION) return this.stopped('attention');
       if (stop === STOP_BUDGET) {
-        const budget = state.get('budget') | 0;
-        const rec = state.get('rec');
+        const budget = state.get(FIELDS.budget) | 0;
+        const rec = state.get(FIELDS.rec);
         if (rec !== 0) this.interrupted = rec + Math.max(budget, 0) * RECORD_BYTES;
         if (budget <= 0) return this.stopped('budget');
         start = this.cache.copyPartial(rec, budget);
@@ -161,7 +161,7 @@ export class Interpreter implements Engine {
       this.settleFault();
       if (!this.restarting) return this.stopped('fault');
       this.restarting = false;
-      const gpa = this.p.mmu.fetch(state.getVa('rip') + state.segBase(1));
+      const gpa = this.p.mmu.fetch(state.getVa(FIELDS.rip) + state.segBase(1));
       if (gpa < 0) bug('an instruction that ran cannot be fetched again');
       this.cache.isolate(gpa);
     }
@@ -196,7 +196,7 @@ export class Interpreter implements Engine {
 
   currentRip(): number {
     const rec = this.running ? (this.p.views.i32[this.recWord] as number) : 0;
-    return rec === 0 ? this.p.state.getVa('rip') : this.ripOf(rec);
+    return rec === 0 ? this.p.state.getVa(FIELDS.rip) : this.ripOf(rec);
   }
 
   mayActNow(): boolean {
@@ -226,17 +226,17 @@ export class Interpreter implements Engine {
   /** A fault leaves RIP at the instruction and gives back what the block had paid for it and the rest. */
   private settleFault(): void {
     const { state, views } = this.p;
-    const rec = state.get('rec');
+    const rec = state.get(FIELDS.rec);
     if (rec === 0) return; // The fetch itself faulted: RIP is set, nothing was paid.
-    state.set('budget', state.get('budget') + (views.u8[rec + R_LEFT] as number));
-    state.setVa('rip', this.ripOf(rec));
+    state.set(FIELDS.budget, state.get(FIELDS.budget) + (views.u8[rec + R_LEFT] as number));
+    state.setVa(FIELDS.rip, this.ripOf(rec));
   }
 
   private ripOf(rec: number): number {
     const { state, views } = this.p;
     const start = (views.u16[(rec + R_NEXT) >> 1] as number) - (views.u8[rec + R_LENGTH] as number);
-    const rip = state.getVa('ripPage') + start;
-    return state.get('codeMode') === 64 ? rip : rip >>> 0;
+    const rip = state.getVa(FIELDS.ripPage) + start;
+    return state.get(FIELDS.codeMode) === 64 ? rip : rip >>> 0;
   }
 
   private slow(id: number): number {
@@ -302,8 +302,8 @@ export class Interpreter implements Engine {
     const { state } = this.p;
     const modeKey = state.get(FIELDS.modeKey);
     if ((modeKey & MODE_KEY_LIMIT) === 0) return modeKey;
-    const rip = state.get('rip');
-    const limit = state.get('csLimit');
+    const rip = state.get(FIELDS.rip);
+    const limit = state.get(FIELDS.csLimit);
     if (rip > limit) {
       state.raise(GP, 0);
       return -1;
