@@ -402,6 +402,7 @@ class HotFunction implements LookupLocals {
     c.get(this.st).get(this.st).mem('i32.load', FIELDS.budget.at);
     c.get(this.rec).mem('i32.load8_u', R_LEFT).op('i32.add').mem('i32.store', FIELDS.budget.at);
     c.get(this.st).get(this.rec).call(this.runner).set(this.t);
+    c.get(this.st).mem('i32.load', FIELDS.dataTlb.at).set(this.tlb); // CLAC or STAC may have run there.
     c.get(this.t).op('i32.eqz').brIf(this.reload);
     c.get(this.t).i32(REGION_BUDGET).op('i32.gt_u').iff();
     c.get(this.t)

@@ -34,7 +34,7 @@ export interface Cx {
 export interface SlowPath {
   readonly name: string;
   readonly ref: string;
-  /** It touches no general and no xmm register and no status flag: engines need not have them in the state. */
+  /** It touches no general and no xmm register, no status flag and no budget: engines need not have them in the state. */
   readonly pure?: true;
   /** Without ending the instruction it changes which data TLB applies (`dataTlb`): a translation seen before tells nothing. */
   readonly movesTlb?: true;

@@ -68,7 +68,6 @@ export const popf = defineSlow({
 export const sti = defineSlow({
   name: 'sti',
   ref: 'SDM 2B STI',
-  pure: true,
   run(cx) {
     const { state } = cx;
     const flags = state.get(FIELDS.eflags);

@@ -2,7 +2,7 @@
 
 import { Assembler } from '../asm.ts';
 import { CR0_PE } from '../control-bits.ts';
-import { type Cpu, createCpu, type EngineName } from '../core.ts';
+import { type Cpu, type CpuOptions, createCpu, type EngineName } from '../core.ts';
 import { recordingBorder } from './border.ts';
 import { CODE0, IDT, loadTables, type Tables } from './descriptor-tables.ts';
 
@@ -28,10 +28,10 @@ export interface Guest extends Tables {
   stack(words: number): number[];
 }
 
-/** 32-bit protected mode without paging, ring 0, at CODE. */
-export function guest(engine: EngineName): Guest {
+/** 32-bit protected mode without paging, ring 0, at CODE. `jit`: when that engine translates. */
+export function guest(engine: EngineName, jit?: CpuOptions['jit']): Guest {
   const border = recordingBorder();
-  const cpu = createCpu({ ramBytes: RAM, border, engine });
+  const cpu = createCpu({ ramBytes: RAM, border, engine, ...(jit ? { jit } : {}) });
   const { state, views, layout } = cpu;
   const at = (gpa: number) => layout.ramBase + gpa;
   const g: Guest = {
