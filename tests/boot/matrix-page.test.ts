@@ -64,12 +64,12 @@ describe.skipIf(!there)('the page of a matrix of 4 by 6', () => {
     ['dark', 500, true, 'rgb(13, 17, 23)'],
   ])(
     'is all there and fits, %s and %d wide',
+    { retry: 3, timeout: 120_000 },
     (_, width, dark, back) => {
       const found = seen(width, dark);
       expect(found).toMatchObject({ rows: 4, cells: 24, open: true, fits: true, back });
       expect(found.charts).toBeGreaterThan(24 * 6);
       expect(found.millis).toBeLessThan(1000);
     },
-    120_000,
   );
 });

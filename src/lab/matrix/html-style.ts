@@ -52,6 +52,6 @@ pre { margin: 0; padding: 0.6rem; overflow: auto; background: var(--panel); bord
 .console { max-height: 24rem; }
 @media (max-width: 40rem) {
   body { padding: 1rem; }
-  .figures th { white-space: normal; }
+  .figures th, .exits th:last-child { white-space: normal; }
 }
 `;
