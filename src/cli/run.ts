@@ -327,7 +327,9 @@ function isInteractive(options: RunOptions): boolean {
 
 function openConsole(spec: RunSpec, options: RunOptions): NodeConsole {
   if (spec.input.kind !== 'live') return outputConsole(options.json ? null : process.stdout);
-  process.stderr.write('pvops: Ctrl-A x leaves, Ctrl-A Ctrl-A is Ctrl-A\n');
+  process.stderr.write(
+    'pvops: Ctrl-A x leaves, Ctrl-A Ctrl-A is Ctrl-A, Ctrl-] asks something of the guest\n',
+  );
   return terminalConsole(process.stdin, process.stdout);
 }
 

@@ -1,6 +1,7 @@
 // Option values as text: sizes, times and whole numbers, each refused in a sentence.
 
 import { InputError } from '../base/errors.ts';
+import { REQUEST_WORDS, requestOf } from '../lab/index.ts';
 
 const SIZE_UNITS: Readonly<Record<string, number>> = {
   '': 2 ** 20, // As QEMU has it: a bare number is mebibytes.
@@ -53,18 +54,11 @@ export function parseText(text: string, option: string): string {
   throw badValue(option, text.slice(0, 20), 'between 1 and 4096 characters');
 }
 
-const REQUESTS = /^(?:poweroff|reboot|halt|suspend|sysrq [0-9a-z]|balloon [0-9]{1,5})$/;
-
 /** `2s=poweroff`. */
 export function parseRequest(text: string): { atNanos: number; what: string } {
-  const [time = '', what = ''] = text.split('=', 2);
-  if (!REQUESTS.test(what)) {
-    throw badValue(
-      '--at',
-      text,
-      "TIME=poweroff, reboot, halt, suspend, 'sysrq h' or 'balloon 256' (MiB)",
-    );
-  }
+  const [time = '', words = ''] = text.split('=', 2);
+  const what = requestOf(words);
+  if (what === null) throw badValue('--at', text, `TIME=REQUEST: ${REQUEST_WORDS}`);
   return { atNanos: Math.round(parseSeconds(time, '--at') * 1e9), what };
 }
 

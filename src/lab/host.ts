@@ -19,6 +19,8 @@ export interface LabConsole {
   read(): Uint8Array;
   /** The user wants to leave. */
   quit(): boolean;
+  /** What the user has asked of the guest since this was last called (lab/requests.ts). */
+  requests?(): readonly string[];
 }
 
 /** Where a run stands, for a progress line. */

@@ -111,6 +111,7 @@ export {
 } from './probe/probe-kernel.ts';
 export { ktapOfProbes, measureTable, probeTable } from './probe/reports.ts';
 export { type ProbeReport, type ProbeRun, probeSpec, runProbe } from './probe/run-probe.ts';
+export { QUIT, REQUEST_WORDS, requestOf } from './requests.ts';
 export { type RunResult, type RunWatcher, runKernel } from './run.ts';
 export {
   type ConsoleInput,

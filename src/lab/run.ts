@@ -7,6 +7,7 @@ import type { Stop } from '../machine/machine.ts';
 import { type Assembled, assemble, type ExitCounts } from './assemble.ts';
 import { ConsoleLog } from './console-log.ts';
 import type { LabConsole, LabHost, Progress } from './host.ts';
+import { QUIT } from './requests.ts';
 import { ScriptedInput } from './scripted-input.ts';
 import {
   checkNumbers,
@@ -118,6 +119,8 @@ class Run {
   private readonly requests: TimedRequest[];
   private readonly seen: Seen = { goal: false, marker: false, panic: false, failed: false };
   private readonly hostCpuEnd: number;
+  /** A request has been to end the run. */
+  private leaving = false;
   /** The run is to come back to this loop at once. */
   private attention = false;
   /** Guest times of the last output or input, of the last sign of life, of the panic. */
@@ -238,8 +241,9 @@ class Run {
     if (this.panicAt >= 0 && now >= this.panicAt + PANIC_NANOS) return panicked();
     if (this.scriptDone() && now >= this.lastActivity + SCRIPT_END_NANOS)
       return this.scriptVerdict();
-    if (this.console.quit()) {
-      return this.seen.panic ? panicked() : { word: 'up', reason: 'ended at the console' };
+    if (this.leaving || this.console.quit()) {
+      const reason = this.leaving ? 'ended as asked' : 'ended at the console';
+      return this.seen.panic ? panicked() : { word: 'up', reason };
     }
     if (now >= this.timeoutAt())
       return this.outOfTime(`${this.spec.timeoutSeconds} s of guest time`);
@@ -340,14 +344,20 @@ class Run {
 
   /** Those whose time has come; a guest that waits for nothing else gets the next one's time with it. */
   private passRequests(stop: Stop): void {
+    for (const what of this.console.requests?.() ?? []) this.request(what);
     for (let idle = stop.kind === 'idle'; ; idle = false) {
       const next = this.requests[0];
       if (!next || (!idle && this.now() < next.atNanos)) return;
       this.requests.shift();
       this.made.machine.wake(next.atNanos);
-      this.made.machine.input({ kind: 'request', what: next.what });
-      this.lastActivity = this.now();
+      this.request(next.what);
     }
+  }
+
+  private request(what: string): void {
+    if (what === QUIT) this.leaving = true;
+    else this.made.machine.input({ kind: 'request', what });
+    this.lastActivity = this.now();
   }
 
   private feedScript(stop: Stop): void {

@@ -19,12 +19,14 @@ const TYPED_BYTES_MAX = 1 << 16;
 
 /** Stdin in raw mode and stdout: Ctrl-C goes to the guest. */
 export function terminalConsole(stdin: NodeJS.ReadStream, stdout: NodeJS.WriteStream): NodeConsole {
-  const keys = new EscapeKeys();
+  const keys = new EscapeKeys((text) => stdout.write(text));
+  let asked: string[] = [];
   let typed: Uint8Array = NOTHING;
   let quit = false;
   let listener = () => {};
   const onData = (chunk: Uint8Array) => {
-    const { forGuest, quit: leaving } = keys.filter(chunk);
+    const { forGuest, quit: leaving, requests } = keys.filter(chunk);
+    asked.push(...requests);
     typed = Buffer.concat([typed, forGuest]);
     quit ||= leaving;
     if (typed.length > TYPED_BYTES_MAX) stdin.pause();
@@ -49,6 +51,11 @@ export function terminalConsole(stdin: NodeJS.ReadStream, stdout: NodeJS.WriteSt
       return bytes;
     },
     quit: () => quit,
+    requests() {
+      const all = asked;
+      asked = [];
+      return all;
+    },
     onActivity(added) {
       listener = added;
     },
