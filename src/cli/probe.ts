@@ -3,9 +3,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { nodeHost, outputConsole } from '../host/node/index.ts';
+import { InputError } from '../base/errors.ts';
+import { nodeHost, outputConsole, readUserFile } from '../host/node/index.ts';
 import {
   BOOT_WAYS,
+  compareLogs,
   INTERFACES,
   type InterfaceChoice,
   ktapOfProbes,
@@ -13,6 +15,7 @@ import {
   PROBE_BITS,
   type ProbeReport,
   probeElf,
+  probeElfByPvh,
   probeTable,
   runProbe,
 } from '../lab/index.ts';
@@ -26,6 +29,7 @@ export interface ProbeOptions {
   readonly engine: string;
   readonly seed: string;
   readonly out?: string;
+  readonly compare?: string;
   readonly json?: boolean;
   readonly tap?: boolean;
 }
@@ -39,6 +43,7 @@ export function addProbe(program: Command): void {
     .option('--engine <name>', ENGINES, 'auto')
     .option('--seed <number>', 'what differs between two machines', '0')
     .option('--out <folder>', 'write the images, to boot them elsewhere, and do not run them')
+    .option('--compare <log>', 'read the console log of another machine: where ours parts from it')
     .option('--tap', 'print KTAP instead of the table')
     .option('--json', 'print everything as JSON')
     .action(async (options: ProbeOptions) => {
@@ -49,6 +54,7 @@ export function addProbe(program: Command): void {
 export async function probe(options: ProbeOptions): Promise<number> {
   const chosen = await interfacesOf(options.on);
   if (options.out !== undefined) return writeImages(options.out, chosen);
+  if (options.compare !== undefined) return compare(options.compare, options);
   const reports = await runAll(chosen, options);
   if (options.json) process.stdout.write(`${JSON.stringify(reports.map(asJson), null, 2)}\n`);
   else if (options.tap) process.stdout.write(ktapOfProbes(reports));
@@ -77,6 +83,38 @@ async function runAll(
     for (const bits of on.interface.guest?.bits ?? [64])
       reports.push(await runProbe(host, { ...common, on, bits }));
   return reports;
+}
+
+/** 0: no probe is judged otherwise there than here. */
+async function compare(path: string, options: ProbeOptions): Promise<number> {
+  const text = new TextDecoder('latin1').decode(await readUserFile(path, 'log'));
+  const { log } = compareLogs(text, null) ?? {};
+  if (!log) {
+    throw new InputError(
+      'cli/no-probe-log',
+      `${path} has no log of the probe kernel on an interface that is known`,
+      "it should have a line 'pvops-probe 1 ...': boot an image of pvops probe --out, and keep its console.",
+    );
+  }
+  const on = await chosenInterface(log.on);
+  const boot = log.boot === 'multiboot' || log.boot === 'pvh' ? log.boot : 'direct';
+  const ours = await runProbe(nodeHost(outputConsole(null)), {
+    ...{ on, bits: log.bits, boot },
+    ...{ engine: parseEngine(options.engine), seed: parseWhole(options.seed, '--seed') },
+  });
+  const { apart, loose, alike } = compareLogs(text, ours.log)!;
+  for (const { probe: asked, theirs, ours: own, answers } of apart) {
+    process.stdout.write(`${asked}: ${theirs.outcome} there, ${own.outcome} here\n`);
+    for (const line of [...theirs.reasons, ...answers]) process.stdout.write(`  ${line}\n`);
+  }
+  for (const { probe: asked, answers } of loose)
+    process.stdout.write(
+      `${asked}: both are judged alike, by other answers: ${answers.join('; ')}\n`,
+    );
+  process.stdout.write(
+    `${apart.length} apart, ${loose.length} alike by other answers, ${alike} alike\n`,
+  );
+  return apart.length === 0 ? 0 : 1;
 }
 
 function printTable(reports: readonly ProbeReport[]): void {
@@ -121,9 +159,14 @@ function writeImages(folder: string, chosen: readonly InterfaceChoice[]): number
   mkdirSync(folder, { recursive: true });
   const own = chosen.find(({ interface: on }) => !INTERFACES.includes(on)) ?? null;
   for (const bits of PROBE_BITS) {
-    const path = join(folder, `probe${bits}.elf`);
-    writeFileSync(path, probeElf(bits, own));
-    process.stdout.write(`${path}\n`);
+    const files = [
+      [`probe${bits}.elf`, probeElf(bits, own)],
+      [`probe${bits}-pvh.elf`, probeElfByPvh(bits, own)],
+    ] as const;
+    for (const [name, bytes] of files) {
+      writeFileSync(join(folder, name), bytes);
+      process.stdout.write(`${join(folder, name)}\n`);
+    }
   }
   return 0;
 }

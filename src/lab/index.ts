@@ -99,6 +99,7 @@ export {
   operationFacts,
   operationNamed,
 } from './operations.ts';
+export { type Comparison, compareLogs, type Parting } from './probe/compare.ts';
 export { type ProbeCoverage, probeColumns, probeCoverage } from './probe/coverage.ts';
 export {
   isProbe,
@@ -106,6 +107,7 @@ export {
   PROBE_END,
   type ProbeBits,
   probeElf,
+  probeElfByPvh,
   probeKernel,
   probeNamed,
 } from './probe/probe-kernel.ts';

@@ -33,6 +33,16 @@ export function probeElf(bits: ProbeBits, choice: InterfaceChoice | null = null)
   return elf;
 }
 
+/** Bytes of the file before the image, and of the image before its multiboot header (probe/kernel/elf.ts, entry.ts). */
+const MULTIBOOT_AT = 4096 + 64;
+
+/** The same without its multiboot header: loaders that look for that first take the PVH entry of this one. */
+export function probeElfByPvh(bits: ProbeBits, choice: InterfaceChoice | null = null): Uint8Array {
+  const elf = probeElf(bits, choice).slice();
+  elf.fill(0, MULTIBOOT_AT, MULTIBOOT_AT + 12);
+  return elf;
+}
+
 export const probeKernel = (bits: ProbeBits, choice: InterfaceChoice | null = null): KernelImage =>
   openKernel(probeElf(bits, choice), probeName(bits));
 
