@@ -318,6 +318,32 @@ describe('the kernel', () => {
     expect(word(0)).toBe(0x600d);
   });
 
+  it('is stepped at each instruction while page-table updates wait, too', () => {
+    const { word } = run(
+      `
+      mov eax, 1
+      call {SetLazyMode}
+      mov eax, 0x400067
+      mov edx, 0xc0300004
+      mov ecx, 1
+      call {SetPxE}
+      pushfd
+      or dword ptr [esp], 0x100
+      popfd
+      nop
+    here:
+      nop
+      hlt
+    debug:
+      mov eax, here
+      sub eax, [esp]
+      mov [report], eax
+      mov dword ptr [report+4], 1`,
+      { traps: { 1: 'debug' } },
+    );
+    expect([word(0), word(1)]).toEqual([0, 1]);
+  });
+
   it('ring 3 may call nothing: #UD', () => {
     const { word } = run(
       `

@@ -46,7 +46,7 @@ export function onRing1Exit(vcpu: VmiVcpu, exit: PolicyExit): void {
   switch (exit.kind) {
     case 'exception': {
       const { vector, error } = exit;
-      if (settle(vcpu)) return; // What waited may be what was missed: once more.
+      if (vector === PF && settle(vcpu)) return; // What waited may be what was missed: once more.
       if (vector === GP && error === 0 && executePrivileged(vcpu)) return;
       return giveEvent(vcpu, { vector, error, kind: vector === NMI ? 'interrupt' : 'fault' });
     }
