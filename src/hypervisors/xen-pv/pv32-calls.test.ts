@@ -201,6 +201,71 @@ const UP: readonly Case[] = [
   of('get_debugreg', 'and what it is', 0xc010_0000 | 0, 0),
 ];
 
+/** In the forms of before Xen 3.0.3. */
+const OLD: readonly Case[] = [
+  of('sched_op_compat', 'yield', 0, 0, 0),
+  of('sched_op_compat', 'poll, which came later', ENOSYS, 3, 0),
+  {
+    says: 'VIRQ_DEBUG',
+    call: 'event_channel_op_compat',
+    words: () => [evtchn.EVTCHNOP_bind_virq, 1, 0, 0],
+    args: (p) => [at0(p)],
+    result: 0,
+  },
+  {
+    says: 'a port is told',
+    call: 'event_channel_op_compat',
+    words: () => [evtchn.EVTCHNOP_send, 1],
+    args: (p) => [at0(p)],
+    result: 0,
+  },
+  {
+    says: 'queues, which came later',
+    call: 'event_channel_op_compat',
+    words: () => [evtchn.EVTCHNOP_init_control, 0],
+    args: (p) => [at0(p)],
+    result: ENOSYS,
+  },
+  of('event_channel_op_compat', 'a structure that is not there', EFAULT, UNMAPPED),
+  {
+    says: 'its IOPL',
+    call: 'physdev_op_compat',
+    words: () => [6, 1],
+    args: (p) => [at0(p)],
+    result: 0,
+  },
+  {
+    says: 'an IOPL of 4',
+    call: 'physdev_op_compat',
+    words: () => [6, 4],
+    args: (p) => [at0(p)],
+    result: EINVAL,
+  },
+  of('physdev_op_compat', 'a structure in Xen', EFAULT, XEN),
+];
+
+describe('a kernel of before Xen 3.0.3', () => {
+  const { results, why } = runProgram32((p) =>
+    [
+      ...OLD.map(({ call, args, words }) =>
+        [words ? p.store(p.page(0), ...words(p)) : '', p.call(call, ...args(p))].join('\n'),
+      ),
+      'mov ebx, 2; mov ecx, 1; mov eax, 6; int 0x82',
+    ].join('\n'),
+  );
+
+  it('says the reason of its shutdown in a register', () => {
+    expect(why).toContain('reboot');
+  });
+
+  it.each(OLD.map((c, n) => [c.call, c.says, c.result, n] as const))(
+    '%s: %s',
+    (_call, _says, result, n) => {
+      expect(results[n]).toBe(result);
+    },
+  );
+});
+
 describe('on its way up Linux 2.6.32 has what it asks for', () => {
   const before = (p: Program32Parts) =>
     [

@@ -117,9 +117,16 @@ export function onInterruptInstruction(pv: PvDomain, exit: InstructionExit): voi
     cpu.complete(bytes);
     return inject(pv, vector, null);
   }
-  if (!mayInterrupt(pv, vector)) return inject(pv, GP, idtError(vector));
+  if (!isDirect(pv, vector) && !mayInterrupt(pv, vector)) return inject(pv, GP, idtError(vector));
   cpu.complete(bytes);
   inject(pv, vector, null);
+}
+
+/** Xen lets 0x80 through to an entry that is there without a look at its privilege (Xen 4.17, int80_direct_trap). */
+function isDirect(pv: PvDomain, vector: number): boolean {
+  if (vector !== 0x80) return false;
+  const { trapAddress, trapCs } = currentVcpu(pv);
+  return pv.state.narrow ? (trapCs[vector]! & ~3) !== 0 : trapAddress[vector] !== 0;
 }
 
 function mayInterrupt(pv: PvDomain, vector: number): boolean {

@@ -22,9 +22,10 @@ const NOTHING: Word = { lo: 0, hi: 0 };
 /** RDI RSI RDX R10 R8 R9, and EBX ECX EDX ESI EDI EBP (arch-x86/xen-x86_64.h, xen-x86_32.h). */
 const REGISTERS = { wide: [7, 6, 2, 10, 8, 9], narrow: [3, 1, 2, 6, 7, 5] } as const;
 
-/** Who calls what: the calls of a table are those that the caller has. */
+/** Who calls what: the calls of a table are those that the caller has. By number, in whatever order they are exported. */
 export function hypercallTable(calls: readonly AnyHypercall[]): HypercallTable {
-  return new Map(calls.map((call) => [call.number, call]));
+  const inOrder = calls.toSorted((one, other) => one.number - other.number);
+  return new Map(inOrder.map((call) => [call.number, call]));
 }
 
 /** The running vCPU has executed its calling instruction. `wide`: in 64-bit code. */
