@@ -21,6 +21,7 @@ import { createToolstack, type Toolstack } from '../xen/toolstack.ts';
 import { upcallPending, wakeUp } from '../xen/upcall.ts';
 import { PVH_CALL_LIST, PVH_CALLS } from './calls.ts';
 import { xenLeaf } from './cpuid.ts';
+import { xenPvhGuest } from './guest.ts';
 import { writeHypercallPage } from './hypercall-page.ts';
 import { callbackVector } from './hypercalls/hvm-op.ts';
 import { guestMemoryMap } from './memory-map.ts';
@@ -45,6 +46,7 @@ export const xenPvh = defineInterface({
   console: 'hvc0',
   policy: NO_EXITS,
   ops: XEN_PVH_MANIFEST,
+  guest: xenPvhGuest,
   omits: XEN_OMITS,
   calls: callFacts(PVH_CALL_LIST, ['hvm']),
   attach(platform) {
