@@ -89,14 +89,20 @@ function coverage(on: string, linux: string | undefined): Answer {
   const all = coverageOf(findInterface(on));
   const wanted = wantedIds(linux);
   const found = { ...all, rows: all.rows.filter(({ id }) => wanted.has(id)) };
-  const rows = found.rows.map((row) => [row.id, row.served, names(row), visibility(row)]);
+  const rows = found.rows.map((row) => [
+    row.id,
+    row.served,
+    names(row),
+    visibility(row),
+    row.seenIn.join(' '),
+  ]);
   const counts = Object.entries(servedCounts(found)).map(([served, n]) => `${n} ${served}`);
   const others = found.others.map(({ name, status }) => [name, status ?? 'own']);
   return {
     data: { ...found, counts: servedCounts(found) },
     text: () =>
       [
-        table(['operation', 'served', 'entry points', 'seen'], rows),
+        table(['operation', 'served', 'entry points', 'seen', 'seen in'], rows),
         ...(others.length > 0 ? [table(['entry points of no operation', 'served'], others)] : []),
         `${found.interface}: ${counts.join(', ')}`,
       ].join('\n\n'),

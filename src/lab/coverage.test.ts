@@ -5,6 +5,7 @@ import { findInterface, type Manifest } from '../hypervisors/index.ts';
 import { OPERATIONS } from '../ops/index.ts';
 import { abilities, abilityText, changesBetween, commonGround, coverageOf } from './coverage.ts';
 import { operationNamed } from './operations.ts';
+import { RECORDED } from './recorded/seen.gen.ts';
 
 const rowOf = (on: string, id: string) =>
   coverageOf(findInterface(on)).rows.find((row) => row.id === id)!;
@@ -98,5 +99,17 @@ describe('all interfaces together', () => {
     expect(can('cpu.wbinvd', 'xen-pv@4.17')).toBe('by emulation: WBINVD');
     expect(can('apic.icr_write', 'xen-pv@4.17')).toBe('no');
     expect(can('request.nmi', 'xen-pv@4.17')).toBe('no: nmi_op.XENNMI_register_callback (refused)');
+  });
+});
+
+describe('what kernels were seen to ask for', () => {
+  it('is of interfaces and operations that there are, and stands in the coverage', () => {
+    const ids = new Set<string>(OPERATIONS.map(({ id }) => id));
+    for (const [on, operations] of Object.entries(RECORDED)) {
+      expect(coverageOf(findInterface(on)).interface).toBe(on);
+      expect(Object.keys(operations).filter((id) => !ids.has(id))).toEqual([]);
+    }
+    const row = coverageOf(findInterface('native')).rows.find(({ id }) => id === 'mmu.write_cr3');
+    expect(row?.seenIn).toContain('debian:12/686');
   });
 });

@@ -10,6 +10,7 @@ import {
   otherEntryPoints,
 } from '../hypervisors/index.ts';
 import { OPERATIONS, type Operation, type OperationId } from '../ops/index.ts';
+import { RECORDED } from './recorded/seen.gen.ts';
 
 /**
  * `own`: by an entry point of the interface. `hardware`: by the means that a bare machine has, or that the interface emulates.
@@ -21,6 +22,8 @@ export interface CoverageRow {
   readonly id: OperationId;
   readonly served: Served;
   readonly entryPoints: readonly EntryPoint[];
+  /** Real kernels that were seen to ask for it, on their way to their init (`npm run record:seen`). */
+  readonly seenIn: readonly string[];
 }
 
 export interface Coverage {
@@ -59,7 +62,7 @@ export function coverageOf(choice: InterfaceChoice): Coverage {
   const manifest = manifestOf(choice);
   return {
     interface: choice.name,
-    rows: OPERATIONS.map((op) => coverageRow(manifest, op, choice.version)),
+    rows: OPERATIONS.map((op) => coverageRow(manifest, op, choice)),
     others: otherEntryPoints(manifest, choice.version),
   };
 }
@@ -97,7 +100,7 @@ export function commonGround(): CommonGround {
 export function abilities(op: Operation<OperationId>): Ability[] {
   return manifestedInterfaces(true).map((choice) => ({
     interface: choice.name,
-    row: coverageRow(manifestOf(choice), op, choice.version),
+    row: coverageRow(manifestOf(choice), op, choice),
   }));
 }
 
@@ -121,9 +124,14 @@ export function servedCounts({ rows }: Coverage): Partial<Record<Served, number>
   return counts;
 }
 
-function coverageRow(manifest: Manifest, op: Operation<OperationId>, version: string): CoverageRow {
+function coverageRow(
+  manifest: Manifest,
+  op: Operation<OperationId>,
+  { version, name }: InterfaceChoice,
+): CoverageRow {
   const entryPoints = entryPointsOf(manifest, op, version);
-  return { id: op.id, served: servedBy(manifest, op, entryPoints), entryPoints };
+  const served = servedBy(manifest, op, entryPoints);
+  return { id: op.id, served, entryPoints, seenIn: RECORDED[name]?.[op.id] ?? [] };
 }
 
 function servedBy(
