@@ -33,6 +33,8 @@ export interface FrameState {
   readonly refs: Uint32Array;
   /** The TLB's clock when the last reference by type was dropped. */
   readonly stamp: Uint32Array;
+  /** Entries of a table that refer to others of its level, or, negative, entries of others that refer to it so. */
+  readonly linear: Int32Array;
   /** Full flushes of the TLB so far. */
   readonly clock: Uint32Array;
 }
@@ -45,6 +47,7 @@ export function freshFrames(count: number): FrameState {
     typeCount: new Uint32Array(count),
     refs: new Uint32Array(count),
     stamp: new Uint32Array(count),
+    linear: new Int32Array(count),
     clock: new Uint32Array(1),
   };
 }
@@ -123,6 +126,20 @@ export class FrameTable {
 
   addUse(mfn: number): void {
     this.state.typeCount[mfn]!++;
+  }
+
+  /** An entry of `table` refers to `other`, of its level. False: one of them is at the other end of such an entry. */
+  link(table: number, other: number): boolean {
+    const { linear } = this.state;
+    if (linear[table]! < 0 || linear[other]! > 0) return false;
+    linear[table]!++;
+    linear[other]!--;
+    return true;
+  }
+
+  unlink(table: number, other: number): void {
+    this.state.linear[table]!--;
+    this.state.linear[other]!++;
   }
 
   /** True when that was the last use as this type. */

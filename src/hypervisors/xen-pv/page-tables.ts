@@ -28,10 +28,9 @@ export const PTE_PAT = 0x80;
 export const PTE_G = 0x100;
 const PTE_AVAIL = 0xe00;
 const FLAGS = 0xfff;
-/** In the high half: XD, the bits that software may use, and what Xen uses of them: 62 for grants, 52 for kernel pages. */
+/** In the high half: XD, the bits that software may use, and the one by which Xen knows kernel pages. */
 const HI_XD = 0x80000000 | 0;
 const HI_AVAIL = 0x7ff00000;
-const HI_GRANT = 1 << 30;
 const HI_KERNEL = 1 << 20;
 
 /**
@@ -165,7 +164,7 @@ export class PageTables {
     if (!isTableType(type)) return;
     frames.setValidated(mfn, false);
     for (let slot = 0; slot < ENTRIES; slot++) {
-      if (!isXenSlot(type, slot)) this.release(type, this.lo(mfn, slot), this.hi(mfn, slot));
+      if (!isXenSlot(type, slot)) this.release(mfn, type, this.lo(mfn, slot), this.hi(mfn, slot));
     }
   }
 
@@ -197,11 +196,11 @@ export class PageTables {
       const needed = short && slot === XEN_L2_SLOT;
       if ((lo & PTE_P) === 0 && !needed) continue;
       const hi = this.hi(table, slot);
-      const error = this.acquire(type, slot, lo, hi);
+      const error = this.acquire(table, type, slot, lo, hi);
       if (error !== 0) {
         for (let done = 0; done < slot; done++) {
           if (!isXenSlot(type, done))
-            this.release(type, this.lo(table, done), this.hi(table, done));
+            this.release(table, type, this.lo(table, done), this.hi(table, done));
         }
         return error;
       }
@@ -226,11 +225,32 @@ export class PageTables {
   }
 
   /** Takes what an entry of a table of `type` refers to; it is present, or must be. */
-  private acquire(type: number, slot: number, lo: number, hi: number): number {
+  private acquire(table: number, type: number, slot: number, lo: number, hi: number): number {
     if (type === TYPE_L1) return this.acquireL1(lo, hi);
     if (lo & REFUSED) return -EINVAL;
     if (type === TYPE_L3 && this.width.narrow) return this.acquireNarrowL3(slot, lo, hi);
-    return this.getFrameAndType(mfnOf(lo, hi), levelOf(type) - 1);
+    const error = this.getFrameAndType(mfnOf(lo, hi), levelOf(type) - 1);
+    return error !== 0 && this.acquireLinear(table, lo, hi) ? 0 : error;
+  }
+
+  /**
+   * An entry may refer to a table of its own level, read-only: a linear page table. To its own table it holds no reference; a
+   * chain of them would need a stack to undo, so no table is at both ends. (Xen 4.17, define_get_linear_pagetable.)
+   */
+  private acquireLinear(table: number, lo: number, hi: number): boolean {
+    const { frames } = this;
+    const mfn = mfnOf(lo, hi);
+    if (lo & PTE_RW) return false;
+    if (mfn === table) return true;
+    if (mfn >= frames.count || frames.typeOf(mfn) !== frames.typeOf(table)) return false;
+    if (frames.uses(mfn) === 0 || !frames.isValidated(mfn) || !frames.link(table, mfn))
+      return false;
+    if (!frames.get(mfn)) {
+      frames.unlink(table, mfn);
+      return false;
+    }
+    frames.addUse(mfn);
+    return true;
   }
 
   /** The L2 of the last GiB must be there, and be this address space's alone (Xen 4.17, create_pae_xen_mappings). */
@@ -245,7 +265,7 @@ export class PageTables {
   }
 
   private acquireL1(lo: number, hi: number): number {
-    if (lo & REFUSED_L1 || hi & HI_GRANT) return -EINVAL;
+    if (lo & REFUSED_L1) return -EINVAL;
     const mfn = mfnOf(lo, hi);
     if (mfn >= this.frames.count) return mfn === INVALID_MFN ? -EINVAL : -EPERM;
     if (!this.frames.get(mfn)) return -EBUSY;
@@ -255,26 +275,30 @@ export class PageTables {
   }
 
   /** Gives back what an entry refers to. */
-  private release(type: number, lo: number, hi: number): void {
+  private release(table: number, type: number, lo: number, hi: number): void {
     if ((lo & PTE_P) === 0) return;
     const mfn = mfnOf(lo, hi);
+    if (mfn === table && type !== TYPE_L1) return;
     if (type === TYPE_L1) {
       if (lo & PTE_RW) this.putType(mfn);
       this.putFrame(mfn);
       return;
     }
+    if (this.frames.typeOf(mfn) === type) this.frames.unlink(table, mfn);
     this.putFrameAndType(mfn);
   }
 
   /**
    * Kernel and user of a 64-bit guest both run in ring 3, so Xen makes every page a user's; it marks the kernel's by bit 52,
    * and the user's as global, since those survive the switch between both. A 32-bit guest's entries stay as they are, but for
-   * the L3's, which have no such bits in PAE's own form and need them here. (Xen 4.17, adjust_guest_l1e and its kind.)
+   * the L3's, which have no such bits in PAE's own form and need them here. A root's entries count as accessed at once: Xen may
+   * run on a copy of it, in which the processor's mark would be lost. (Xen 4.17, adjust_guest_l1e and its kind.)
    */
   private putAdjusted(table: number, slot: number, type: number, lo: number, hi: number): void {
     const { narrow } = this.width;
     let newLo = narrow ? (type === TYPE_L3 ? lo | PTE_US | PTE_RW : lo) : lo | PTE_US;
     let newHi = hi;
+    if (type === TYPE_L4) newLo |= PTE_A;
     if (type === TYPE_L1 && !narrow) {
       if ((lo & PTE_US) === 0) newHi |= HI_KERNEL;
       if ((newHi & HI_KERNEL) === 0) newLo |= PTE_G;
@@ -303,19 +327,18 @@ export class PageTables {
     const lo = preserve ? newLo | (oldLo & (PTE_A | PTE_D)) : newLo;
     if ((lo & PTE_P) === 0) {
       this.put(table, slot, lo, hi);
-      this.release(type, oldLo, oldHi);
+      this.release(table, type, oldLo, oldHi);
       return 0;
     }
     if (lo & (type === TYPE_L1 ? REFUSED_L1 : REFUSED)) return -EINVAL;
-    if (type === TYPE_L1 && hi & HI_GRANT) return -EINVAL;
     if (sameReference(lo, hi, oldLo, oldHi)) {
       this.putAdjusted(table, slot, type, lo, hi);
       return 0;
     }
-    const error = this.acquire(type, slot, lo, hi);
+    const error = this.acquire(table, type, slot, lo, hi);
     if (error !== 0) return error;
     this.putAdjusted(table, slot, type, lo, hi);
-    this.release(type, oldLo, oldHi);
+    this.release(table, type, oldLo, oldHi);
     return 0;
   }
 

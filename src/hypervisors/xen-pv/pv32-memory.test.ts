@@ -68,13 +68,14 @@ function results(program: (p: Program32Parts) => string): number[] {
 const withL1 = (p: Program32Parts) =>
   [
     ownTables(p),
+    p.call('vm_assist', 0, abi.VMASST_TYPE_writable_pagetables),
     p.store(p.page(30), p.mfn(4) * 4096 + RW, 0),
     p.store(p.page(31) + 8, p.mfn(30) * 4096 + 0x67, 0),
     map(p, 30, RO),
     map(p, 31, RO),
     update(p, L3, 1, p.mfn(31) * 4096 + 1),
   ].join('\n');
-const WITH_L1 = [...OWN, 0, 0, 0];
+const WITH_L1 = [...OWN, 0, 0, 0, 0];
 
 it('a kernel lets go of the supplied tables, runs on its own and pins them; the old page is writable again', () => {
   const all = results((p) =>
@@ -162,7 +163,7 @@ it("update_va_mapping takes an entry in two words, and refuses what is Xen's", (
       map(p, 5, RW, 4),
       `mov dword ptr [${p.page(4)}], 77; mov eax, [${p.page(5)}]; ${p.keep('eax')}`,
       p.call('update_va_mapping', p.page(4), 0x63, 0xffff, abi.UVMF_INVLPG),
-      p.call('update_va_mapping', p.page(4), p.mfn(4) * 4096 + RW, 0x4000_0000, 0),
+      p.call('update_va_mapping', p.page(4), p.mfn(4) * 4096 + RW + 0x80, 0, 0),
       p.call('update_va_mapping', M2P, 0, 0, 0),
       p.call('update_va_mapping', -4096, 0, 0, 0),
       p.call('update_va_mapping', p.page(4), 0, 0, abi.UVMF_INVLPG),

@@ -11,13 +11,14 @@ const PF = 14;
 const TABLE = 1;
 const MARK = 1n << 52n;
 
-/** Page 1 becomes an L1 table, and what faults from then on goes to `handler`. */
+/** Page 1 becomes an L1 table whose stores Xen is to make, and what faults from then on goes to `handler`. */
 function pinned(p: ProgramParts): string {
   return [
     p.store(p.page(0), PF),
     `lea rax, [handler]; mov rbx, ${p.page(0)}; mov [rbx + 8], rax`,
     p.store(p.page(0) + 24, 0),
     p.call('set_trap_table', p.page(0)),
+    p.call('vm_assist', 0, abi.VMASST_TYPE_writable_pagetables),
     p.call('update_va_mapping', p.page(TABLE), p.mfn(TABLE) * 4096 + P, abi.UVMF_INVLPG),
     p.store(p.page(0), abi.MMUEXT_PIN_L1_TABLE),
     p.store(p.page(0) + 8, p.mfn(TABLE)),
@@ -39,8 +40,8 @@ function run(body: (p: ProgramParts) => string, engine: 'reference' | 'interpret
       ].join('\n'),
     { engine },
   );
-  expect(outcome.results.slice(0, 3)).toEqual([0, 0, 0]);
-  return { results: outcome.results.slice(3), word: (n: number) => outcome.word(TABLE, n) };
+  expect(outcome.results.slice(0, 4)).toEqual([0, 0, 0, 0]);
+  return { results: outcome.results.slice(4), word: (n: number) => outcome.word(TABLE, n) };
 }
 
 const entry = (p: ProgramParts, flags: number) => `0x${(p.mfn(2) * 4096 + flags).toString(16)}`;
@@ -84,6 +85,14 @@ it.each([
 ])('%s is refused: the store faults', (_what, value) => {
   const { results, word } = run((p) => `mov rax, 0x${value(p).toString(16)}; mov [rbx], rax`);
   expect([results, word(0)]).toEqual([[3], 0n]);
+});
+
+it('of a guest that has not asked for it no store is made', () => {
+  const { results, word } = run(
+    (p) =>
+      `${p.call('vm_assist', 1, abi.VMASST_TYPE_writable_pagetables)}; mov rbx, ${p.page(TABLE)}; mov rax, ${entry(p, P)}; mov [rbx], rax`,
+  );
+  expect([results, word(0)]).toEqual([[0, 3], 0n]);
 });
 
 it('a store that is not aligned is refused', () => {

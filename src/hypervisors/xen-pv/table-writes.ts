@@ -1,15 +1,17 @@
 // Ordinary stores of a guest's kernel to its L1 tables: Xen makes them checked updates.
 
+import { VMASST_TYPE_writable_pagetables } from './abi.ts';
 import { TYPE_L1 } from './frames.ts';
 import { mfnOf, PTE_P, PTE_RW, slotOf } from './page-tables.ts';
 import { currentVcpu, type PvDomain } from './pv-domain.ts';
 
 /**
  * The store at RIP has met a page that is mapped read-only at `address`. If that is an L1 table in use, the store is made
- * through the table's rules. False: nothing has happened, and the fault is the guest's.
+ * through the table's rules, for a guest that has asked for it by vm_assist. False: nothing has happened, and the fault is the guest's.
  */
 export function emulateTableWrite(pv: PvDomain, address: number): boolean {
   const { tables, frames } = pv;
+  if ((pv.state.assists & (1 << VMASST_TYPE_writable_pagetables)) === 0) return false;
   const vcpu = currentVcpu(pv);
   const l1 = tables.l1Of(vcpu.kernelTable, address);
   if (l1 < 0) return false;
