@@ -1,6 +1,7 @@
 // The manifest against the code: what a version offers is what it lists.
 
 import { expect, it } from 'vitest';
+import { testPlatform } from '../testing/platform.ts';
 import * as abi from './abi.ts';
 import * as hypercalls from './hypercalls/index.gen.ts';
 import { readKvmMsr } from './msrs.ts';
@@ -25,7 +26,7 @@ it.each(KVM_VERSIONS)('$name lists exactly the calls that it offers', (version) 
 });
 
 it.each(KVM_VERSIONS)('$name lists exactly the MSRs that can be read', (version) => {
-  const vcpu = { version, state: freshKvmState() } as KvmVcpu;
+  const vcpu = { version, state: freshKvmState(), platform: testPlatform() } as KvmVcpu;
   const numbers = Object.entries(abi).filter(([name]) => name.startsWith('MSR_KVM_'));
   const readable = numbers.filter(([, n]) => readKvmMsr(vcpu, n as number, new Uint32Array(2)));
   expect([...listed(version.name, 'MSR_KVM_')].sort()).toEqual(
