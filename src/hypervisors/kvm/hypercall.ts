@@ -25,7 +25,7 @@ export function hypercall(vcpu: KvmVcpu): void {
 function answer(vcpu: KvmVcpu, state: State, wide: boolean): number {
   if (state.get(FIELDS.cpl) !== 0) return -KVM_EPERM;
   const call = wide && state.gprHigh(RAX) !== 0 ? undefined : BY_NUMBER.get(state.gpr32(RAX));
-  if (!call?.offered(vcpu.version)) return -KVM_ENOSYS;
+  if (!call?.offered(vcpu.version) || vcpu.platform.lacks?.(call.name)) return -KVM_ENOSYS;
   return call.handle(vcpu, new RegisterArguments(state, wide));
 }
 

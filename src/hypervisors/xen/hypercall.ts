@@ -149,6 +149,9 @@ function performUnseen(frame: Frame, number: number): CallResult {
   if (call.refuse) return call.refuse[0];
   if (call.notModelled) return missing(frame.domain, call.name);
   const args = decode(call, frame);
+  const { lacks } = frame.domain.platform;
+  // Without one sub-operation the call itself is still there.
+  if (lacks?.(call.name) || lacks?.(entryName(call, args))) return -ENOSYS;
   const context = frame as CallFrame;
   context.call = call;
   if (call.handle) return call.handle(context, args);
