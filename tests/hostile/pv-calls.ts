@@ -3,7 +3,7 @@
 import { bug } from '../../src/base/errors.ts';
 import { Assembler } from '../../src/cpu/asm.ts';
 import { FLAT_CODE32, FLAT_DATA, setSegmentTo } from '../../src/cpu/descriptors.ts';
-import { ATTR_DPL_SHIFT } from '../../src/cpu/state.ts';
+import { ATTR_DPL_SHIFT, STATE_BYTES } from '../../src/cpu/state.ts';
 import { type BareGuest, bareGuest } from '../../src/hypervisors/testing/bare-guest.ts';
 import { xenPv } from '../../src/hypervisors/xen-pv/index.ts';
 import { permuteFrames } from '../../src/hypervisors/xen-pv/machine-frames.ts';
@@ -78,7 +78,11 @@ export class PvCalls {
   private readonly p2m: Uint32Array;
   private readonly pages: ReadonlySet<number>;
   private readonly base: number;
-  private readonly before: { readonly slots: Snapshot; readonly memory: Uint8Array };
+  private readonly before: {
+    readonly slots: Snapshot;
+    readonly memory: Uint8Array;
+    readonly registers: Uint8Array;
+  };
 
   constructor(narrow: boolean) {
     this.narrow = narrow;
@@ -100,7 +104,11 @@ export class PvCalls {
       commandLine: '',
     });
     this.prepare();
-    this.before = { slots: this.guest.snapshots.save(), memory: this.bytes().slice() };
+    this.before = {
+      slots: this.guest.snapshots.save(),
+      memory: this.bytes().slice(),
+      registers: this.registers().slice(),
+    };
   }
 
   /** Null if Xen has answered all of it or ended the domain with a sentence, and its counts are right. */
@@ -165,10 +173,21 @@ export class PvCalls {
     return new Uint8Array(cpu.memory.buffer, cpu.layout.ramBase, this.guest.ram.bytes);
   }
 
+  private registers(): Uint8Array {
+    const { cpu } = this.guest;
+    return new Uint8Array(cpu.memory.buffer, cpu.layout.state, STATE_BYTES);
+  }
+
   private putBack(): void {
     this.guest.snapshots.restore(this.before.slots);
     this.bytes().set(this.before.memory);
-    this.guest.cpu.mmu.flushAll();
+    const { state, mmu } = this.guest.cpu;
+    // The count of instructions goes on where it was; the rest of the processor is what it was at the start.
+    const left = [state.get('budget'), state.get('slack')] as const;
+    this.registers().set(this.before.registers);
+    state.set('budget', left[0]);
+    state.set('slack', left[1]);
+    mmu.flushAll();
   }
 
   private step(chance: Chance) {
