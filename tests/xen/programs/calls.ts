@@ -1,10 +1,9 @@
 // Calls that a domain without privileges makes: what they answer to a right argument and to each wrong one.
 
-import * as abi from '../../../src/hypervisors/xen-pv/abi.ts';
 import * as f from '../forms.ts';
 import { type Parts, programs, type Value, type XenProgram } from '../program.ts';
 
-const { CALL, DOMID_SELF, NOBODY, UNMAPPED, XEN, NO_FRAME, HUGE_FRAME } = f;
+const { CALL, DOMID_SELF, NOBODY, UNMAPPED, XEN, NO_FRAME } = f;
 const HEADERS = 'xen/include/public';
 
 /** The operations of a call with one structure: name, command, words of the structure. */
@@ -561,8 +560,6 @@ const others = programs('call', [
   ),
 ]);
 
-void abi;
-void HUGE_FRAME;
 export const calls: readonly XenProgram[] = [
   ...numbers,
   ...ext,

@@ -1,7 +1,8 @@
 // Traps, descriptors and privileged instructions: what the kernel of a PV guest finds when it does what it may not.
 
 import * as f from '../forms.ts';
-import { type Parts, programs, type Value } from '../program.ts';
+import * as at from '../layout.ts';
+import { hex, type Parts, programs, type Value } from '../program.ts';
 
 const EMULATE = 'xen/arch/x86/pv/emul-priv-op.c';
 const BOUNCE = 'xen/arch/x86/x86_64/entry.S create_bounce_frame';
@@ -207,7 +208,7 @@ export const cpu = [
         f.lines(
           `lea r8, [${p.label('at')}]; mov r9, rsp`,
           p.attempt(`${p.label('at')}:\n${code}`),
-          'mov rbx, 0xffffffff80200000',
+          `mov rbx, ${hex(at.CATCH)}`,
           'mov rax, [rbx + 40]',
           p.keep('rax'),
           'mov rax, [rbx + 48]; and eax, 0xfffc07f2; and eax, 0x3f200',
@@ -222,17 +223,17 @@ export const cpu = [
       ),
     ),
     f.row('of a page fault: the address in vcpu_info', BOUNCE, (p) =>
-      f.lines(p.attempt('mov [0x5008], eax'), p.keepWord(-0x7fdfc000 + 16)),
+      f.lines(p.attempt('mov [0x5008], eax'), p.keepWord(at.SHARED_INFO + 16)),
     ),
     f.row('with events not masked: the mask in CS, IF in RFLAGS', BOUNCE, (p) =>
       f.lines(
-        'mov rbx, 0xffffffff80204000; mov byte ptr [rbx + 1], 0',
+        `mov rbx, ${hex(at.SHARED_INFO)}; mov byte ptr [rbx + 1], 0`,
         p.attempt('ud2'),
-        'mov rbx, 0xffffffff80200000; mov rax, [rbx + 40]',
+        `mov rbx, ${hex(at.CATCH)}; mov rax, [rbx + 40]`,
         p.keep('rax'),
         'mov rax, [rbx + 48]; and eax, 0x200',
         p.keep('rax'),
-        'mov rbx, 0xffffffff80204000; movzx eax, byte ptr [rbx + 1]',
+        `mov rbx, ${hex(at.SHARED_INFO)}; movzx eax, byte ptr [rbx + 1]`,
         p.keep('rax'),
       ),
     ),
@@ -240,9 +241,9 @@ export const cpu = [
       f.lines(
         `lea rax, [stub6]; mov rbx, ${p.page(0)}; mov dword ptr [rbx], 0x406; mov [rbx + 8], rax; mov qword ptr [rbx + 16], 0; mov qword ptr [rbx + 24], 0`,
         p.call(CALL.set_trap_table, p.page(0)),
-        'mov rbx, 0xffffffff80204000; mov byte ptr [rbx + 1], 0',
+        `mov rbx, ${hex(at.SHARED_INFO)}; mov byte ptr [rbx + 1], 0`,
         p.attempt('ud2'),
-        'mov rbx, 0xffffffff80204000; movzx eax, byte ptr [rbx + 1]',
+        `mov rbx, ${hex(at.SHARED_INFO)}; movzx eax, byte ptr [rbx + 1]`,
         p.keep('rax'),
       ),
     ),
