@@ -40,6 +40,17 @@ describe('a hypercall', () => {
     expect(domain.state.log).toEqual(['xen_version: there is no sub-operation 99']);
   });
 
+  it.each(['xen_version', 'xen_version.XENVER_version'])(
+    'is -ENOSYS where %s is left out',
+    (part) => {
+      const test = testDomain();
+      Object.assign(test.platform, { lacks: (name: string) => name === part });
+      expect(test.call(XEN_VERSION, 0, 0)).toBe(-38);
+      // XENVER_pagesize
+      expect(test.call(XEN_VERSION, 7, 0)).toBe(part === 'xen_version' ? -38 : 4096);
+    },
+  );
+
   it('that has much to do goes on where it was, with its arguments moved', () => {
     const test = testDomain('hvm', [counter]);
     expect(test.call(63, 0, 35)).toBe(35);
