@@ -3,12 +3,14 @@ import { gzipSync } from 'node:zlib';
 
 export interface ElfParts {
   readonly bits: 32 | 64;
+  /** Of every segment (PF_R, PF_W, PF_X); none if not given. */
+  readonly flags?: number;
   readonly loads: readonly { paddr: number; bytes: Uint8Array; memBytes: number }[];
   readonly notes?: readonly { name: string; type: number; desc: Uint8Array }[];
 }
 
 /** An x86 ELF file with these segments, laid out as gABI chapters 4 and 5 have it. */
-export function makeElf({ bits, loads, notes = [] }: ElfParts): Uint8Array {
+export function makeElf({ bits, flags = 0, loads, notes = [] }: ElfParts): Uint8Array {
   const wide = bits === 64;
   const noteBytes = Buffer.concat(notes.map(makeNote));
   const segments = loads.map(({ paddr, bytes, memBytes }) => ({ type: 1, paddr, bytes, memBytes }));
@@ -29,6 +31,7 @@ export function makeElf({ bits, loads, notes = [] }: ElfParts): Uint8Array {
   segments.forEach(({ type, paddr, bytes, memBytes }, index) => {
     const ph = headerBytes + entryBytes * index;
     out.writeUInt32LE(type, ph);
+    out.writeUInt32LE(flags, ph + (wide ? 4 : 24));
     const fields = [at, paddr, paddr, bytes.length, memBytes];
     if (wide)
       fields.forEach((field, n) => {

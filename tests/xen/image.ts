@@ -1,6 +1,7 @@
 // The Xen programs as a kernel file: an ELF of one segment for the text, one that is all zeros, and Xen's notes.
 
 import { createHash } from 'node:crypto';
+import { makeElf } from '../image/build.ts';
 import * as at from './layout.ts';
 import { partsOf, type XenProgram } from './program.ts';
 import { assembleGuest } from './runtime.ts';
@@ -14,8 +15,8 @@ const NOTES: readonly (readonly [type: number, value: bigint | string])[] = [
   [6, 'pvops'], // XEN_ELFNOTE_GUEST_OS
   [8, 'generic'], // XEN_ELFNOTE_LOADER
 ];
-const [PT_LOAD, PT_NOTE] = [1, 4];
-const [HEADER, PROGRAM_HEADER] = [64, 56];
+/** Xen's toolstack loads no segment without flags. */
+const READ_WRITE_EXECUTE = 7;
 
 /** What a recorded answer belongs to: the program's text where it would be the first. */
 export function digest(program: XenProgram): string {
@@ -27,47 +28,19 @@ export function digest(program: XenProgram): string {
 
 export function kernelFile(all: readonly XenProgram[]): Uint8Array {
   const text = assembleGuest(all);
-  const notes = noteBytes();
-  const notesAt = HEADER + 3 * PROGRAM_HEADER;
-  const textAt = notesAt + notes.length;
-  const bytes = new Uint8Array(textAt + text.length);
-  const view = new DataView(bytes.buffer);
-  bytes.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
-  view.setUint16(16, 2, true); // ET_EXEC
-  view.setUint16(18, 62, true); // EM_X86_64
-  view.setUint32(20, 1, true);
-  view.setBigUint64(24, BigInt.asUintN(64, BigInt(at.TEXT)), true);
-  view.setBigUint64(32, BigInt(HEADER), true);
-  view.setUint16(52, HEADER, true);
-  view.setUint16(54, PROGRAM_HEADER, true);
-  view.setUint16(56, 3, true);
-  const segment = (n: number, type: number, words: readonly number[]) => {
-    const header = HEADER + n * PROGRAM_HEADER;
-    view.setUint32(header, type, true);
-    view.setUint32(header + 4, 7, true);
-    words.forEach((word, m) => {
-      view.setBigUint64(header + 8 + m * 8, BigInt.asUintN(64, BigInt(word)), true);
-    });
-  };
   const zeros = (at.PAGES_PAGE + all.length * at.PAGES_EACH - at.KEPT_PAGE) * 4096;
-  const textGpa = at.TEXT_PAGE * 4096;
-  segment(0, PT_LOAD, [textAt, at.TEXT, textGpa, text.length, text.length, 4096]);
-  segment(1, PT_LOAD, [0, at.CATCH, at.KEPT_PAGE * 4096, 0, zeros, 4096]);
-  segment(2, PT_NOTE, [notesAt, 0, 0, notes.length, notes.length, 4]);
-  bytes.set(notes, notesAt);
-  bytes.set(text, textAt);
-  return bytes;
+  return makeElf({
+    bits: 64,
+    flags: READ_WRITE_EXECUTE,
+    loads: [
+      { paddr: at.TEXT_PAGE * 4096, bytes: text, memBytes: text.length },
+      { paddr: at.KEPT_PAGE * 4096, bytes: new Uint8Array(0), memBytes: zeros },
+    ],
+    notes: NOTES.map(([type, value]) => ({ name: 'Xen', type, desc: description(value) })),
+  });
 }
 
-function noteBytes(): Uint8Array {
-  const parts: number[] = [];
-  for (const [type, value] of NOTES) {
-    const desc =
-      typeof value === 'string'
-        ? [...Buffer.from(`${value}\0`)]
-        : Array.from({ length: 8 }, (_, n) => Number((value >> BigInt(n * 8)) & 255n));
-    parts.push(4, 0, 0, 0, desc.length, 0, 0, 0, type, 0, 0, 0, 0x58, 0x65, 0x6e, 0, ...desc);
-    while (parts.length % 4 !== 0) parts.push(0);
-  }
-  return Uint8Array.from(parts);
+function description(value: bigint | string): Uint8Array {
+  if (typeof value === 'string') return Buffer.from(`${value}\0`);
+  return new Uint8Array(BigUint64Array.of(value).buffer);
 }
