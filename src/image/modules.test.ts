@@ -4,37 +4,17 @@ import { describe, expect, it } from 'vitest';
 import type { TarEntry } from './archive/tar.ts';
 import { utf8Bytes, utf8Text } from './bytes.ts';
 import { collectModules } from './modules.ts';
+import { elfFile } from './testing/elf-file.ts';
 
 const ROOT = 'lib/modules/6.1.0-test';
 
 /** A relocatable ELF file with nothing in it but .modinfo. */
-function moduleFile(info: readonly string[]): Uint8Array {
-  const text = utf8Bytes(info.map((line) => `${line}\0`).join(''));
-  const names = utf8Bytes('\0.modinfo\0.shstrtab\0');
-  const sectionsAt = 64 + text.length + names.length;
-  const bytes = new Uint8Array(sectionsAt + 3 * 64);
-  const view = new DataView(bytes.buffer);
-  bytes.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
-  view.setUint16(16, 1, true); // ET_REL
-  view.setUint16(18, 62, true);
-  view.setUint32(20, 1, true);
-  view.setUint32(40, sectionsAt, true);
-  view.setUint16(52, 64, true);
-  view.setUint16(58, 64, true);
-  view.setUint16(60, 3, true);
-  view.setUint16(62, 2, true);
-  bytes.set(text, 64);
-  bytes.set(names, 64 + text.length);
-  const section = (n: number, name: number, type: number, offset: number, size: number) => {
-    view.setUint32(sectionsAt + n * 64, name, true);
-    view.setUint32(sectionsAt + n * 64 + 4, type, true);
-    view.setUint32(sectionsAt + n * 64 + 24, offset, true);
-    view.setUint32(sectionsAt + n * 64 + 32, size, true);
-  };
-  section(1, 1, 1, 64, text.length);
-  section(2, 10, 3, 64 + text.length, names.length);
-  return bytes;
-}
+const moduleFile = (info: readonly string[]): Uint8Array =>
+  elfFile({
+    bits: 64,
+    relocatable: true,
+    sections: [{ name: '.modinfo', bytes: utf8Bytes(info.map((line) => `${line}\0`).join('')) }],
+  });
 
 const entry = (path: string, bytes: Uint8Array): TarEntry => ({
   kind: 'file',

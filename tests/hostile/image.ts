@@ -18,7 +18,8 @@ import {
   readTar,
   writeCpio,
 } from '../../src/image/index.ts';
-import { makeBzImage, makeDeb, makeElf, makeTar, makeVmlinux } from '../image/build.ts';
+import { elfFile } from '../../src/image/testing/elf-file.ts';
+import { makeBzImage, makeDeb, makeTar, makeVmlinux } from '../image/build.ts';
 import { CODEC_FIXTURES } from '../image/codec-fixtures.ts';
 import { payloadImages } from '../image/payload.ts';
 import { Chance } from './chance.ts';
@@ -77,7 +78,11 @@ export function multibootElf(bits: 32 | 64): Uint8Array {
   const text = new Uint8Array(64);
   new DataView(text.buffer).setUint32(0, 0x1badb002, true);
   new DataView(text.buffer).setUint32(8, -0x1badb002, true);
-  return makeElf({ bits, loads: [{ paddr: 0x1000000, bytes: text, memBytes: 0x2000 }] });
+  return elfFile({
+    bits,
+    entry: 0x1000000,
+    loads: [{ paddr: 0x1000000, bytes: text, memBytes: 0x2000 }],
+  });
 }
 
 /** A tar archive whose first member is a pax header with these records. */

@@ -6,7 +6,8 @@ import { testPlatform } from '../../src/hypervisors/testing/platform.ts';
 import { readTar } from '../../src/image/archive/tar.ts';
 import { CODECS } from '../../src/image/codec/detect.ts';
 import { elfNotes, loadSegments, openKernel, parseElf } from '../../src/image/index.ts';
-import { makeElf, PVH_NOTE } from '../image/build.ts';
+import { elfFile } from '../../src/image/testing/elf-file.ts';
+import { PVH_NOTE } from '../image/build.ts';
 import { CODEC_FIXTURES } from '../image/codec-fixtures.ts';
 import { allocated } from './allocated.ts';
 import {
@@ -93,7 +94,7 @@ describe('a length that lies', () => {
 
   test('ELF: note segments that lie over each other', () => {
     const note = { name: 'Xen', type: 99, desc: new Uint8Array(4) };
-    const bytes = makeElf({ bits: 64, loads: [], notes: Array.from({ length: 2000 }, () => note) });
+    const bytes = elfFile({ bits: 64, loads: [], notes: Array.from({ length: 2000 }, () => note) });
     const many = repeatSegment(bytes, 4096);
     const { code, blocks } = cost(() => elfNotes(parseElf(many)));
     expect(code).toBe('image/corrupt-elf');
@@ -103,7 +104,7 @@ describe('a length that lies', () => {
   test('ELF: segments that lie over each other are not written one after the other', () => {
     const load = { paddr: 0x1000000 - 0x800000, bytes: new Uint8Array(16), memBytes: 0x700000 };
     const loads = Array.from({ length: 200 }, () => load);
-    const elf = makeElf({ bits: 64, loads, notes: [PVH_NOTE] });
+    const elf = elfFile({ bits: 64, entry: 0x1000000, loads, notes: [PVH_NOTE] });
     expect(loadSegments(parseElf(elf))).toHaveLength(200);
     const start = native.attach(testPlatform(), '');
     const kernel = openKernel(elf, 'k');

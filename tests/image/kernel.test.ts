@@ -14,7 +14,8 @@ import {
   parseElf,
   pvhEntry,
 } from '../../src/image/index.ts';
-import { makeBzImage, makeDeb, makeElf, makeVmlinux, PVH_NOTE } from './build.ts';
+import { elfFile } from '../../src/image/testing/elf-file.ts';
+import { makeBzImage, makeDeb, makeVmlinux, PVH_NOTE } from './build.ts';
 import { payloadImages, payloadVmlinux } from './payload.ts';
 
 function refusal(run: () => unknown): string {
@@ -29,8 +30,9 @@ function refusal(run: () => unknown): string {
 
 for (const bits of [32, 64] as const) {
   test(`a ${bits}-bit vmlinux loads by physical address, with its zeros`, () => {
-    const bytes = makeElf({
+    const bytes = elfFile({
       bits,
+      entry: 0x1000000,
       loads: [
         { paddr: 0x2000000, bytes: Buffer.from('data'), memBytes: 0x1000 },
         { paddr: 0x1000000, bytes: Buffer.from('text'), memBytes: 4 },
@@ -42,7 +44,11 @@ for (const bits of [32, 64] as const) {
     expect(elf.bits).toBe(bits);
     expect(elf.entry).toBe(0x1000000n);
     expect(
-      loadSegments(elf).map(({ gpa, bytes: b, memBytes }) => [gpa, String(b), memBytes]),
+      loadSegments(elf).map(({ gpa, bytes: b, memBytes }) => [
+        gpa,
+        Buffer.from(b).toString(),
+        memBytes,
+      ]),
     ).toEqual([
       [0x1000000, 'text', 4],
       [0x2000000, 'data', 0x1000],
@@ -58,7 +64,7 @@ for (const bits of [32, 64] as const) {
 
 test('a vmlinux without a PVH note has no PVH entry', () => {
   const elf = parseElf(
-    makeElf({ bits: 64, loads: [{ paddr: 0, bytes: Buffer.from('x'), memBytes: 1 }] }),
+    elfFile({ bits: 64, loads: [{ paddr: 0, bytes: Buffer.from('x'), memBytes: 1 }] }),
   );
   expect(pvhEntry(elf)).toBeNull();
 });

@@ -1,7 +1,7 @@
 // The Xen programs as a kernel file: an ELF of one segment for the text, one that is all zeros, and Xen's notes.
 
 import { createHash } from 'node:crypto';
-import { makeElf } from '../image/build.ts';
+import { elfFile, PF_RWX } from '../../src/image/testing/elf-file.ts';
 import * as at from './layout.ts';
 import { partsOf, type XenProgram } from './program.ts';
 import { assembleGuest } from './runtime.ts';
@@ -15,8 +15,6 @@ const NOTES: readonly (readonly [type: number, value: bigint | string])[] = [
   [6, 'pvops'], // XEN_ELFNOTE_GUEST_OS
   [8, 'generic'], // XEN_ELFNOTE_LOADER
 ];
-/** Xen's toolstack loads no segment without flags. */
-const READ_WRITE_EXECUTE = 7;
 
 /** What a recorded answer belongs to: the program's text where it would be the first. */
 export function digest(program: XenProgram): string {
@@ -29,11 +27,11 @@ export function digest(program: XenProgram): string {
 export function kernelFile(all: readonly XenProgram[]): Uint8Array {
   const text = assembleGuest(all);
   const zeros = (at.PAGES_PAGE + all.length * at.PAGES_EACH - at.KEPT_PAGE) * 4096;
-  return makeElf({
+  return elfFile({
     bits: 64,
-    flags: READ_WRITE_EXECUTE,
+    flags: PF_RWX, // Xen's toolstack loads no segment without flags.
     loads: [
-      { paddr: at.TEXT_PAGE * 4096, bytes: text, memBytes: text.length },
+      { paddr: at.TEXT_PAGE * 4096, bytes: text },
       { paddr: at.KEPT_PAGE * 4096, bytes: new Uint8Array(0), memBytes: zeros },
     ],
     notes: NOTES.map(([type, value]) => ({ name: 'Xen', type, desc: description(value) })),

@@ -2,58 +2,23 @@
 
 import { findInterface } from '../../hypervisors/index.ts';
 import { type KernelImage, openKernel } from '../../image/index.ts';
+import { elfFile, PF_RWX } from '../../image/testing/elf-file.ts';
 import type { LabConsole, LabHost } from '../host.ts';
 import { DEFAULT_EPOCH_SECONDS, type RunSpec } from '../spec.ts';
 
 export const LOAD_AT = 0x100000;
-const HEADER = 64;
-const PROGRAM_HEADER = 56;
-const NOTE_BYTES = 20;
 const PHYS32_ENTRY = 18;
 
 /** The code runs at `LOAD_AT` in flat 32-bit mode without paging. `note` false leaves only the ELF entry. */
 export function tinyElf(code: readonly number[], note = true, memBytes = code.length): Uint8Array {
-  const codeAt = HEADER + 2 * PROGRAM_HEADER + NOTE_BYTES;
-  const bytes = new Uint8Array(codeAt + code.length);
-  const view = new DataView(bytes.buffer);
-  bytes.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
-  view.setUint16(16, 2, true); // ET_EXEC
-  view.setUint16(18, 62, true); // EM_X86_64
-  view.setUint32(20, 1, true);
-  view.setUint32(24, LOAD_AT, true);
-  view.setUint32(32, HEADER, true);
-  view.setUint16(52, HEADER, true);
-  view.setUint16(54, PROGRAM_HEADER, true);
-  view.setUint16(56, note ? 2 : 1, true);
-  programHeader(view, 0, 1, codeAt, LOAD_AT, code.length, memBytes);
-  if (note) programHeader(view, 1, 4, HEADER + 2 * PROGRAM_HEADER, 0, NOTE_BYTES, NOTE_BYTES);
-  const at = HEADER + 2 * PROGRAM_HEADER;
-  view.setUint32(at, 4, true);
-  view.setUint32(at + 4, 4, true);
-  view.setUint32(at + 8, PHYS32_ENTRY, true);
-  bytes.set([0x58, 0x65, 0x6e, 0], at + 12); // "Xen"
-  view.setUint32(at + 16, LOAD_AT, true);
-  bytes.set(code, codeAt);
-  return bytes;
-}
-
-function programHeader(
-  view: DataView,
-  n: number,
-  type: number,
-  offset: number,
-  paddr: number,
-  fileBytes: number,
-  memBytes: number,
-): void {
-  const at = HEADER + n * PROGRAM_HEADER;
-  view.setUint32(at, type, true);
-  view.setUint32(at + 4, 7, true); // To be read, written and executed.
-  view.setUint32(at + 8, offset, true);
-  view.setUint32(at + 16, paddr, true);
-  view.setUint32(at + 24, paddr, true);
-  view.setUint32(at + 32, fileBytes, true);
-  view.setUint32(at + 40, memBytes, true);
+  const desc = new Uint8Array(Uint32Array.of(LOAD_AT).buffer);
+  return elfFile({
+    bits: 64,
+    entry: LOAD_AT,
+    flags: PF_RWX,
+    loads: [{ paddr: LOAD_AT, bytes: Uint8Array.from(code), memBytes }],
+    notes: note ? [{ name: 'Xen', type: PHYS32_ENTRY, desc }] : [],
+  });
 }
 
 export const tinyKernel = (code: readonly number[]): KernelImage =>

@@ -3,6 +3,7 @@
 import { Assembler } from '../../../cpu/asm.ts';
 import type { Cpu, EngineName } from '../../../cpu/core.ts';
 import { openKernel } from '../../../image/index.ts';
+import { elfFile, PF_RWX } from '../../../image/testing/elf-file.ts';
 import type { Disk } from '../../../machine/disk.ts';
 import type { Machine } from '../../../machine/machine.ts';
 import type { GuestRam } from '../../../machine/memory.ts';
@@ -194,36 +195,14 @@ function dataArea({ data = {} }: GuestOptions): Uint8Array {
 
 /** Two segments, and, for a PAE kernel, the text by which one is told. */
 export function elf32(code: Uint8Array, options: GuestOptions): Uint8Array {
-  const mark = options.pae ? ascii('*pdpt = ') : [];
-  const data = dataArea(options);
-  const codeAt = 52 + 2 * 32;
-  const dataAt = codeAt + code.length;
-  const bytes = new Uint8Array(dataAt + data.length + mark.length);
-  const view = new DataView(bytes.buffer);
-  bytes.set([0x7f, 0x45, 0x4c, 0x46, 1, 1, 1]);
-  for (const [at, value] of [
-    [16, 2],
-    [18, 3],
-    [40, 52],
-    [42, 32],
-    [44, 2],
-  ] as const)
-    view.setUint16(at, value, true);
-  for (const [at, value] of [
-    [20, 1],
-    [24, CODE_AT],
-    [28, 52],
-  ] as const)
-    view.setUint32(at, value, true);
-  const segment = (n: number, words: readonly number[]) => {
-    words.forEach((word, m) => {
-      view.setUint32(52 + 32 * n + 4 * m, word, true);
-    });
-  };
-  segment(0, [1, codeAt, CODE_AT, CODE_AT, code.length, code.length, 7, 4096]);
-  segment(1, [1, dataAt, DATA_AT, DATA_AT, data.length, data.length, 7, 4096]);
-  bytes.set(code, codeAt);
-  bytes.set(data, dataAt);
-  bytes.set(mark, dataAt + data.length);
-  return bytes;
+  return elfFile({
+    bits: 32,
+    entry: CODE_AT,
+    flags: PF_RWX,
+    loads: [
+      { paddr: CODE_AT, bytes: code },
+      { paddr: DATA_AT, bytes: dataArea(options) },
+    ],
+    sections: options.pae ? [{ name: '.rodata', bytes: Uint8Array.from(ascii('*pdpt = ')) }] : [],
+  });
 }

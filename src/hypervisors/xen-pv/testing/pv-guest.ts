@@ -3,6 +3,7 @@
 import { Assembler } from '../../../cpu/asm.ts';
 import type { Cpu, EngineName } from '../../../cpu/core.ts';
 import { openKernel } from '../../../image/index.ts';
+import { elfFile, PF_RWX } from '../../../image/testing/elf-file.ts';
 import { bareGuest } from '../../testing/bare-guest.ts';
 import { PV_CALLS } from '../calls.ts';
 import { xenPv } from '../index.ts';
@@ -159,44 +160,22 @@ export function usualNotes(): readonly (readonly [type: number, value: bigint])[
   ];
 }
 
-/** An ELF file of one segment with the code, one that is all zeros, and one of notes. */
+/** An ELF file of one segment with the code, one with the free pages, and one of notes. */
 export function elfWith(
   code: Uint8Array,
   { notes = usualNotes(), data = new Uint8Array(0) }: ProgramOptions,
 ): Uint8Array {
-  const noteBytes = notes.length * 24;
-  const notesAt = 64 + 3 * 56;
-  const codeAt = notesAt + noteBytes;
-  const dataAt = codeAt + code.length;
-  const bytes = new Uint8Array(dataAt + data.length);
-  const view = new DataView(bytes.buffer);
-  bytes.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
-  view.setUint16(16, 2, true);
-  view.setUint16(18, 62, true);
-  view.setUint32(20, 1, true);
-  view.setBigUint64(32, 64n, true);
-  view.setUint16(52, 64, true);
-  view.setUint16(54, 56, true);
-  view.setUint16(56, 3, true);
-  const segment = (n: number, type: number, words: readonly number[]) => {
-    const at = 64 + n * 56;
-    view.setUint32(at, type, true);
-    view.setUint32(at + 4, 7, true);
-    for (const [m, value] of words.entries())
-      view.setBigUint64(at + 8 + m * 8, BigInt(value), true);
-  };
-  segment(0, 1, [codeAt, CODE_AT, CODE_AT, code.length, code.length, 4096]);
-  segment(1, 1, [dataAt, PAGES_AT, PAGES_AT, data.length, PAGES * 4096, 4096]);
-  segment(2, 4, [notesAt, 0, 0, noteBytes, noteBytes, 4]);
-  notes.forEach(([type, value], n) => {
-    const at = notesAt + n * 24;
-    view.setUint32(at, 4, true);
-    view.setUint32(at + 4, 8, true);
-    view.setUint32(at + 8, type, true);
-    bytes.set([0x58, 0x65, 0x6e, 0], at + 12);
-    view.setBigUint64(at + 16, value, true);
+  return elfFile({
+    bits: 64,
+    flags: PF_RWX,
+    loads: [
+      { paddr: CODE_AT, bytes: code },
+      { paddr: PAGES_AT, bytes: data, memBytes: PAGES * 4096 },
+    ],
+    notes: notes.map(([type, value]) => ({
+      name: 'Xen',
+      type,
+      desc: new Uint8Array(BigUint64Array.of(value).buffer),
+    })),
   });
-  bytes.set(code, codeAt);
-  bytes.set(data, dataAt);
-  return bytes;
 }

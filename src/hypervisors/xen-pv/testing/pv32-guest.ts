@@ -2,6 +2,7 @@
 
 import { Assembler } from '../../../cpu/asm.ts';
 import { openKernel } from '../../../image/index.ts';
+import { elfFile, PF_RWX } from '../../../image/testing/elf-file.ts';
 import { bareGuest } from '../../testing/bare-guest.ts';
 import { xenPv } from '../index.ts';
 import { permuteFrames } from '../machine-frames.ts';
@@ -139,77 +140,32 @@ export function usualNotes32(virtBase = VIRT_BASE_32): readonly Note[] {
   ];
 }
 
-const EHDR = 52;
-const PHDR = 32;
-const SHDR = 40;
-const PT_LOAD = 1;
-const PT_NOTE = 4;
-const SHT_PROGBITS = 1;
-const SHT_STRTAB = 3;
-
 /** An ELF file of one segment with the code, one with the free pages, and notes or a section. */
 export function elf32With(
   code: Uint8Array,
   virtBase: number,
   { notes = usualNotes32(virtBase), section, data = new Uint8Array(0) }: Program32Options,
 ): Uint8Array {
-  const noteBytes = section === undefined ? encodeNotes(notes) : new Uint8Array(0);
-  const text = ascii(`${section ?? ''}\0`);
-  const names = ascii('\0__xen_guest\0.shstrtab\0');
-  const pieces = [noteBytes, code, data, text, names];
-  const offsets: number[] = [];
-  let end = EHDR + 3 * PHDR + 3 * SHDR;
-  for (const piece of pieces) {
-    offsets.push(end);
-    end += piece.length;
-  }
-  const bytes = new Uint8Array(end);
-  for (const [n, piece] of pieces.entries()) bytes.set(piece, offsets[n]!);
-  const [noteAt, codeAt, dataAt, textAt, namesAt] = offsets as [
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
-  const view = new DataView(bytes.buffer);
-  const words = (at: number, ...values: readonly number[]) =>
-    values.forEach((value, n) => void view.setUint32(at + n * 4, value, true));
-  bytes.set([0x7f, 0x45, 0x4c, 0x46, 1, 1, 1]);
-  words(16, (3 << 16) | 2, 1, virtBase + CODE_AT, EHDR, EHDR + 3 * PHDR, 0);
-  view.setUint16(40, EHDR, true);
-  view.setUint16(42, PHDR, true);
-  view.setUint16(44, 3, true);
-  view.setUint16(46, SHDR, true);
-  view.setUint16(48, section === undefined ? 0 : 3, true);
-  view.setUint16(50, section === undefined ? 0 : 2, true);
   // Images with the section have virtual addresses for physical ones.
   const base = section === undefined ? 0 : virtBase;
-  const load = (n: number, type: number, at: number, paddr: number, file: number, memory: number) =>
-    words(EHDR + n * PHDR, type, at, virtBase + paddr, base + paddr, file, memory, 7, 4096);
-  load(0, PT_LOAD, codeAt, CODE_AT, code.length, code.length);
-  load(1, PT_LOAD, dataAt, PAGES_AT, data.length, PAGES * 4096);
-  words(EHDR + 2 * PHDR, PT_NOTE, noteAt, 0, 0, noteBytes.length, noteBytes.length, 4, 4);
-  const sections = EHDR + 3 * PHDR;
-  words(sections + SHDR, 1, SHT_PROGBITS, 0, 0, textAt, text.length);
-  words(sections + 2 * SHDR, 13, SHT_STRTAB, 0, 0, namesAt, names.length);
-  return bytes;
+  const place = (paddr: number) => ({ vaddr: virtBase + paddr, paddr: base + paddr });
+  return elfFile({
+    bits: 32,
+    entry: virtBase + CODE_AT,
+    flags: PF_RWX,
+    loads: [
+      { ...place(CODE_AT), bytes: code },
+      { ...place(PAGES_AT), bytes: data, memBytes: PAGES * 4096 },
+    ],
+    ...(section === undefined
+      ? { notes: notes.map(([type, value]) => ({ name: 'Xen', type, desc: description(value) })) }
+      : { sections: [{ name: '__xen_guest', bytes: ascii(`${section}\0`) }] }),
+  });
 }
 
-function encodeNotes(notes: readonly Note[]): Uint8Array {
-  const out: number[] = [];
-  const word = (value: number) =>
-    out.push(value & 0xff, (value >>> 8) & 0xff, (value >>> 16) & 0xff, value >>> 24);
-  for (const [type, value] of notes) {
-    const text = typeof value === 'string' ? [...ascii(`${value}\0`)] : null;
-    word(4);
-    word(text ? text.length : 4);
-    word(type);
-    out.push(...ascii('Xen\0'));
-    if (text) out.push(...text, ...new Array<number>(-text.length & 3).fill(0));
-    else word(value as number);
-  }
-  return Uint8Array.from(out);
+function description(value: number | string): Uint8Array {
+  if (typeof value === 'string') return ascii(`${value}\0`);
+  return new Uint8Array(Uint32Array.of(value).buffer);
 }
 
 function ascii(text: string): Uint8Array {
