@@ -1,6 +1,6 @@
 // Forms that many Xen programs have: a row of a topic, and the calls that take one structure.
 
-import type { Parts, Value, XenProgram } from './program.ts';
+import type { CommonParts, Parts, Value, XenProgram } from './program.ts';
 
 export const DOMID_SELF = 0x7ff0;
 /** A domain that there is not. */
@@ -58,7 +58,11 @@ export const CALL = {
 } as const;
 export type CallName = keyof typeof CALL;
 
-export function row(name: string, ref: string, code: XenProgram['code']): XenProgram {
+export function row<P extends CommonParts = Parts>(
+  name: string,
+  ref: string,
+  code: XenProgram<P>['code'],
+): XenProgram<P> {
   return { name, ref, code };
 }
 
@@ -66,12 +70,16 @@ export function row(name: string, ref: string, code: XenProgram['code']): XenPro
 export const lines = (...parts: readonly string[]): string => parts.join('\n');
 
 /** 64-bit words into page 0. */
-export const words = (p: Parts, ...values: readonly Value[]): string =>
+export const words = (p: CommonParts, ...values: readonly Value[]): string =>
   lines(...values.map((value, n) => p.store(p.page(0) + n * 8, value)));
 
 /** A call of a command and one structure, which is put into page 0. */
-export const op = (p: Parts, call: CallName, cmd: number, ...fields: readonly Value[]): string =>
-  lines(words(p, ...fields), p.call(CALL[call], cmd, p.page(0)));
+export const op = (
+  p: CommonParts,
+  call: CallName,
+  cmd: number,
+  ...fields: readonly Value[]
+): string => lines(words(p, ...fields), p.call(CALL[call], cmd, p.page(0)));
 
 /** One operation of mmuext_op. */
 export const ext = (p: Parts, cmd: number, arg1: Value = 0, arg2: Value = 0): string =>

@@ -2,13 +2,13 @@
 
 import * as at from './layout.ts';
 
-/** One small program for one rule of Xen's. It runs as the kernel of a 64-bit PV guest and keeps its results. */
-export interface XenProgram {
+/** One small program for one rule of Xen's. It runs as the kernel of a 64-bit guest, PV or PVH, and keeps its results. */
+export interface XenProgram<P extends CommonParts = Parts> {
   /** `topic/what happens`. */
   readonly name: string;
   /** The rule that it asks about. */
   readonly ref: string;
-  readonly code: (p: Parts) => string;
+  readonly code: (p: P) => string;
 }
 
 /** A value that only the running guest knows: code that leaves it in RAX and may change RCX, RDX and RDI. */
@@ -17,17 +17,12 @@ export interface Place {
 }
 export type Value = number | bigint | Place;
 
-/** What a program is written with. R15 is where its next result goes and is kept; all else is free. */
-export interface Parts {
+/** What any program is written with. R15 is where its next result goes and is kept; all else is free. */
+export interface CommonParts {
   /** Address of one of the program's own eight pages, all zeros and mapped writable at the start. */
   page(n: number): number;
-  /** Its machine frame, or a machine address in it, or an entry for it. */
+  /** Its frame, as Xen counts them for such a guest: a PV guest's are the machine's. */
   mfn(n: number): Place;
-  machine(n: number, plus?: number | bigint): Place;
-  /** Machine address of the L1 entry that maps a page of the program's own. */
-  pte(n: number): Place;
-  /** Machine frame of the table of this level (4: the root) through which the program's page 0 is mapped. */
-  table(level: 1 | 2 | 3 | 4): Place;
   /** A hypercall by number, with its result kept. */
   call(number: number, ...args: readonly Value[]): string;
   store(va: number, value: Value): string;
@@ -40,6 +35,16 @@ export interface Parts {
   label(name: string): string;
 }
 
+/** What a PV program has beside it. */
+export interface Parts extends CommonParts {
+  /** Machine address of a page of its own, or an entry for it. */
+  machine(n: number, plus?: number | bigint): Place;
+  /** Machine address of the L1 entry that maps a page of the program's own. */
+  pte(n: number): Place;
+  /** Machine frame of the table of this level (4: the root) through which the program's page 0 is mapped. */
+  table(level: 1 | 2 | 3 | 4): Place;
+}
+
 const ARGUMENTS = ['rdi', 'rsi', 'rdx', 'r10', 'r8', 'r9'];
 export const hex = (value: number | bigint): string =>
   `0x${BigInt.asUintN(64, BigInt(value)).toString(16)}`;
@@ -47,34 +52,44 @@ const inRax = (value: Value): string =>
   typeof value === 'object' ? value.rax : `mov rax, ${hex(value)}`;
 
 /** A group of programs about one topic. */
-export function programs(topic: string, list: readonly XenProgram[]): readonly XenProgram[] {
+export function programs<P extends CommonParts = Parts>(
+  topic: string,
+  list: readonly XenProgram<P>[],
+): readonly XenProgram<P>[] {
   return list.map((program) => ({ ...program, name: `${topic}/${program.name}` }));
 }
 
 /** The parts of the program of this index. */
 export function partsOf(index: number): Parts {
-  let labels = 0;
-  const page = (n: number) => at.PAGES + (index * at.PAGES_EACH + n) * 4096;
-  const mfn = (n: number): Place => ({ rax: `mov rdi, ${hex(page(n))}; call mfn_of` });
-  const keep = (register: string) => `mov [r15], ${register}; add r15, 8`;
+  const mfn = (n: number): Place => ({ rax: `mov rdi, ${hex(pageOf(index, n))}; call mfn_of` });
   const plus = (place: Place, value: number | bigint): Place =>
     BigInt(value) === 0n ? place : { rax: `${place.rax}; mov rcx, ${hex(value)}; add rax, rcx` };
+  return {
+    ...commonParts(index, 'syscall', mfn),
+    machine: (n, value = 0) => plus({ rax: `${mfn(n).rax}; shl rax, 12` }, value),
+    pte: (n) => ({ rax: `mov rdi, ${hex(pageOf(index, n))}; mov edx, 1; call entry_of` }),
+    table: (level) => ({
+      rax: `mov rdi, ${hex(pageOf(index, 0))}; mov edx, ${level}; call entry_of; shr rax, 12`,
+    }),
+  };
+}
+
+const pageOf = (index: number, n: number) => at.PAGES + (index * at.PAGES_EACH + n) * 4096;
+
+/** `hypercall`: the code that makes a call when the registers are loaded. */
+export function commonParts(
+  index: number,
+  hypercall: string,
+  mfn: CommonParts['mfn'],
+): CommonParts {
+  let labels = 0;
+  const keep = (register: string) => `mov [r15], ${register}; add r15, 8`;
   const label = (name: string) => `p${index}_${name}`;
   return {
-    page,
+    page: (n) => pageOf(index, n),
     mfn,
-    machine: (n, value = 0) => plus({ rax: `${mfn(n).rax}; shl rax, 12` }, value),
-    pte: (n) => ({ rax: `mov rdi, ${hex(page(n))}; mov edx, 1; call entry_of` }),
-    table: (level) => ({
-      rax: `mov rdi, ${hex(page(0))}; mov edx, ${level}; call entry_of; shr rax, 12`,
-    }),
     call: (number, ...args) =>
-      [
-        ...args.map((value) => `${inRax(value)}; push rax`),
-        ...args.map((_, n) => `pop ${ARGUMENTS[args.length - 1 - n]}`),
-        `mov eax, ${number}; syscall`,
-        keep('rax'),
-      ].join('; '),
+      `${loads(args, ARGUMENTS)}; mov eax, ${number}; ${hypercall}; ${keep('rax')}`,
     store: (va, value) => `${inRax(value)}; mov rbx, ${hex(va)}; mov [rbx], rax`,
     keep,
     keepWord: (va, without = 0n) =>
@@ -87,4 +102,12 @@ export function partsOf(index: number): Parts {
     },
     label,
   };
+}
+
+/** Code that leaves values in registers. */
+export function loads(args: readonly Value[], registers: readonly string[]): string {
+  return [
+    ...args.map((value) => `${inRax(value)}; push rax`),
+    ...args.map((_, n) => `pop ${registers[args.length - 1 - n]}`),
+  ].join('; ');
 }
