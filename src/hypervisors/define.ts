@@ -136,6 +136,12 @@ export interface CallFact {
   readonly why: string;
 }
 
+export interface FormerName {
+  readonly name: string;
+  /** The first release with today's name. */
+  readonly before: readonly [major: number, minor: number];
+}
+
 export interface HypervisorInterface {
   readonly id: string;
   /** One line, for lists. */
@@ -144,6 +150,8 @@ export interface HypervisorInterface {
   readonly versions: readonly string[];
   /** What a kernel must be built with, printed when one boots without noticing us. */
   readonly guestNeeds: readonly string[];
+  /** What kernels before some release called one of those. */
+  readonly formerNeeds?: Readonly<Record<string, FormerName>>;
   /** The machine models that its guests may find beneath them; the first that has room for everything is taken. */
   readonly machines: readonly MachineModelId[];
   /** The device name of the console that it offers, as Linux says it; the serial port if it offers none. */

@@ -100,7 +100,7 @@ export async function runKernel(
   const { interface: on } = spec.on;
   const cpuAtStart = host.cpuSeconds();
   const run = new Run(host, console, spec, watcher.tracer ?? null);
-  const lacking = absent(on.id, on.guestNeeds, () => spec.kernel?.config() ?? null);
+  const lacking = absent(on, spec.kernel);
   // An interface refuses what it cannot start; what was not even built for it is no wrong input.
   if (!lacking) run.start();
   const verdict = lacking ?? (await run.toTheEnd(watcher));

@@ -1,7 +1,7 @@
 // How runs end: one word and one sentence, from why the machine stopped and what the console has shown.
 
-import type { Omission } from '../hypervisors/index.ts';
-import { INIT_UP } from '../image/index.ts';
+import type { HypervisorInterface, Omission } from '../hypervisors/index.ts';
+import { INIT_UP, type KernelImage } from '../image/index.ts';
 import type { Stop } from '../machine/machine.ts';
 
 export type VerdictWord = 'up' | 'panic' | 'ended' | 'hung' | 'blind' | 'absent' | 'error';
@@ -82,6 +82,8 @@ export function panicked(): Verdict {
   return { word: 'panic', reason: `the kernel panicked: the console printed '${PANIC_TEXT}'` };
 }
 
+type Needs = Pick<HypervisorInterface, 'id' | 'guestNeeds' | 'formerNeeds'>;
+
 export function blind(id: string, guestNeeds: readonly string[]): Verdict {
   return {
     word: 'blind',
@@ -89,19 +91,31 @@ export function blind(id: string, guestNeeds: readonly string[]): Verdict {
   };
 }
 
-/** The first of the needs that the kernel's configuration does not meet. */
+/** The needs that the kernel's configuration does not meet, as a kernel of its release has them. */
 export function absent(
-  id: string,
-  guestNeeds: readonly string[],
-  config: () => ReadonlyMap<string, string> | null,
+  { id, guestNeeds, formerNeeds = {} }: Needs,
+  kernel: Pick<KernelImage, 'config' | 'version'> | null,
 ): Verdict | null {
-  const known = guestNeeds.length > 0 ? config() : null;
-  const missing = known ? guestNeeds.filter((name) => known.get(name) !== 'y') : [];
+  const known = guestNeeds.length > 0 ? kernel?.config() : null;
+  if (!known) return null;
+  const names = guestNeeds.map((name) => {
+    const former = formerNeeds[name];
+    return former && isBefore(kernel!.version(), former.before) ? former.name : name;
+  });
+  const missing = names.filter((name) => known.get(name) !== 'y');
   if (missing.length === 0) return null;
   return {
     word: 'absent',
     reason: `the kernel was not built for ${id}: it lacks ${missing.join(' and ')}`,
   };
+}
+
+/** `2.6.32-5-686 (...)`; a text without a release is of today. */
+function isBefore(version: string, [major, minor]: readonly [number, number]): boolean {
+  const release = /^(\d+)\.(\d+)/.exec(version);
+  if (!release) return false;
+  const [its, itsMinor] = [Number(release[1]), Number(release[2])];
+  return its < major || (its === major && itsMinor < minor);
 }
 
 /** How the kernel took it that parts of the interface were missing. */

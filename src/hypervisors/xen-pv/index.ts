@@ -48,6 +48,8 @@ export const xenPv = defineInterface({
   title: 'Xen, paravirtualized: no hardware but the processor',
   versions: [`${XEN_VERSION.major}.${XEN_VERSION.minor}`],
   guestNeeds: ['CONFIG_PARAVIRT', 'CONFIG_XEN_PV'],
+  // Until then CONFIG_XEN was PV's own (Linux 4.13, arch/x86/xen/Kconfig).
+  formerNeeds: { CONFIG_XEN_PV: { name: 'CONFIG_XEN', before: [4, 13] } },
   machines: ['bare'],
   takes: XEN_DEVICES,
   console: 'hvc0',
