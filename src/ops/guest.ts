@@ -258,7 +258,13 @@ export interface GuestBinding {
   }[];
   /** Code and tables beside the flow: handlers, pages of calls. */
   beside?(code: GuestCode): void;
+  /** Where a 32-bit guest meets another ABI: the binding for it, instead of this one. */
+  readonly in32?: GuestBinding;
 }
+
+/** The binding that a kernel of this word size has. */
+export const bindingIn = (binding: GuestBinding, bits: 32 | 64): GuestBinding =>
+  bits === 32 && binding.in32 ? binding.in32 : binding;
 
 export function defineGuest(binding: GuestBinding): GuestBinding {
   return binding;

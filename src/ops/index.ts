@@ -19,6 +19,7 @@ export {
   slotName,
 } from './define.ts';
 export {
+  bindingIn,
   defineGuest,
   GUEST_CALLS,
   GUEST_OPERATIONS,

@@ -1,6 +1,6 @@
 // Which probes run where, and why the others do not.
 
-import type { GuestBinding, GuestOperationId } from '../ops/index.ts';
+import { bindingIn, type GuestBinding, type GuestOperationId } from '../ops/index.ts';
 import type { Probe, ProbeFacts } from './define.ts';
 import { operationsOf } from './operations-of.ts';
 
@@ -9,14 +9,13 @@ export function skipReason(probe: Probe, binding: GuestBinding, bits: 32 | 64): 
   const why = probe.runsOn === 'all' ? null : probe.runsOn(factsOf(binding, bits));
   if (why !== null) return why;
   for (const id of new Set<GuestOperationId>([...probe.about, ...operationsOf(probe, bits)])) {
-    const cannot = binding.cannot[id];
+    const cannot = bindingIn(binding, bits).cannot[id];
     if (cannot !== undefined) return `${id}: ${cannot}`;
   }
   return null;
 }
 
-export const factsOf = ({ traits, badCall }: GuestBinding, bits: 32 | 64): ProbeFacts => ({
-  bits,
-  traits,
-  badCallAnswer: badCall?.answer ?? null,
-});
+export function factsOf(binding: GuestBinding, bits: 32 | 64): ProbeFacts {
+  const { traits, badCall } = bindingIn(binding, bits);
+  return { bits, traits, badCallAnswer: badCall?.answer ?? null };
+}

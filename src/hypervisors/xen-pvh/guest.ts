@@ -6,16 +6,15 @@ import { readPvclock } from '../hw/pvclock-guest.ts';
 import { ENOSYS } from '../xen/abi/errno.ts';
 import * as abi from '../xen/abi/hvm.ts';
 import { sharedInfo, vcpuInfo } from '../xen/abi/xen.ts';
+import { putByteInRing } from '../xen/guest-console.ts';
 import { PVH_CALL_LIST } from './calls.ts';
 
 const HYPERVISOR_BIT = 31;
 const SLOT_BYTES = 32;
 const DOMID_SELF = 0x7ff0;
-const [GET_PARAM, ADD_TO_PHYSMAP, SEND, YIELD, SHUTDOWN] = [1, 7, 4, 0, 2];
+const [GET_PARAM, ADD_TO_PHYSMAP, SHUTDOWN] = [1, 7, 2];
 /** A number between those of the last call and of the first that is an architecture's own. */
 const NO_CALL = 0x37;
-/** The console's ring (io/xencons.h). */
-const RING = { out: 1024, outBytes: 2048, outCons: 3080, outProd: 3084 } as const;
 const BILLION = 1e9;
 const ARGUMENTS = { 32: ['ebx', 'ecx', 'edx'], 64: ['rdi', 'rsi', 'rdx'] } as const;
 const CLOBBERS = ['bx', 'si', 'di'] as const;
@@ -84,7 +83,7 @@ export const xenPvhGuest = defineGuest({
     'machine.restart': shutDown(1),
   },
   cannot: {},
-  console: { emit: putByte, clobbers: CLOBBERS },
+  console: { emit: (code) => putByteInRing(code, 'xen_pvh', call), clobbers: CLOBBERS },
   nullCall: { emit: (code) => call(code, 'xen_version', 0, 0), clobbers: CLOBBERS },
   badCall: {
     emit: (code) => call(code, NO_CALL),
@@ -105,23 +104,4 @@ function parameter(code: GuestCode, index: number): void {
   code.text(`mov dword ptr [xen_pvh.op], ${DOMID_SELF}; mov dword ptr [xen_pvh.op+4], ${index}`);
   call(code, 'hvm_op', GET_PARAM, 'xen_pvh.op');
   code.text('mov eax, [xen_pvh.op+8]');
-}
-
-/** A line is told of as a whole; a full ring is waited for. */
-function putByte(code: GuestCode): void {
-  const [again, room, done] = [code.fresh('ring'), code.fresh('ring'), code.fresh('ring')];
-  const notify = () => {
-    code.text('mov ecx, [xen_pvh.console_port]; mov [xen_pvh.op], ecx');
-    call(code, 'event_channel_op', SEND, 'xen_pvh.op');
-  };
-  code.text(`mov [xen_pvh.op+32], al; ${again}:; mov esi, [xen_pvh.console]`);
-  code.text(`mov edx, [{si}+${RING.outProd}]; mov ecx, edx; sub ecx, [{si}+${RING.outCons}]`);
-  code.text(`cmp ecx, ${RING.outBytes}; jb ${room}`);
-  notify();
-  call(code, 'sched_op', YIELD, 0);
-  code.text(`jmp ${again}; ${room}:; and edx, ${RING.outBytes - 1}; mov al, [xen_pvh.op+32]`);
-  code.text(`mov [{si}+{dx}+${RING.out}], al; inc dword ptr [{si}+${RING.outProd}]`);
-  code.text(`cmp al, 10; jne ${done}`);
-  notify();
-  code.text(`${done}:`);
 }

@@ -1,7 +1,7 @@
 // Which probes ask about which operation on which interface, and why none does where none does.
 
 import { INTERFACES } from '../../hypervisors/index.ts';
-import { GUEST_CALLS, groupOf, OPERATIONS, type Operation } from '../../ops/index.ts';
+import { bindingIn, GUEST_CALLS, groupOf, OPERATIONS, type Operation } from '../../ops/index.ts';
 import { operationsOf, PROBES, type Probe, skipReason } from '../../probe/index.ts';
 
 /** What no probe of a kernel with one vCPU and no drivers asks, by group or by operation. */
@@ -67,7 +67,7 @@ function coverageOf(op: Operation, { id, bits }: CoverageColumn): ProbeCoverage[
   const guest = INTERFACES.find((one) => one.id === id)?.guest;
   const about = PROBES.filter((probe) => asksAbout(probe, op, bits));
   if (!guest) return { probes: [], reason: 'no guest side' };
-  const cannot = guest.cannot[op.id as keyof typeof guest.cannot];
+  const cannot = bindingIn(guest, bits).cannot[op.id as keyof typeof guest.cannot];
   if (cannot !== undefined) return { probes: [], reason: cannot };
   const runs = about.filter((probe) => skipReason(probe, guest, bits) === null);
   if (runs.length > 0) return { probes: runs.map((probe) => probe.id), reason: '' };

@@ -1,8 +1,7 @@
 // The probe kernel as a file: every part in its place, for the bindings and probes that it is given.
 
 import { bug } from '../../base/errors.ts';
-import type { GuestBinding, GuestNote } from '../../ops/index.ts';
-import { KERNEL_VECTORS } from '../../ops/index.ts';
+import { bindingIn, type GuestBinding, type GuestNote, KERNEL_VECTORS } from '../../ops/index.ts';
 import type { Probe } from '../define.ts';
 import { skipReason } from '../plan.ts';
 import { ANSWERS_MAX, ProbeEmitter } from './answers.ts';
@@ -27,12 +26,13 @@ export interface ProbeImage {
   addressOf(label: string): number;
 }
 
-/** `bindings`: native's first. */
+/** `given`: native's first. */
 export function probeImage(
   bits: 32 | 64,
-  bindings: readonly GuestBinding[],
+  given: readonly GuestBinding[],
   probes: readonly Probe[],
 ): ProbeImage {
+  const bindings = given.map((binding) => bindingIn(binding, bits));
   if (!bindings[0] || bindings[0].detect || bindings[0].start)
     bug('the first binding is what is left when no other is found');
   const code = new ProbeEmitter(bits);

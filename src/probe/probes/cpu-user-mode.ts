@@ -16,8 +16,7 @@ export const cpuUserMode = defineProbe<{
   title: 'ring 3 comes back by int 0x80 and by faults, onto the stack of cpu.load_sp0',
   ref: 'SDM 3A 6.12.1, 5.8',
   about: ['cpu.load_sp0', 'cpu.iret'],
-  runsOn: ({ traits }) =>
-    traits.pageTables === 'checked' ? 'ring 3 has a page table of its own there' : null,
+  runsOn: 'all',
   guest(a) {
     a.text('mov {ax}, page.e; add {ax}, 4096').op('cpu.load_sp0');
     for (const [name, instruction] of [

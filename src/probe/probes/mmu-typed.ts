@@ -29,8 +29,9 @@ export const mmuTyped = defineProbe<{
     // The table that maps the window.
     a.text('mov {ax}, {bp}; and {ax}, -4096; mov [kernel.scratch], {ax}').report('table', 'eax');
     const map = (flags: number) => {
-      a.text(`mov {ax}, [kernel.scratch]; or {ax}, ${flags}`).op('mmu.make_pte');
-      a.text('mov {dx}, {ax}; mov {ax}, {bp}').op('mmu.set_pte');
+      a.text(`mov {ax}, [kernel.scratch]; or {ax}, ${flags}; xor edx, edx`).op('mmu.make_pte');
+      a.text(a.bits === 64 ? 'mov rdx, rax' : 'mov ecx, edx; mov edx, eax');
+      a.text('mov {ax}, {bp}').op('mmu.set_pte');
     };
     map(0x67);
     reportEntry(a, 'writable');

@@ -1,0 +1,96 @@
+// How the probe kernel calls Xen from either word size: by the page of calls, at once or from a queue that one multicall empties.
+
+import { bug } from '../../base/errors.ts';
+import type { GuestCode, GuestOperation, GuestRegister } from '../../ops/index.ts';
+import { multicallEntry } from '../xen/abi/xen.ts';
+import { PV_CALLS } from './calls.ts';
+
+export type Bits = 32 | 64;
+
+/** Registers of arguments in their order (arch-x86/xen-x86_32.h, xen-x86_64.h). */
+const ARGUMENTS = {
+  32: ['ebx', 'ecx', 'edx', 'esi', 'edi'],
+  64: ['rdi', 'rsi', 'rdx', 'r10', 'r8'],
+} as const;
+export const FIRST = { 32: 'ebx', 64: 'rdi' } as const;
+export const CALL_CLOBBERS: Readonly<Record<Bits, readonly GuestRegister[]>> = {
+  32: ['bx', 'si', 'di'],
+  64: ['bx', 'si', 'di', 'r8', 'r9', 'r10', 'r11'],
+};
+const CALL_SLOT_LOG2 = 5;
+/** Calls that wait at most, as in Linux 6.1, xen/multicalls.c; each with room for a structure of its argument. */
+export const QUEUE_CALLS = 32;
+export const ARGUMENT_BYTES = 32;
+const ENTRY_LOG2 = { 32: 5, 64: 6 } as const;
+export const ENTRY_BYTES = multicallEntry.wide.size;
+export const LAZY = { mmu: 1, cpu: 2 } as const;
+/** In the number of a call that may wait: the lazy mode in which it does. */
+const MODE_SHIFT = 16;
+export const DOMID_SELF = 0x7ff0;
+/** How the guest maps itself: P, RW, US, A, D. */
+export const [MAP_RW, MAP_RO] = [0x67, 0x65];
+export const MACH2PHYS = { 32: '0xf5800000', 64: '0xffff800000000000' } as const;
+
+export type Argument = string | number | null;
+
+const numberOf = (name: string): number =>
+  [...PV_CALLS.values()].find((call) => call.name === name)?.number ??
+  bug(`there is no hypercall ${name}`);
+
+/** Arguments that are null are in their registers already. */
+function load(bits: Bits, args: readonly Argument[]): string {
+  const loads = args.map((value, n) =>
+    value === null ? '' : `mov ${ARGUMENTS[bits][n]}, ${value}; `,
+  );
+  return loads.join('');
+}
+
+/** A call that is made at once. */
+export const hypercall = (bits: Bits, name: string, ...args: readonly Argument[]): string =>
+  `${load(bits, args)}mov eax, ${numberOf(name)}; call xen_pv.call_now`;
+
+/** One that may wait while that lazy mode is on; calls that wait are made in their order. */
+export const lazyCall = (
+  bits: Bits,
+  mode: keyof typeof LAZY,
+  name: string,
+  ...args: readonly Argument[]
+): string =>
+  `${load(bits, args)}mov eax, ${numberOf(name) | (LAZY[mode] << MODE_SHIFT)}; call xen_pv.call`;
+
+/** The first argument := room for a structure that waits with its call. */
+export const ARGUMENT = {
+  32: `mov ebx, [xen_pv.queued]; shl ebx, ${Math.log2(ARGUMENT_BYTES)}; add ebx, xen_pv.arguments`,
+  64: `mov edi, [xen_pv.queued]; shl edi, ${Math.log2(ARGUMENT_BYTES)}; add edi, xen_pv.arguments`,
+} as const;
+
+/** An operation of one word size. */
+export const callOp =
+  (bits: Bits) =>
+  (text: string, by: string, more: Partial<GuestOperation> = {}): GuestOperation => ({
+    emit: (code) => code.text(text),
+    clobbers: CALL_CLOBBERS[bits],
+    by,
+    ...more,
+  });
+
+/** What the texts of calls jump to, and what Xen enters by itself. */
+export function emitCalls(code: GuestCode): void {
+  const { bits } = code;
+  code.text(
+    `xen_pv.call_now:; shl eax, ${CALL_SLOT_LOG2}; add eax, xen_pv.calls; jmp {ax}; xen_pv.call:`,
+  );
+  const [queue, done] = [code.fresh('queue'), code.fresh('queue')];
+  code.text(`cmp dword ptr [xen_pv.lazy], 0; jne ${queue}; and eax, 0xffff; jmp xen_pv.call_now`);
+  code.text(`${queue}:; push {bp}; mov ebp, [xen_pv.queued]; shl ebp, ${ENTRY_LOG2[bits]}`);
+  code.text('add ebp, xen_pv.entries; push {ax}; and eax, 0xffff; mov [{bp}], {ax}; pop {ax}');
+  for (const [n, register] of ARGUMENTS[bits].entries())
+    code.text(`mov [{bp}+${(2 + n) * (bits / 8)}], ${register}`);
+  code.text(`pop {bp}; inc dword ptr [xen_pv.queued]; shr eax, ${MODE_SHIFT}`);
+  code.text(
+    `test [xen_pv.lazy], eax; je xen_pv.flush; cmp dword ptr [xen_pv.queued], ${QUEUE_CALLS}`,
+  );
+  code.text(`jae xen_pv.flush; ret; xen_pv.flush:; mov eax, [xen_pv.queued]; test eax, eax`);
+  code.text(`je ${done}; mov dword ptr [xen_pv.queued], 0; mov ${ARGUMENTS[bits][1]}, {ax}`);
+  code.text(`${hypercall(bits, 'multicall', 'xen_pv.entries')}; ${done}:; ret`);
+}
