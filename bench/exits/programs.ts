@@ -2,6 +2,13 @@
 
 import { Assembler } from '../../src/cpu/asm.ts';
 import type { Cpu, EngineName } from '../../src/cpu/core.ts';
+import { guest, launchLguest } from '../../src/hypervisors/lguest/testing/lguest-guest.ts';
+import {
+  DIRECTORY,
+  PAGE_OFFSET,
+  SPARE_AT,
+  vmiKernel,
+} from '../../src/hypervisors/vmi/testing/kernel.ts';
 import { programGuest, SEED } from '../../src/hypervisors/xen-pv/testing/pv-guest.ts';
 import { assemble } from '../../src/lab/assemble.ts';
 import { findInterface, machineOf, NO_FITTINGS, openKernel } from '../../src/lab/index.ts';
@@ -17,6 +24,7 @@ export interface Looping {
 }
 
 const EBP = 5;
+const EDI = 7;
 const R12 = 12;
 const MEMORY = 32 << 20;
 const [IDT_AT, ARG] = [0x20_0000, 0x20_1000];
@@ -62,6 +70,8 @@ const INTERRUPTS = `
 `;
 
 const loop = (body: string) => `mov ebp, 0\nagain:\n${body}\ninc ebp\njmp again`;
+/** Its handler counts. */
+const eventLoop = (body: string) => `mov ebp, 0\nagain:\n${body}\njmp again`;
 
 /** A port that nothing answers at. */
 export const portRead = (engine: EngineName): Looping =>
@@ -79,9 +89,10 @@ const selfInterrupt = (on: string) => (engine: EngineName) =>
     `${INTERRUPTS}
      mov dword ptr [${SVR}], 0x1ff
      sti
-     ${loop(`mov dword ptr [${ICR}], ${0x4_4000 | VECTOR}`)}
+     ${eventLoop(`mov dword ptr [${ICR}], ${0x4_4000 | VECTOR}`)}
      handler:
      mov dword ptr [${EOI}], 0
+     inc ebp
      iretd`,
   );
 
@@ -104,8 +115,9 @@ const pvhEvent = (engine: EngineName) =>
      ${words(0, 0)}; ${vmcall(EVENT_CHANNEL_OP, 7)}
      mov eax, dword ptr [${ARG + 4}]; mov dword ptr [${ARG}], eax
      sti
-     ${loop(vmcall(EVENT_CHANNEL_OP, 4))}
+     ${eventLoop(vmcall(EVENT_CHANNEL_OP, 4))}
      handler:
+     inc ebp
      mov byte ptr [${SHARED_AT}], 0
      mov dword ptr [${SHARED_AT + 4}], 0
      mov dword ptr [${SHARED_AT + 2048}], 0
@@ -118,10 +130,12 @@ const pv = (program: Parameters<typeof programGuest>[0]) => (engine: EngineName)
 };
 const pvLoop = (body: string) => `mov r12d, 0\nagain:\n${body}\ninc r12\njmp again`;
 
+const [VMASST_CMD_enable, VMASST_TYPE_writable_pagetables] = [0, 2];
 /** The initial tables are in order: top, two more, then the L1 tables; the second of these maps the free pages. */
-const pvTableWrite = pv(() => {
+const pvTableWrite = pv((p) => {
   const entry = (4 << 12) + 5 * 8;
   return `
+    ${p.call('vm_assist', VMASST_CMD_enable, VMASST_TYPE_writable_pagetables)}
     mov rbx, [r14 + 88]; add rbx, ${entry}; mov rax, [rbx]
     ${pvLoop('xor rax, 0x200; mov [rbx], rax')}`;
 });
@@ -137,11 +151,49 @@ const pvEvent = pv(
     ${p.call('event_channel_op', 7, p.page(1))}
     mov rbx, ${p.page(1)}; mov eax, [rbx + 4]; mov [rbx], eax
     mov rbp, ${p.page(SHARED)}; mov qword ptr [rbp + 2560], 0; mov byte ptr [rbp + 1], 0
-    ${pvLoop(`mov edi, 4; mov rsi, ${p.page(1)}; mov eax, ${EVENT_CHANNEL_OP}; syscall`)}
+    mov r12d, 0
+    again:
+    mov edi, 4; mov rsi, ${p.page(1)}; mov eax, ${EVENT_CHANNEL_OP}; syscall; jmp again
     upcall:
+    inc r12
     mov byte ptr [rbp], 0; mov qword ptr [rbp + 8], 0; mov qword ptr [rbp + 2048], 0
     pop rcx; pop r11
     push 0; push rcx; push r11; push rax; mov eax, 23; syscall`,
+);
+
+const lguest = (program: string) => (engine: EngineName) => ({
+  ...launchLguest(`${guest.init}; mov edi, 0; ${program}`, { engine }),
+  counter: EDI,
+});
+const TIMER = 32;
+/** The clock event of a nanosecond ahead, which the next call finds due. */
+const lguestEvent = lguest(`
+  ${guest.gate(TIMER, 'tick')}; ${guest.store(guest.field('blocked_interrupts'), 0)}
+  again: ${guest.call('SET_CLOCKEVENT', 1)}
+  ${guest.store(guest.field('irq_enabled'), 0x200)}; ${guest.call('SEND_INTERRUPTS')}; jmp again
+  tick: inc edi; iretd`);
+
+const onVmi =
+  (text: string, traps: Readonly<Record<number, string>> = {}) =>
+  (engine: EngineName) => {
+    const { platform, machine } = vmiKernel(text, { engine, traps });
+    return { cpu: platform.cpu, machine, counter: EBP };
+  };
+const apicWrite = (register: number, value: number) =>
+  `mov eax, ${register}\nmov edx, ${value}\ncall {APICWrite}`;
+/** Entry 1 of a page table of the current address space. */
+const vmiTableWrite = onVmi(`
+  mov dword ptr [${PAGE_OFFSET + DIRECTORY + 0x100}], ${SPARE_AT + 0x67}
+  ${loop(`mov eax, 0x400067\nmov edx, ${PAGE_OFFSET + SPARE_AT + 4}\nmov ecx, 0x10001011\ncall {SetPxE}`)}`);
+const vmiEvent = onVmi(
+  `${apicWrite(SVR & 0xfff, 0x1ff)}
+  sti
+  ${eventLoop(apicWrite(ICR & 0xfff, 0x4_4000 | VECTOR))}
+  own:
+  inc ebp
+  ${apicWrite(EOI & 0xfff, 0)}
+  iretd`,
+  { [VECTOR]: 'own' },
 );
 
 /** What is measured on each interface; null: there is no such thing there, the processor does it by itself. */
@@ -169,4 +221,11 @@ export const PROGRAMS: Readonly<
     table: null,
     event: pvhEvent,
   },
+  lguest: {
+    // A call that only has the asynchronous ring looked at.
+    call: lguest(`again: ${guest.call('FLUSH_ASYNC')}; inc edi; jmp again`),
+    table: null,
+    event: lguestEvent,
+  },
+  vmi: { call: onVmi(loop('call {WallclockUpdated}')), table: vmiTableWrite, event: vmiEvent },
 };

@@ -112,7 +112,8 @@ export function firstTables(pae: boolean) {
   };
 }
 
-export function runLguest(program: string, options: GuestOptions = {}): GuestOutcome {
+/** The guest, at the beginning of its program. */
+export function launchLguest(program: string, options: GuestOptions = {}) {
   const output: number[] = [];
   const seen: [string, SeenArguments][] = [];
   const { memoryBytes = MEMORY, commandLine = '', initrd = null } = options;
@@ -135,6 +136,11 @@ export function runLguest(program: string, options: GuestOptions = {}): GuestOut
   ram.write(DATA_AT, dataArea(options));
   for (const [at, bytes] of options.poke ?? []) ram.write(at, Uint8Array.from(bytes));
   options.prepare?.(ram);
+  return { cpu, ram, machine, output, seen };
+}
+
+export function runLguest(program: string, options: GuestOptions = {}): GuestOutcome {
+  const { cpu, ram, machine, output, seen } = launchLguest(program, options);
   let stop = machine.run({ instructions: options.budget ?? BUDGET });
   if (options.typed && stop.kind === 'idle') {
     machine.consoleInput(Uint8Array.from(options.typed, (c) => c.charCodeAt(0)));

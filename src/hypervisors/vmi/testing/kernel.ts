@@ -18,7 +18,7 @@ const CODE_AT = 0x100000;
 /** Where the guest puts what it has to say, and a page for its tables. */
 export const REPORT_AT = 0x200000;
 export const SPARE_AT = 0x300000;
-const DIRECTORY = 0x20000;
+export const DIRECTORY = 0x20000;
 const POINTERS = 0x28000;
 const STACK = 0x80000;
 /** Present, writable, user, page size (SDM 3A 4.3). */
@@ -58,10 +58,10 @@ export interface KernelRun {
 }
 
 /**
- * Runs `text` in ring 0 until it halts with interrupts off. `{Name}` is a VMI call's entry, `report` the report's address. Code
+ * A machine about to run `text` in ring 0. `{Name}` is a VMI call's entry, `report` the report's address. Code
  * behind `user:` may be run in ring 3, by the selectors 0x73 and 0x7b.
  */
-export function runVmiKernel(text: string, options: KernelOptions = {}): KernelRun {
+export function vmiKernel(text: string, options: KernelOptions = {}) {
   const { pae = false, traps = {}, engine = 'reference', seen, transmit } = options;
   const { lacks } = options;
   const on = lacks
@@ -83,6 +83,13 @@ export function runVmiKernel(text: string, options: KernelOptions = {}): KernelR
   state.setGpr32(4, PAGE_OFFSET + STACK);
   cpu.stateChanged();
   cpu.mmu.flushAll();
+  return { platform, machine };
+}
+
+/** Runs the text of `vmiKernel` until it halts with interrupts off. */
+export function runVmiKernel(text: string, options: KernelOptions = {}): KernelRun {
+  const { platform, machine } = vmiKernel(text, options);
+  const { ram, cpu } = platform;
   const { instructions = INSTRUCTIONS } = options;
   const stop = machine.run({ instructions });
   return {
@@ -90,7 +97,7 @@ export function runVmiKernel(text: string, options: KernelOptions = {}): KernelR
     ram,
     stop,
     word: (n) => ram.u32(REPORT_AT + 4 * n),
-    gpr: (n) => state.gpr32(n),
+    gpr: (n) => cpu.state.gpr32(n),
     more: () => machine.run({ instructions }),
   };
 }
