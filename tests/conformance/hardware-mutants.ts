@@ -1,7 +1,15 @@
 // Ways to break an interface whose guests have hardware beneath them: flushes, faults, leaves, MSRs, the local APIC, instructions.
 
 import { POLICY_DESCRIPTORS, POLICY_DR, POLICY_HLT, POLICY_RDTSC } from '../../src/cpu/policy.ts';
-import { atBorder, beneath, inFaults, inInstructions, inMmu, type Mutant } from './mutant.ts';
+import {
+  atBorder,
+  beneath,
+  inFaults,
+  inInstructions,
+  inLeaf,
+  inMmu,
+  type Mutant,
+} from './mutant.ts';
 
 const [DE, DB, UD, NM, NP, GP, PF] = [0, 1, 6, 7, 11, 13, 14];
 const LAPIC = 0xfee00000;
@@ -16,14 +24,6 @@ const apicStore = (name: string, register: number, value: (lo: number) => number
     mmioWrite(gpa, bytes, lo, hi) {
       const changed = gpa === LAPIC + register ? value(lo) : lo;
       if (changed !== null) border.mmioWrite!(gpa, bytes, changed, hi);
-    },
-  }));
-
-const leaf = (name: string, number: number, change: (out: Uint32Array) => void): Mutant =>
-  atBorder(name, (border) => ({
-    cpuid(asked, subleaf, out) {
-      border.cpuid!(asked, subleaf, out);
-      if (asked === number) change(out);
     },
   }));
 
@@ -70,11 +70,11 @@ export const HARDWARE_MUTANTS: readonly Mutant[] = [
   atBorder('every MSR can be written', (border) => ({
     wrmsr: (index, lo, hi) => border.wrmsr!(index, lo, hi) || true,
   })),
-  leaf('CPUID has no leaves', 0, (out) => out.fill(0)),
-  leaf('CPUID leaves out FXSR', 1, (out) => {
+  inLeaf('CPUID has no leaves', 0, (out) => out.fill(0)),
+  inLeaf('CPUID leaves out FXSR', 1, (out) => {
     out[3]! &= ~FXSR;
   }),
-  leaf('CPUID changes its mind', 1, (out) => {
+  inLeaf('CPUID changes its mind', 1, (out) => {
     out[3]! ^= (turn++ & 1) << 30;
   }),
   atBorder('interrupts are lost on the way', (border) => ({

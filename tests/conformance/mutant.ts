@@ -38,6 +38,25 @@ export const atBorder = (
     };
   });
 
+/** A leaf of CPUID that says something else. */
+export const inLeaf = (name: string, number: number, change: (out: Uint32Array) => void): Mutant =>
+  atBorder(name, (border) => ({
+    cpuid(asked, subleaf, out) {
+      border.cpuid(asked, subleaf, out);
+      if (asked >>> 0 === number) change(out);
+    },
+  }));
+
+/** Writes to an MSR that are lost, refused, or (a number) are so much more. */
+export const inMsr = (name: string, number: number, write: 'lost' | 'refused' | number): Mutant =>
+  atBorder(name, (border) => ({
+    wrmsr(index, lo, hi) {
+      if (index >>> 0 !== number) return border.wrmsr(index, lo, hi);
+      if (typeof write === 'number') return border.wrmsr(index, lo + write, hi);
+      return write === 'lost';
+    },
+  }));
+
 /** Methods of devices keep their object. */
 function bound(_whole: Border, { devices }: Platform, { border }: Attached): Border {
   const pick = <K extends keyof Border>(name: K): Border[K] => {
@@ -81,18 +100,24 @@ export function inFaults(
       policy: { ...on.policy, exceptions: on.policy.exceptions | (1 << vector) },
       attach(platform, version) {
         const made = on.attach(platform, version);
-        return { ...made, exit: (exit) => faulted(exit, platform, change) };
+        return {
+          ...made,
+          exit(exit) {
+            if (exit.kind === 'exception' && exit.vector === vector)
+              faulted(exit, platform, change);
+            else made.exit?.(exit);
+          },
+        };
       },
     }),
   };
 }
 
 function faulted(
-  exit: PolicyExit,
+  exit: ExceptionExit,
   platform: Platform,
   change: Parameters<typeof inFaults>[2],
 ): void {
-  if (exit.kind !== 'exception') return;
   const { cpu } = platform;
   const { vector, error, address } = exit;
   if (vector === 14) cpu.state.setVa('faultAddress', address);
@@ -151,3 +176,33 @@ export const atEntry = (
     const made = attach(platform, version);
     return { ...made, enter: () => change(() => made.enter?.(), platform) };
   });
+
+type State = Record<string, unknown>;
+
+/** What an interface keeps in a slot of the snapshot is known to what is attached otherwise. */
+export const inState = (
+  name: string,
+  slot: string,
+  change: (state: State, made: Attached, platform: Platform) => Partial<Attached>,
+): Mutant =>
+  around(name, (attach) => (platform, version) => {
+    let found: State = {};
+    const { snapshots } = platform;
+    const add = snapshots.addState.bind(snapshots);
+    snapshots.addState = (slotName, state, restored) => {
+      if (slotName === slot) found = state as State;
+      add(slotName, state, restored);
+    };
+    const made = attach(platform, version);
+    return { ...made, ...change(found, made, platform) };
+  });
+
+/** A word of the guest's memory, by its address in the running tables; -1: there is none. */
+export function wordAt({ cpu: { mmu } }: Platform, at: number): number {
+  return mmu.read(at, 4, 'system') ? mmu.buf.getUint32(0, true) : -1;
+}
+
+export function setWordAt({ cpu: { mmu } }: Platform, at: number, value: number): void {
+  mmu.buf.setUint32(0, value, true);
+  mmu.write(at, 4, 'system');
+}

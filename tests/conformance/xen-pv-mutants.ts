@@ -5,7 +5,7 @@ import { POLICY_SYSCALL } from '../../src/cpu/policy.ts';
 import type { Platform } from '../../src/hypervisors/index.ts';
 import { bindingsWith } from '../../src/lab/probe/probe-kernel.ts';
 import { PROBES, probeImage } from '../../src/probe/index.ts';
-import { atEntry, beneath, inExits, inMmu, type Mutant } from './mutant.ts';
+import { atEntry, beneath, inExits, inMmu, type Mutant, setWordAt, wordAt } from './mutant.ts';
 
 const [RAX, RSP, RSI, RDI] = [0, 4, 6, 7];
 const IF = 0x200;
@@ -56,7 +56,7 @@ const lost = (
     const { cpu } = platform;
     if (
       only &&
-      (only.pointed ? word(platform, cpu.state.gpr32(RDI)) : cpu.state.gpr32(RDI)) !== only.value
+      (only.pointed ? wordAt(platform, cpu.state.gpr32(RDI)) : cpu.state.gpr32(RDI)) !== only.value
     )
       return exit;
     cpu.state.setGpr(RAX, answer);
@@ -71,15 +71,8 @@ const bent = (name: string, call: Call, bend: (platform: Platform) => void): Mut
     return exit;
   });
 
-function word({ cpu: { mmu } }: Platform, at: number): number {
-  return mmu.read(at, 4, 'current') ? mmu.buf.getUint32(0, true) : -1;
-}
-
-function addTo({ cpu: { mmu } }: Platform, at: number, more: number): void {
-  const value = mmu.read(at, 4, 'current') ? mmu.buf.getUint32(0, true) : 0;
-  mmu.buf.setUint32(0, value + more, true);
-  mmu.write(at, 4, 'current');
-}
+const addTo = (platform: Platform, at: number, more: number): void =>
+  setWordAt(platform, at, wordAt(platform, at) + more);
 
 const argument = (platform: Platform, register: number) => platform.cpu.state.gpr32(register);
 
@@ -109,7 +102,7 @@ export const XEN_PV_MUTANTS: readonly Mutant[] = [
     addTo(platform, argument(platform, RDI), 8),
   ),
   bent('mmu_update makes everything read-only', 'mmu_update', (platform) => {
-    if (word(platform, argument(platform, RDI) + 8) & 2)
+    if (wordAt(platform, argument(platform, RDI) + 8) & 2)
       addTo(platform, argument(platform, RDI) + 8, -2);
   }),
   lost('set_gdt does nothing', 'set_gdt'),
@@ -141,7 +134,7 @@ export const XEN_PV_MUTANTS: readonly Mutant[] = [
   // RAX, R11, RCX, flags, RIP, CS, and then RFLAGS.
   bent('iret loses IF', 'iret', (platform) => {
     const at = platform.cpu.state.gpr32(RSP) + 48;
-    if (word(platform, at) & IF) addTo(platform, at, -IF);
+    if (wordAt(platform, at) & IF) addTo(platform, at, -IF);
   }),
   inExits('unknown calls succeed', (exit, { cpu }) => {
     if (
