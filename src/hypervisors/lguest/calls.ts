@@ -53,9 +53,9 @@ function drainRing(host: LguestHost): void {
 
 function perform(host: LguestHost, [number, a, b, c, d]: Words): void {
   const call = LGUEST_CALLS.get(number);
-  if (!call || (call.paeOnly && !host.state.pae))
+  const { seen, lacks } = host.platform;
+  if (!call || (call.paeOnly && !host.state.pae) || lacks?.(call.name))
     return killGuest(host, `Bad hypercall ${number | 0}`);
-  const { seen } = host.platform;
   call.handle(host, a, b, c, d);
   if (!seen) return;
   const values = [a, b, c, d];

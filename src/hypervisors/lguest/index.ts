@@ -48,6 +48,7 @@ export const lguest = defineInterface({
   ownBytes: () => DEVICE_BYTES + (SHADOW_FRAMES + SWITCHER_FRAMES) * PAGE,
   policy: POLICY,
   ops: LGUEST_MANIFEST,
+  omits: { kinds: ['hypercall'], features: [] },
   guest: lguestGuest,
   calls: [...LGUEST_CALLS.values()]
     .toSorted((a, b) => a.number - b.number)

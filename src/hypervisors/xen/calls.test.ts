@@ -93,10 +93,12 @@ describe('vcpu_op', () => {
     ]);
   });
 
-  it('VCPUOP_down is not modelled, and says so', () => {
+  it('VCPUOP_down of the last vCPU switches the domain off; there is no other to take down', () => {
     const test = testDomain();
-    expect(test.call(VCPU_OP, 2, 0)).toBe(-38);
-    expect(test.domain.state.log).toEqual(['vcpu_op VCPUOP_down is not modelled']);
+    expect(test.call(VCPU_OP, 2, 1)).toBe(-2);
+    expect(test.domain.state.shutdownReason).toBe(-1);
+    expect(test.call(VCPU_OP, 2, 0)).toBe(0);
+    expect(test.domain.state.shutdownReason).toBe(sched.SHUTDOWN_poweroff);
   });
 
   it('VCPUOP_register_vcpu_info moves what is pending, once, to where memory is', () => {

@@ -1,11 +1,13 @@
 // vcpu_op: a vCPU's shared areas, its timers, and whether it is up.
 
 import { EEXIST, EFAULT, EINVAL, ENOENT } from '../abi/errno.ts';
+import { SHUTDOWN_poweroff } from '../abi/sched.ts';
 import * as abi from '../abi/vcpu.ts';
 import { vcpuInfo } from '../abi/xen.ts';
 import { type Call, defineHypercall } from '../define.ts';
 import { vcpuOf, type XenDomain, type XenVcpu } from '../domain.ts';
 import { systemTime, writeRunstate } from '../runstate.ts';
+import { endDomain } from '../shutdown.ts';
 import { PERIOD_MIN_NANOS, setPeriod, setSingleshot, writeTime } from '../time.ts';
 import { markPending } from '../upcall.ts';
 
@@ -39,10 +41,7 @@ export const vcpuOp = defineHypercall({
       name: 'VCPUOP_up',
       handle: on((_call, vcpu) => (vcpu.state.initialised ? 0 : -EINVAL)),
     },
-    [abi.VCPUOP_down]: {
-      name: 'VCPUOP_down',
-      notModelled: 'the domain has one vCPU, and a domain without any does nothing',
-    },
+    [abi.VCPUOP_down]: { name: 'VCPUOP_down', handle: on(down) },
     [abi.VCPUOP_is_up]: {
       name: 'VCPUOP_is_up',
       handle: on((_call, vcpu) => (vcpu.state.up ? 1 : 0)),
@@ -93,6 +92,12 @@ export const vcpuOp = defineHypercall({
     },
   },
 });
+
+/** The last vCPU that goes down switches the domain off: common_vcpu_op of xen/common/domain.c (4.17). */
+function down({ domain }: Call): number {
+  endDomain(domain, SHUTDOWN_poweroff, 'VCPUOP_down of the last vCPU');
+  return 0;
+}
 
 function getRunstate({ domain, guest }: Call, vcpu: XenVcpu, at: number): number {
   const { runstate } = vcpu.state;
