@@ -49,6 +49,11 @@ export const MSR_SYSCFG = 0xc0010010;
 export const MSR_HWCR = 0xc0010015;
 /** Northbridge configuration: Linux sets EnableCf8ExtCfg in it on family 10h and later. BKDG 10h 3.12. */
 export const MSR_AMD64_NB_CFG = 0xc001001f;
+/** Interrupt pending and CMP-halt: Linux 2.6.27 to 2.6.37 reads it in its idle loop on family 10h and later. BKDG 10h. */
+export const MSR_INT_PENDING = 0xc0010055;
+/** Four selects of performance events, and behind them their counters, of every AMD64 processor. APM 2 13.2.3. */
+export const MSR_PERF_EVT_SEL0 = 0xc0010000;
+const LEGACY_PERF_MSRS = 8;
 export const MSR_DE_CFG = 0xc0011029;
 /** Branch predictor configuration: Xen looks at it on family 19h when nothing says that it is virtualised. */
 export const MSR_AMD64_BP_CFG = 0xc001102e;
@@ -168,9 +173,10 @@ function readComputed(cx: Cx, index: number): bigint | null {
       return BigInt(MTRRCAP_VALUE);
     case MSR_MCG_CAP:
     case MSR_PATCH_LEVEL:
+    case MSR_INT_PENDING: // No C1E: the one core halts as it is told to.
       return 0n;
     default:
-      return null;
+      return isPerf(index) ? 0n : null;
   }
 }
 
@@ -196,10 +202,16 @@ function writeComputed(cx: Cx, index: number, lo: number, hi: number, value: big
       return true;
     case MSR_MTRRCAP:
     case MSR_MCG_CAP:
+    case MSR_INT_PENDING:
       return false;
     default:
-      return cx.border.wrmsr(index, lo, hi);
+      return isPerf(index) || cx.border.wrmsr(index, lo, hi);
   }
+}
+
+/** Deviates: they count nothing and keep nothing, as on KVM without counters for its guest (Linux 6.1, kvm_set_msr_common). */
+function isPerf(index: number): boolean {
+  return index >= MSR_PERF_EVT_SEL0 && index < MSR_PERF_EVT_SEL0 + LEGACY_PERF_MSRS;
 }
 
 const EFER_WRITABLE = EFER_SCE | EFER_LME | EFER_NXE | EFER_FFXSR | EFER_AIBRSE;

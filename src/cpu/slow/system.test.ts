@@ -20,8 +20,10 @@ import { FEATURE_BITS } from '../cpuid-features.ts';
 import { deliver } from '../deliver.ts';
 import {
   MSR_EFER,
+  MSR_INT_PENDING,
   MSR_LSTAR,
   MSR_PAT,
+  MSR_PERF_EVT_SEL0,
   MSR_TSC,
   MSR_TSC_ADJUST,
   readMsr,
@@ -447,6 +449,20 @@ describe('model-specific registers', () => {
     expect(out[0]).toBe(4000);
     m.call(rdtsc);
     expect(m.state.views.u32[(m.state.base + 0x600) >> 2]).toBe(5000);
+  });
+
+  it('an AMD processor has no C1E pending, and performance counters that stand still', () => {
+    longMachine();
+    out.fill(7);
+    expect(readMsr(m.cx, MSR_INT_PENDING, out)).toBe(true);
+    expect([...out]).toEqual([0, 0]);
+    expect(writeMsr(m.cx, MSR_INT_PENDING, 1 << 28, 0)).toBe(false);
+    for (let n = 0; n < 8; n++) {
+      expect(writeMsr(m.cx, MSR_PERF_EVT_SEL0 + n, 0x53_0076, 0)).toBe(true);
+      expect(readMsr(m.cx, MSR_PERF_EVT_SEL0 + n, out)).toBe(true);
+      expect([...out]).toEqual([0, 0]);
+    }
+    expect(readMsr(m.cx, MSR_PERF_EVT_SEL0 + 8, out)).toBe(false);
   });
 
   it('registers of nobody are the border’s', () => {
