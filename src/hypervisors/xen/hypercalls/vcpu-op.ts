@@ -16,15 +16,17 @@ const PAGE_BYTES = 4096;
 const PERIOD_MAX_HI = 0x3fff_ffff;
 const NO_TIME_HI = 0x1f_ffff;
 
+/** `sizeof` of vcpu_guest_context (arch-x86/xen.h) and of vcpu_hvm_context (hvm/hvm_vcpu.h). */
+const CONTEXT_BYTES = { pv64: 5168, pv32: 2800, hvm: 128 } as const;
+const contextBytes = ({ caller }: Call) => CONTEXT_BYTES[caller];
+
 type Args = Readonly<Record<string, number>>;
 
-/** The vCPU that a call names; it must exist. */
+/** The vCPU that a call names, which exists. */
 const on =
   (handle: (call: Call, vcpu: XenVcpu, at: number) => number) =>
-  (call: Call, _id: number, args: Args): number => {
-    const vcpu = vcpuOf(call.domain, args.vcpuid!);
-    return vcpu ? handle(call, vcpu, args.extra_args!) : -ENOENT;
-  };
+  (call: Call, _id: number, args: Args): number =>
+    handle(call, vcpuOf(call.domain, args.vcpuid!)!, args.extra_args!);
 
 export const vcpuOp = defineHypercall({
   number: 24,
@@ -32,10 +34,14 @@ export const vcpuOp = defineHypercall({
   ref: 'vcpu.h',
   callers: ['pv64', 'pv32', 'hvm'],
   args: { cmd: 's32', vcpuid: 'u32', extra_args: 'gva' },
+  first: ({ domain }, { vcpuid }) => (vcpuOf(domain, vcpuid) ? 0 : -ENOENT),
   subOperations: {
     [abi.VCPUOP_initialise]: {
       name: 'VCPUOP_initialise',
-      handle: on((_call, vcpu) => (vcpu.state.initialised ? -EEXIST : -EINVAL)),
+      handle: on((call, vcpu, at) => {
+        if (!call.guest.bytes(at, contextBytes(call))) return -EFAULT;
+        return vcpu.state.initialised ? -EEXIST : -EINVAL;
+      }),
     },
     [abi.VCPUOP_up]: {
       name: 'VCPUOP_up',
@@ -77,7 +83,8 @@ export const vcpuOp = defineHypercall({
     },
     [abi.VCPUOP_send_nmi]: {
       name: 'VCPUOP_send_nmi',
-      handle: on(({ domain }) => {
+      handle: on(({ domain }, _vcpu, at) => {
+        if (at !== 0) return -EINVAL;
         domain.platform.cpu.raiseNmi();
         return 0;
       }),
