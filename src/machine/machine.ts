@@ -79,6 +79,8 @@ export class Machine {
   private readonly cpu: MachineCpu;
   private readonly options: MachineOptions;
   private readonly state = { halted: false };
+  /** The CPU has seen the interrupt line up and halts as before: nobody had a vector, and none will before something happens. */
+  private declined = false;
 
   constructor(parts: MachineParts, cpu: MachineCpu, options: MachineOptions) {
     this.parts = parts;
@@ -99,6 +101,7 @@ export class Machine {
       this.takeReplayed();
       if (clock.nextDeadline() <= clock.now()) {
         clock.runDue(MAX_TIMERS);
+        this.declined = false;
         continue;
       }
       if (clock.now() >= until || this.cpu.retired() >= last) return SLICE;
@@ -132,6 +135,7 @@ export class Machine {
   }
 
   private enter(event: InputBody): void {
+    this.declined = false;
     if (event.kind === 'request') this.parts.requests.take(event.what);
     else this.parts.apply(event);
   }
@@ -159,7 +163,7 @@ export class Machine {
     const wakes =
       this.cpu.halted?.() === false ||
       link.nmiPending() ||
-      (link.interruptLine() && this.cpu.interruptsEnabled());
+      (link.interruptLine() && this.cpu.interruptsEnabled() && !this.declined);
     if (wakes) this.state.halted = false;
     return !wakes;
   }
@@ -176,6 +180,7 @@ export class Machine {
     clock.beginSlice(now + budget);
     const exit = this.cpu.run(budget);
     clock.endSlice();
+    this.declined = exit.kind === 'halt' && this.cpu.retired() === retired;
     return this.answer(exit);
   }
 

@@ -36,6 +36,24 @@ test('a halted guest wakes by the line of the interface', () => {
   expect(cpu.taken).toEqual([{ vector: 0xf3, retired: 1 }]);
 });
 
+test('a line for which nobody has a vector does not hold a halted machine: its timers fire, and then it is idle', () => {
+  const { bare, cpu, machine } = build();
+  let runs = 0;
+  cpu.run = () => {
+    runs++;
+    return { kind: 'halt' };
+  };
+  let fired = 0;
+  bare.clock
+    .timer('test', () => {
+      fired++;
+    })
+    .set(1000);
+  bare.link.setInterfaceLine(true);
+  expect(machine.run().kind).toBe('idle');
+  expect([fired, runs]).toEqual([1, 2]);
+});
+
 test('what is typed waits until the interface connects a console, and then goes there', () => {
   const { bare, machine } = build();
   expect(machine.consoleInput([1, 2, 3])).toBe(0);
