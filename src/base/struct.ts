@@ -4,11 +4,9 @@ import { bug } from './errors.ts';
 
 /**
  * `u64` and `s64` are numbers and are refused outside +-2^53; `u64pair` is for fields that may hold any 64 bits
- * (page-table entries, MSRs, hostile flags). `va64` is an address as the MMU takes it: signed, exact if canonical.
+ * (page-table entries, MSRs, hostile flags).
  */
-export type Scalar =
-  | ('u8' | 'u16' | 'u32' | 'u64' | 's8' | 's16' | 's32' | 's64')
-  | ('u64pair' | 'va64');
+export type Scalar = 'u8' | 'u16' | 'u32' | 'u64' | 's8' | 's16' | 's32' | 's64' | 'u64pair';
 type FieldType = Scalar | `${Scalar}[${number}]`;
 // biome-ignore lint/suspicious/noExplicitAny: the only way to say "a struct of any fields"; nothing is read through it.
 type AnyStruct = Struct<any>;
@@ -135,11 +133,6 @@ function wide(signed: boolean): Codec {
   };
 }
 
-const address: Codec = {
-  ...wide(true),
-  get: (view, at) => view.getInt32(at + 4, true) * TWO_32 + view.getUint32(at, true),
-};
-
 const pair: Codec = {
   bytes: 8,
   get: (view, at): Pair => ({ lo: view.getUint32(at, true), hi: view.getUint32(at + 4, true) }),
@@ -190,7 +183,6 @@ const scalars: Readonly<Record<Scalar, Codec>> = {
   ),
   s64: wide(true),
   u64pair: pair,
-  va64: address,
 };
 
 export function struct<const F extends Fields>(

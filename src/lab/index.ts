@@ -18,6 +18,7 @@ export {
   buildInitramfs,
   collectModules,
   INIT_UP,
+  imageSymbols,
   type KernelImage,
   type ModuleSet,
   NO_MODULES,
@@ -134,7 +135,6 @@ export {
   type TraceDifference,
 } from './trace/diff.ts';
 export { TRACE_FORMATS, type TraceFormat } from './trace/format.ts';
-export { kernelNames } from './trace/names.ts';
 export { readTrace, type Trace } from './trace/read.ts';
 export { startTrace, type TraceSession } from './trace/session.ts';
 export {

@@ -73,6 +73,8 @@ export const GUEST_CALLS = {
   'cpu.clts': '',
   'cpu.read_cr4': '→ ax',
   'cpu.write_cr4': 'ax',
+  'cpu.read_cr8': '→ ax; 64 bits only',
+  'cpu.write_cr8': 'ax; 64 bits only',
   'cpu.get_debugreg': 'ax: number → ax',
   'cpu.set_debugreg': 'ax: number, dx: value',
   'cpu.load_tr_desc': 'the TSS of the kernel',
@@ -100,6 +102,9 @@ export const GUEST_CALLS = {
   'cpu.read_tscp': '→ ax: low half, dx: high half, cx: aux',
   'cpu.read_pmc': 'cx: counter → ax: low half, dx: high half',
   'cpu.iret': 'a jump; on the stack IP, CS, flags, on 64 bits or to ring 3 also SP, SS',
+  'cpu.usergs_sysret64': "a jump to 64-bit code; cx: IP, r11: flags, sp: ring 3's; 64 bits only",
+  'cpu.usergs_sysret32': "a jump to 32-bit code; cx: IP, r11: flags, sp: ring 3's; 64 bits only",
+  'cpu.irq_enable_sysexit': 'a jump; dx: IP, cx: SP; 32 bits only',
   'cpu.swapgs': '',
   'cpu.start_context_switch': '',
   'cpu.end_context_switch': '',
@@ -228,6 +233,14 @@ export interface GuestTraits {
   readonly patching: 'inline' | 'call' | 'none';
 }
 
+/** Something that is refused by an answer. */
+export interface GuestRefusal extends GuestOperation {
+  readonly what: string;
+  readonly answer: number;
+}
+
+export const REFUSALS_MAX = 8;
+
 export interface GuestBinding {
   /** Of the interface; labels of its own begin with it (`_` for `-`) and a dot. */
   readonly id: string;
@@ -250,6 +263,8 @@ export interface GuestBinding {
   readonly nullCall: GuestOperation;
   /** A call that the interface does not have, its answer in AX, and what that must be (low 32 bits). */
   readonly badCall?: GuestOperation & { readonly answer: number };
+  /** What its specification refuses, `REFUSALS_MAX` at most: asked for, and the answer in AX (low 32 bits). */
+  readonly refusals?: readonly GuestRefusal[];
   /** Zeroed memory, by label. Page-aligned pieces have pages to themselves. */
   readonly memory?: readonly {
     readonly label: string;

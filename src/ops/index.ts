@@ -29,12 +29,14 @@ export {
   type GuestNote,
   type GuestOperation,
   type GuestOperationId,
+  type GuestRefusal,
   type GuestRegister,
   type GuestStart,
   type GuestTraits,
   KERNEL_LABELS,
   KERNEL_SELECTORS,
   KERNEL_VECTORS,
+  REFUSALS_MAX,
 } from './guest.ts';
 
 type Families = typeof catalogue;

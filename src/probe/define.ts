@@ -9,6 +9,8 @@ export interface ProbeFacts {
   readonly traits: GuestTraits;
   /** What the interface must answer to a call that it does not have; null where there are no calls. */
   readonly badCallAnswer: number | null;
+  /** What it refuses besides, and how. */
+  readonly refusals: readonly { readonly what: string; readonly answer: number }[];
 }
 
 /** The code of a probe; what is here beside the kernel's own is for answers. */

@@ -16,6 +16,6 @@ export function skipReason(probe: Probe, binding: GuestBinding, bits: 32 | 64): 
 }
 
 export function factsOf(binding: GuestBinding, bits: 32 | 64): ProbeFacts {
-  const { traits, badCall } = bindingIn(binding, bits);
-  return { bits, traits, badCallAnswer: badCall?.answer ?? null };
+  const { traits, badCall, refusals = [] } = bindingIn(binding, bits);
+  return { bits, traits, badCallAnswer: badCall?.answer ?? null, refusals };
 }

@@ -28,13 +28,18 @@ export const EXPLAINED: Readonly<Record<32 | 64, Readonly<Record<string, string>
     'cpu-cr0-refused': 'TCG takes NW without CD, which is #GP(0) (SDM 2B MOV to CR0)',
     'cpu-cr4': 'TCG takes PCIDE outside long mode, which is #GP(0) (SDM 2B MOV to CR4)',
     'cpu-msr': 'TCG reads MSRs that it does not know as 0, which is #GP(0) (SDM 2B RDMSR)',
+    'cpu-pmc': 'TCG has no RDPMC: #UD, where a counter that is not there is #GP(0) (SDM 2B RDPMC)',
+    'cpu-tscp': 'TCG takes IA32_TSC_AUX with an upper half, which is reserved (SDM 4 2.1)',
   },
   64: {
     'cpu-cr0-refused': 'TCG takes NW without CD, which is #GP(0) (SDM 2B MOV to CR0)',
+    'cpu-cr8': 'TCG takes CR8 with bits above the fourth, which are #GP(0) (SDM 2B MOV to CR)',
     'cpu-idt':
       'TCG takes the vector times 16 for the error code of INT n (SDM 3A 6.13 has times 8)',
     'cpu-idt-entry': 'TCG takes the vector times 16 for the error code of INT n (SDM 3A 6.13)',
     'cpu-msr': 'TCG reads MSRs that it does not know as 0, which is #GP(0) (SDM 2B RDMSR)',
+    'cpu-pmc': 'TCG has no RDPMC: #UD, where a counter that is not there is #GP(0) (SDM 2B RDPMC)',
+    'cpu-tscp': 'TCG takes IA32_TSC_AUX with an upper half, which is reserved (SDM 4 2.1)',
   },
 };
 

@@ -1,6 +1,6 @@
 // The guest side of KVM: found by its leaf, asked for the time by MSRs; all else is hardware's.
 
-import { defineGuest } from '../../ops/index.ts';
+import { defineGuest, type GuestRefusal } from '../../ops/index.ts';
 import { nativePc } from '../hw/native-guest.ts';
 import { readPvclock } from '../hw/pvclock-guest.ts';
 import * as abi from './abi.ts';
@@ -10,7 +10,18 @@ const [EBX, ECX, EDX] = abi.KVM_SIGNATURE;
 const KVM_HC_VAPIC_POLL_IRQ = 1;
 /** Offsets in pvclock_wall_clock. */
 const [SECONDS, NANOSECONDS] = [4, 8];
+const VERSION = abi.kvmStealTime.offsetOf('version');
 const BILLION = 1e9;
+
+const refusedMsr = (what: string, msr: number, value: number): GuestRefusal => ({
+  emit: (code) =>
+    void code
+      .text(`mov ecx, ${msr}; mov eax, ${value}; xor edx, edx`)
+      .op('cpu.write_msr')
+      .text('mov eax, ecx'),
+  what,
+  answer: 1,
+});
 
 export const kvmGuest = defineGuest({
   ...nativePc,
@@ -37,6 +48,10 @@ export const kvmGuest = defineGuest({
     code.text(
       `${named}:; mov [kvm.wall_msr], esi; xor edx, edx; mov eax, kvm.clock; or eax, 1; wrmsr`,
     );
+    const none = code.fresh('steal');
+    code.text(`mov eax, ${abi.KVM_CPUID_FEATURES}; cpuid; test eax, ${abi.KVM_FEATURE_STEAL_TIME}`);
+    code.text(`je ${none}; mov ecx, ${abi.MSR_KVM_STEAL_TIME}; xor edx, edx; mov eax, kvm.steal`);
+    code.text(`or eax, 1; wrmsr; ${none}:`);
   },
   operations: {
     'time.sched_clock': { ...readPvclock('kvm.clock'), by: 'MSR_KVM_SYSTEM_TIME' },
@@ -49,6 +64,16 @@ export const kvmGuest = defineGuest({
       },
       by: 'MSR_KVM_WALL_CLOCK',
     },
+    // Without the feature the area stays zero.
+    'time.steal_clock': {
+      emit(code) {
+        const again = code.fresh('steal');
+        code.text(`${again}:; mov ecx, [kvm.steal+${VERSION}]; test cl, 1; jne ${again}`);
+        code.text('mov eax, [kvm.steal]; mov edx, [kvm.steal+4]');
+        code.text(`cmp ecx, [kvm.steal+${VERSION}]; jne ${again}`);
+      },
+      by: 'MSR_KVM_STEAL_TIME',
+    },
     // KVM_FEATURE_NOP_IO_DELAY: ports of a virtual machine need no rest.
     'cpu.io_delay': { emit: () => {}, by: 'KVM_FEATURE_NOP_IO_DELAY' },
   },
@@ -60,8 +85,15 @@ export const kvmGuest = defineGuest({
     emit: (code) => code.text('push {bx}; mov eax, 0x7777; vmcall; pop {bx}'),
     answer: -abi.KVM_ENOSYS >>> 0,
   },
+  // Reserved bits (Documentation/virt/kvm/x86/msr.rst): #GP, which write_msr answers with 1.
+  refusals: [
+    refusedMsr('MSR_KVM_STEAL_TIME with reserved bits', abi.MSR_KVM_STEAL_TIME, 0x3f),
+    refusedMsr('MSR_KVM_ASYNC_PF_EN with reserved bits', abi.MSR_KVM_ASYNC_PF_EN, 0x31),
+    refusedMsr('MSR_KVM_PV_EOI_EN, not aligned', abi.MSR_KVM_PV_EOI_EN, 3),
+  ],
   memory: [
     { label: 'kvm.clock', bytes: 32, align: 64 },
+    { label: 'kvm.steal', bytes: abi.kvmStealTime.size, align: 64 },
     { label: 'kvm.wall', bytes: 16, align: 16 },
     { label: 'kvm.wall_msr', bytes: 4, align: 4 },
   ],

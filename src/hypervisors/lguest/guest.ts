@@ -205,7 +205,7 @@ export const lguestGuest = defineGuest({
     'cpu.alloc_ldt': NO_LDT,
     'cpu.free_ldt': NO_LDT,
     'cpu.set_iopl_mask': 'in ring 1 POPF leaves IOPL as it is, and lguest has no call for it',
-    'cpu.read_pmc': 'RDPMC faults in ring 1',
+    'cpu.irq_enable_sysexit': 'CPUID tells a guest of no SYSENTER and SYSEXIT',
     'mmu.write_cr2': 'only the host writes lguest_data.cr2',
     'time.steal_clock': 'lguest does not tell of time stolen',
     'apic.read': NO_APIC,

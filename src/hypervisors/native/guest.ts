@@ -33,6 +33,8 @@ export const nativeGuest = defineGuest({
     'cpu.clts': op('clts'),
     'cpu.read_cr4': op('mov {ax}, cr4'),
     'cpu.write_cr4': op('mov cr4, {ax}'),
+    'cpu.read_cr8': { ...op('mov rax, cr8'), only: 64 },
+    'cpu.write_cr8': { ...op('mov cr8, rax'), only: 64 },
     'cpu.get_debugreg': debugRegister((n) => `mov {ax}, dr${n}`),
     'cpu.set_debugreg': debugRegister((n) => `mov dr${n}, {dx}`),
     'cpu.load_tr_desc': op('mov eax, 0x80; ltr ax'),
@@ -43,7 +45,7 @@ export const nativeGuest = defineGuest({
     'cpu.store_tr': op('xor eax, eax; str ax'),
     'cpu.set_ldt': { emit: setLdt },
     'cpu.load_tls': { emit: loadTls },
-    'cpu.load_gs_index': { ...op('swapgs; mov gs, ax; swapgs'), only: 64 },
+    'cpu.load_gs_index': { emit: loadGsIndex, only: 64 },
     'cpu.write_gdt_entry': DESCRIPTOR,
     'cpu.write_ldt_entry': DESCRIPTOR,
     // Gates are of 8 bytes on 32 bits and of 16 on 64.
@@ -67,6 +69,9 @@ export const nativeGuest = defineGuest({
     'cpu.read_tscp': op('rdtscp'),
     'cpu.read_pmc': op('rdpmc'),
     'cpu.iret': both('iretd', 'iretq'),
+    'cpu.usergs_sysret64': { ...op('swapgs; o64 sysret'), only: 64 },
+    'cpu.usergs_sysret32': { ...op('swapgs; sysret'), only: 64 },
+    'cpu.irq_enable_sysexit': { ...op('sti; sysexit'), only: 32 },
     'cpu.swapgs': { ...op('swapgs'), only: 64 },
     'cpu.start_context_switch': nothing,
     'cpu.end_context_switch': nothing,
@@ -176,6 +181,13 @@ function setLdt(code: GuestCode): void {
   code.text('and ecx, 0xff; or edx, ecx; or edx, 0x8200; mov [kernel.gdt+0x94], edx');
   if (code.bits === 64) code.text('mov qword ptr [kernel.gdt+0x98], 0');
   code.text(`mov eax, 0x90; lldt ax; jmp ${done}; ${none}:; xor eax, eax; lldt ax; ${done}:`);
+}
+
+/** A selector that cannot be loaded becomes 0 (arch/x86/kernel/entry_64.S 2.6.32, bad_gs). */
+function loadGsIndex(code: GuestCode): void {
+  const [bad, done] = [code.fresh('gs'), code.fresh('gs')];
+  code.text('swapgs').catching('mov gs, ax', bad);
+  code.text(`jmp ${done}; ${bad}:; xor eax, eax; mov gs, ax; ${done}:; swapgs`);
 }
 
 function loadTls(code: GuestCode): void {

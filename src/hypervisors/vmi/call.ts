@@ -92,8 +92,7 @@ function relocate(vcpu: VmiVcpu, rom: number): true {
   const { state } = vcpu.platform.cpu;
   const number = state.gpr32(RAX);
   const known = BY_NUMBER[number];
-  const left = vcpu.platform.lacks?.('VMI_GetRelocationInfo') || !known || isLeftOut(vcpu, known);
-  const call = left ? null : known;
+  const call = known && !isLeftOut(vcpu, known) ? known : null;
   const type = call ? RELOCATION.call : RELOCATION.none;
   state.setGpr32(RAX, call ? (rom + stubAt(number)) >>> 0 : 0);
   state.setGpr32(RDX, type);

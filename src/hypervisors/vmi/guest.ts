@@ -98,6 +98,8 @@ export const vmiGuest = defineGuest({
     'cpu.io_delay': op('{IODelay}'),
     'cpu.cpuid': op('{CPUID}'),
     'cpu.read_tsc': op('{RDTSC}'),
+    'cpu.read_pmc': op('{RDPMC}'),
+    'cpu.irq_enable_sysexit': op('{SYSEXIT}'),
     'cpu.iret': { emit: (code) => void code.text('jmp vmi.iret_site'), by: 'VMI_IRET' },
     'cpu.start_context_switch': lazyMode(VMI_LAZY_CPU_STATE),
     'cpu.end_context_switch': lazyMode(0),

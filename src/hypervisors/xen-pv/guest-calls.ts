@@ -3,6 +3,7 @@
 import { bug } from '../../base/errors.ts';
 import type { GuestCode, GuestOperation, GuestRegister } from '../../ops/index.ts';
 import { multicallEntry } from '../xen/abi/xen.ts';
+import * as abi from './abi.ts';
 import { PV_CALLS } from './calls.ts';
 
 export type Bits = 32 | 64;
@@ -18,9 +19,10 @@ export const CALL_CLOBBERS: Readonly<Record<Bits, readonly GuestRegister[]>> = {
   64: ['bx', 'si', 'di', 'r8', 'r9', 'r10', 'r11'],
 };
 const CALL_SLOT_LOG2 = 5;
-/** Calls that wait at most, as in Linux 6.1, xen/multicalls.c; each with room for a structure of its argument. */
+/** Calls that wait at most, as in Linux 6.1, xen/multicalls.c; each with room for a structure of its argument, or for two updates. */
 export const QUEUE_CALLS = 32;
-export const ARGUMENT_BYTES = 32;
+const [ARGUMENT_BYTES, UPDATE_BYTES] = [32, abi.MMU_UPDATE_BYTES];
+export const ARGUMENTS_BYTES = QUEUE_CALLS * ARGUMENT_BYTES;
 const ENTRY_LOG2 = { 32: 5, 64: 6 } as const;
 export const ENTRY_BYTES = multicallEntry.wide.size;
 export const LAZY = { mmu: 1, cpu: 2 } as const;
@@ -60,8 +62,8 @@ export const lazyCall = (
 
 /** The first argument := room for a structure that waits with its call. */
 export const ARGUMENT = {
-  32: `mov ebx, [xen_pv.queued]; shl ebx, ${Math.log2(ARGUMENT_BYTES)}; add ebx, xen_pv.arguments`,
-  64: `mov edi, [xen_pv.queued]; shl edi, ${Math.log2(ARGUMENT_BYTES)}; add edi, xen_pv.arguments`,
+  32: 'mov ebx, [xen_pv.argument_bytes]; add ebx, xen_pv.arguments',
+  64: 'mov edi, [xen_pv.argument_bytes]; add edi, xen_pv.arguments',
 } as const;
 
 /** An operation of one word size. */
@@ -74,23 +76,47 @@ export const callOp =
     ...more,
   });
 
-/** What the texts of calls jump to, and what Xen enters by itself. */
+/** What the texts of calls jump to. */
 export function emitCalls(code: GuestCode): void {
   const { bits } = code;
-  code.text(
-    `xen_pv.call_now:; shl eax, ${CALL_SLOT_LOG2}; add eax, xen_pv.calls; jmp {ax}; xen_pv.call:`,
-  );
-  const [queue, done] = [code.fresh('queue'), code.fresh('queue')];
-  code.text(`cmp dword ptr [xen_pv.lazy], 0; jne ${queue}; and eax, 0xffff; jmp xen_pv.call_now`);
-  code.text(`${queue}:; push {bp}; mov ebp, [xen_pv.queued]; shl ebp, ${ENTRY_LOG2[bits]}`);
-  code.text('add ebp, xen_pv.entries; push {ax}; and eax, 0xffff; mov [{bp}], {ax}; pop {ax}');
+  const [queue, done, now] = ['queue', 'done', 'now'].map((stem) => code.fresh(stem));
+  const [, second] = ARGUMENTS[bits];
+  code.text(`xen_pv.call_now:; shl eax, ${CALL_SLOT_LOG2}; add eax, xen_pv.calls; jmp {ax}`);
+  code.text(`xen_pv.call:; cmp dword ptr [xen_pv.lazy], 0; jne ${queue}`);
+  code.text(`${now}:; and eax, 0xffff; jmp xen_pv.call_now; ${queue}:; push {bp}`);
+  code.text(`mov ebp, [xen_pv.queued]; shl ebp, ${ENTRY_LOG2[bits]}; add ebp, xen_pv.entries`);
+  code.text('push {ax}; and eax, 0xffff; mov [{bp}], {ax}; pop {ax}');
   for (const [n, register] of ARGUMENTS[bits].entries())
     code.text(`mov [{bp}+${(2 + n) * (bits / 8)}], ${register}`);
-  code.text(`pop {bp}; inc dword ptr [xen_pv.queued]; shr eax, ${MODE_SHIFT}`);
+  code.text(`pop {bp}; inc dword ptr [xen_pv.queued]; mov dword ptr [xen_pv.last_count], 0`);
+  code.text(`add dword ptr [xen_pv.argument_bytes], ${ARGUMENT_BYTES}; shr eax, ${MODE_SHIFT}`);
+  code.text(`test [xen_pv.lazy], eax; je xen_pv.flush`);
+  code.text(`cmp dword ptr [xen_pv.argument_bytes], ${ARGUMENTS_BYTES}; jae xen_pv.flush; ret`);
+  code.text(`xen_pv.flush:; mov eax, [xen_pv.queued]; test eax, eax; je ${done}`);
+  for (const name of ['queued', 'argument_bytes', 'last_count'])
+    code.text(`mov dword ptr [xen_pv.${name}], 0`);
   code.text(
-    `test [xen_pv.lazy], eax; je xen_pv.flush; cmp dword ptr [xen_pv.queued], ${QUEUE_CALLS}`,
+    `mov ${second}, {ax}; ${hypercall(bits, 'multicall', 'xen_pv.entries')}; ${done}:; ret`,
   );
-  code.text(`jae xen_pv.flush; ret; xen_pv.flush:; mov eax, [xen_pv.queued]; test eax, eax`);
-  code.text(`je ${done}; mov dword ptr [xen_pv.queued], 0; mov ${ARGUMENTS[bits][1]}, {ax}`);
-  code.text(`${hypercall(bits, 'multicall', 'xen_pv.entries')}; ${done}:; ret`);
+  emitUpdate(code);
+}
+
+/**
+ * Of the update that the first argument points to: one more of the call before it, if that is the same and waits
+ * (Linux 6.1, xen/mmu_pv.c, xen_extend_mmu_update), or a call of its own.
+ */
+function emitUpdate(code: GuestCode): void {
+  const { bits } = code;
+  const [fresh, done] = [code.fresh('fresh'), code.fresh('fresh')];
+  const call = lazyCall(bits, 'mmu', 'mmu_update', null, 1, 0, DOMID_SELF);
+  const countAt = 3 * (bits / 8) - (1 << ENTRY_LOG2[bits]);
+  code.text(`xen_pv.update:; mov ecx, [xen_pv.last_count]; test ecx, ecx; je ${fresh}`);
+  code.text(`inc dword ptr [{cx}]; add dword ptr [xen_pv.argument_bytes], ${UPDATE_BYTES}`);
+  code.text(`cmp dword ptr [xen_pv.argument_bytes], ${ARGUMENTS_BYTES}; jae xen_pv.flush; ret`);
+  code.text(`${fresh}:; ${call}; mov eax, [xen_pv.queued]; test eax, eax; je ${done}`);
+  code.text(`shl eax, ${ENTRY_LOG2[bits]}; add eax, xen_pv.entries; add eax, ${countAt}`);
+  code.text('mov [xen_pv.last_count], eax');
+  code.text(
+    `sub dword ptr [xen_pv.argument_bytes], ${ARGUMENT_BYTES - UPDATE_BYTES}; ${done}:; ret`,
+  );
 }

@@ -54,7 +54,7 @@ function updating(bits: Bits, and = ''): string {
     bits === 64
       ? 'mov [rdi], rax; mov [rdi+8], rdx'
       : 'mov [ebx], eax; mov [ebx+4], edi; mov [ebx+8], edx; mov [ebx+12], ecx';
-  return `${TO_MACHINE[bits]}; ${and}${ARGUMENT[bits]}; ${store}; ${lazyCall(bits, 'mmu', 'mmu_update', null, 1, 0, DOMID_SELF)}`;
+  return `${TO_MACHINE[bits]}; ${and}${ARGUMENT[bits]}; ${store}; call xen_pv.update`;
 }
 
 export function tableOperations(bits: Bits): Partial<Record<GuestOperationId, GuestOperation>> {

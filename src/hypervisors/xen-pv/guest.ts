@@ -8,7 +8,7 @@ import { putByteInRing } from '../xen/guest-console.ts';
 import { readStolenTime } from '../xen/guest-runstate.ts';
 import * as abi from './abi.ts';
 import {
-  ARGUMENT_BYTES,
+  ARGUMENTS_BYTES,
   type Bits,
   CALL_CLOBBERS,
   callOp,
@@ -20,6 +20,8 @@ import {
   QUEUE_CALLS,
 } from './guest-calls.ts';
 import { descriptorOperations } from './guest-descriptors.ts';
+import { refusals } from './guest-refusals.ts';
+import { returns } from './guest-returns.ts';
 import { startGuest } from './guest-start.ts';
 import { tableOperations } from './guest-tables.ts';
 import {
@@ -35,7 +37,7 @@ import {
 } from './image-notes.ts';
 
 export const CLOCK_VECTOR = 0x20;
-const [BLOCK, SHUTDOWN] = [1, 2];
+const [BLOCK, SHUTDOWN, SET_IOPL] = [1, 2, 6];
 const IF = 0x200;
 const GP = 13;
 const BILLION = 1e9;
@@ -127,17 +129,11 @@ function bindingOf(bits: Bits): GuestBinding {
         emit: (code) => code.bytes(0x0f, 0x0b, 0x78, 0x65, 0x6e).text('cpuid'),
         by: 'CPUID behind XEN_EMULATE_PREFIX',
       },
-      'cpu.iret': {
-        // struct iret_context, or what lies on the stack of 32 bits anyway, with AX over it.
-        emit: (code) =>
-          code.text(
-            wide
-              ? `push 0; push rcx; push r11; push rax; mov eax, ${abi.HYPERVISOR_iret}; syscall`
-              : `push eax; mov eax, ${abi.HYPERVISOR_iret}; int 0x82`,
-          ),
-        by: 'iret',
-      },
-      ...(wide && { 'cpu.swapgs': nothing }),
+      ...returns(bits),
+      'cpu.set_iopl_mask': op(
+        `shr eax, 12; mov [xen_pv.op], eax; ${call('physdev_op', SET_IOPL, 'xen_pv.op')}`,
+        'physdev_op.PHYSDEVOP_set_iopl',
+      ),
       'cpu.start_context_switch': lazyMode('cpu'),
       'cpu.end_context_switch': leaveLazyMode,
       'irq.save_fl': op(`xor eax, eax; cmp byte ptr [${mask}], 0; sete al; shl eax, 9`, upcallMask),
@@ -177,7 +173,8 @@ function bindingOf(bits: Bits): GuestBinding {
         by: 'shared_info.wc',
       },
       'time.steal_clock': {
-        emit: (code) => readStolenTime(code, 'xen_pv', (name, ...args) => call(name, ...args)),
+        emit: (code) =>
+          readStolenTime(code, 'xen_pv', (name, ...args) => void code.text(call(name, ...args))),
         clobbers: CALL_CLOBBERS[bits],
         by: 'vcpu_op.VCPUOP_get_runstate_info',
       },
@@ -186,10 +183,11 @@ function bindingOf(bits: Bits): GuestBinding {
       'machine.restart': shutDown(1),
     },
     cannot: {
+      'cpu.read_cr8': 'Xen emulates accesses to CR0, CR2, CR3 and CR4 only',
+      'cpu.write_cr8': 'Xen emulates accesses to CR0, CR2, CR3 and CR4 only',
       'cpu.store_gdt': 'SGDT answers with the table of Xen',
       'cpu.store_idt': 'SIDT answers with the table of Xen',
       'cpu.write_idt_entry': 'set_trap_table takes handlers, not gates',
-      'cpu.read_pmc': 'the domain has no performance counters',
       'apic.read': 'a PV guest has no local APIC',
       'apic.write': 'a PV guest has no local APIC',
       'apic.eoi_write': 'a PV guest has no local APIC',
@@ -225,18 +223,28 @@ function bindingOf(bits: Bits): GuestBinding {
       ...op(`mov eax, ${NO_CALL}; call xen_pv.call_now`, 'none'),
       answer: -ENOSYS >>> 0,
     },
+    refusals: refusals(bits),
     memory: [
       { label: 'xen_pv.calls', bytes: 4096, align: 4096 },
       { label: 'xen_pv.shared', bytes: 4096, align: 4096 },
       { label: 'xen_pv.last_l2', bytes: 4096, align: 4096 },
       { label: 'xen_pv.traps', bytes: 16 * 256, align: 16 },
       { label: 'xen_pv.op', bytes: 64, align: 64 },
-      ...['p2m', 'cr3', 'console', 'console_port', 'lazy', 'queued'].map((name) => ({
+      ...[
+        'p2m',
+        'cr3',
+        'console',
+        'console_port',
+        'lazy',
+        'queued',
+        'argument_bytes',
+        'last_count',
+      ].map((name) => ({
         label: `xen_pv.${name}`,
         bytes: 8,
         align: 8,
       })),
-      { label: 'xen_pv.arguments', bytes: QUEUE_CALLS * ARGUMENT_BYTES, align: 64 },
+      { label: 'xen_pv.arguments', bytes: ARGUMENTS_BYTES + 64, align: 64 },
       { label: 'xen_pv.entries', bytes: QUEUE_CALLS * ENTRY_BYTES, align: 64 },
     ],
     beside(code) {

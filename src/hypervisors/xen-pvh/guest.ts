@@ -1,18 +1,25 @@
 // The guest side of Xen PVH: hardware paging and a local APIC, and calls by a page for the time, the console and the end.
 
-import { defineGuest, type GuestCode, type GuestOperation } from '../../ops/index.ts';
+import {
+  defineGuest,
+  type GuestCode,
+  type GuestOperation,
+  type GuestRefusal,
+} from '../../ops/index.ts';
 import { nativePc } from '../hw/native-guest.ts';
 import { readPvclock } from '../hw/pvclock-guest.ts';
-import { ENOSYS } from '../xen/abi/errno.ts';
+import { EFAULT, EINVAL, ENOENT, ENOSYS } from '../xen/abi/errno.ts';
 import * as abi from '../xen/abi/hvm.ts';
+import { VCPUOP_is_up } from '../xen/abi/vcpu.ts';
 import { sharedInfo, vcpuInfo } from '../xen/abi/xen.ts';
 import { putByteInRing } from '../xen/guest-console.ts';
+import { readStolenTime } from '../xen/guest-runstate.ts';
 import { PVH_CALL_LIST } from './calls.ts';
 
 const HYPERVISOR_BIT = 31;
 const SLOT_BYTES = 32;
 const DOMID_SELF = 0x7ff0;
-const [GET_PARAM, ADD_TO_PHYSMAP, SHUTDOWN] = [1, 7, 2];
+const [GET_PARAM, ADD_TO_PHYSMAP, SHUTDOWN, SEND] = [1, 7, 2, 4];
 /** A number between those of the last call and of the first that is an architecture's own. */
 const NO_CALL = 0x37;
 const BILLION = 1e9;
@@ -27,6 +34,13 @@ function call(code: GuestCode, name: string | number, ...args: readonly (string 
   code.text([...loads, 'mov eax, xen_pvh.calls', `add eax, ${number * SLOT_BYTES}`].join('; '));
   code.text('call {ax}');
 }
+
+const refused = (what: string, errno: number, emit: (code: GuestCode) => void): GuestRefusal => ({
+  emit,
+  clobbers: CLOBBERS,
+  what,
+  answer: -errno >>> 0,
+});
 
 const shared = (code: GuestCode, field: 'wc_sec' | 'wc_nsec'): string =>
   `xen_pvh.shared+${(code.bits === 64 ? sharedInfo.wide : sharedInfo.narrow).offsetOf(field)}`;
@@ -78,6 +92,11 @@ export const xenPvhGuest = defineGuest({
           .text(`add eax, [${shared(code, 'wc_sec')}]`),
       by: 'shared_info.wc',
     },
+    'time.steal_clock': {
+      emit: (code) => readStolenTime(code, 'xen_pvh', (name, ...args) => call(code, name, ...args)),
+      clobbers: CLOBBERS,
+      by: 'vcpu_op.VCPUOP_get_runstate_info',
+    },
     'cpu.io_delay': { emit: () => {}, by: 'no-op' },
     'machine.power_off': shutDown(0),
     'machine.restart': shutDown(1),
@@ -90,6 +109,25 @@ export const xenPvhGuest = defineGuest({
     clobbers: CLOBBERS,
     answer: -ENOSYS >>> 0,
   },
+  refusals: [
+    refused('a parameter that is not there', EINVAL, (code) => {
+      code.text(`mov dword ptr [xen_pvh.op], ${DOMID_SELF}; mov dword ptr [xen_pvh.op+4], 99`);
+      call(code, 'hvm_op', GET_PARAM, 'xen_pvh.op');
+    }),
+    refused('an event for a port that is not there', EINVAL, (code) => {
+      code.text('mov dword ptr [xen_pvh.op], 4000');
+      call(code, 'event_channel_op', SEND, 'xen_pvh.op');
+    }),
+    refused('a vCPU that is not there', ENOENT, (code) => {
+      call(code, 'vcpu_op', VCPUOP_is_up, 99, 0);
+    }),
+    refused('a structure where nothing is mapped', EFAULT, (code) => {
+      call(code, 'event_channel_op', SEND, '0x7ff00000');
+    }),
+    refused('a sub-operation of sched_op that is not there', ENOSYS, (code) => {
+      call(code, 'sched_op', 99, 0);
+    }),
+  ],
   memory: [
     { label: 'xen_pvh.calls', bytes: 4096, align: 4096 },
     { label: 'xen_pvh.shared', bytes: 4096, align: 4096 },

@@ -12,13 +12,13 @@ import {
 export function readStolenTime(
   code: GuestCode,
   own: string,
-  call: (name: string, ...args: readonly (string | number)[]) => string,
+  call: (name: string, ...args: readonly (string | number)[]) => void,
 ): void {
   const times = (code.bits === 64 ? vcpuRunstateInfo.wide : vcpuRunstateInfo.narrow).offsetOf(
     'time',
   );
   const half = (state: number, byte: number) => `[${own}.op+${times + state * 8 + byte}]`;
-  code.text(call('vcpu_op', VCPUOP_get_runstate_info, 0, `${own}.op`));
+  call('vcpu_op', VCPUOP_get_runstate_info, 0, `${own}.op`);
   code.text(`mov eax, ${half(RUNSTATE_runnable, 0)}; mov edx, ${half(RUNSTATE_runnable, 4)}`);
   code.text(`add eax, ${half(RUNSTATE_offline, 0)}; adc edx, ${half(RUNSTATE_offline, 4)}`);
 }

@@ -21,9 +21,6 @@ const UNASKED: Readonly<Record<string, string>> = {
   'cpu.write_msr_safe': 'as cpu.write_msr, which never faults here',
   'cpu.rdmsr_regs': 'for MSRs with a password, which the processor does not have',
   'cpu.wrmsr_regs': 'for MSRs with a password, which the processor does not have',
-  'cpu.irq_enable_sysexit': 'the kernel has no system calls by SYSENTER',
-  'cpu.usergs_sysret32': 'the kernel has no system calls by SYSCALL',
-  'cpu.usergs_sysret64': 'the kernel has no system calls by SYSCALL',
   'cpu.invalidate_io_bitmap': 'the kernel gives no ports to ring 3',
   'cpu.update_io_bitmap': 'the kernel gives no ports to ring 3',
   'mmu.alloc_pmd_clone': 'gone since 2.6.32: mmu.pgd_alloc of a filled table',
@@ -90,6 +87,8 @@ function unasked(op: Operation, bits: 32 | 64): string {
   const { linux } = op;
   if (bits === 32 && (linux?.needs === 'x86-64' || linux?.needs === '4 levels'))
     return 'for 64 bits only';
+  if (bits === 32 && /^mmu\.(alloc|release)_pud$/.test(op.id))
+    return 'the third level of PAE is its top: mmu.pgd_alloc and pgd_free';
   if (/^mmu\.(make|.*_val$)/.test(op.id))
     return 'as mmu.make_pte and pte_val: entries of all levels are alike';
   if (/p4d$/.test(op.id)) return 'the kernel has four levels at most';

@@ -5,11 +5,15 @@ import {
   type GuestBinding,
   type GuestOperation,
   KERNEL_VECTORS,
+  REFUSALS_MAX,
 } from '../../ops/index.ts';
 import { Emitter, slotOf } from './emitter.ts';
 
 /** Members that are no operations of the catalogue. */
-const OWN_MEMBERS = ['console', 'null_call', 'bad_call', 'arm', 'acknowledge', 'init'] as const;
+const OWN_MEMBERS = [
+  ...['console', 'null_call', 'bad_call', 'arm', 'acknowledge', 'init'],
+  ...Array.from({ length: REFUSALS_MAX }, (_, n) => `refusal_${n}`),
+];
 export const MEMBERS: readonly string[] = [...OWN_MEMBERS, ...GUEST_OPERATIONS];
 /** Bytes of a call through the table, and of a patch. */
 const SITE_BYTES = 6;
@@ -58,6 +62,7 @@ function* membersOf(binding: GuestBinding): Iterable<[string, GuestOperation]> {
   yield ['console', binding.console];
   yield ['null_call', binding.nullCall];
   if (binding.badCall) yield ['bad_call', binding.badCall];
+  for (const [n, refusal] of (binding.refusals ?? []).entries()) yield [`refusal_${n}`, refusal];
   const { clock } = binding;
   const clobbers = clock?.clobbers ?? [];
   if (clock) yield ['arm', { emit: (code) => clock.arm(code), clobbers }];

@@ -42,7 +42,13 @@ export function emitTrapHandler(code: Emitter): void {
   );
   for (const [n, name] of ['ip', 'cs', 'flags'].entries())
     code.text(`mov {dx}, ${at(2 + n)}; mov [trap.${name}], {dx}`);
-  code.text(`cmp eax, ${PF}; jne .trap_search`).op('mmu.read_cr2').text('mov [trap.address], {ax}');
+  // Where nobody waits for it, a software interrupt returns at once: what it costs is measured.
+  code.text('mov {dx}, [kernel.escape]; or {dx}, [kernel.recover]; jne .trap_expected');
+  for (const vector of SOFTWARE_VECTORS) code.text(`cmp eax, ${vector}; je .trap_out`);
+  code
+    .text(`.trap_expected:; cmp eax, ${PF}; jne .trap_search`)
+    .op('mmu.read_cr2')
+    .text('mov [trap.address], {ax}');
   code.text(`.trap_search:; mov {cx}, ${at(2)}; mov {si}, kernel.catches`);
   code.text('.trap_next:; mov edx, [{si}]; test edx, edx; je .trap_hook; add {si}, 8');
   code.text(`cmp {cx}, {dx}; jne .trap_next; mov ecx, [{si}-4]; mov ${at(2)}, {cx}; jmp .trap_out`);
@@ -50,13 +56,8 @@ export function emitTrapHandler(code: Emitter): void {
   code.text(
     'mov {word} ptr [kernel.escape], 0; mov [trap.frame], {bp}; mov {sp}, [kernel.recover_sp]; jmp {dx}',
   );
-  code.text('.trap_recover:; mov {dx}, [kernel.recover]; test {dx}, {dx}; je .trap_software');
-  code.text(
-    `mov {word} ptr [kernel.recover], 0; mov ${at(2)}, {dx}; jmp .trap_out; .trap_software:`,
-  );
-  for (const vector of SOFTWARE_VECTORS)
-    code.text(`cmp dword ptr [trap.vector], ${vector}; je .trap_out`);
-  code.text('jmp kernel.died');
+  code.text('.trap_recover:; mov {dx}, [kernel.recover]; test {dx}, {dx}; je kernel.died');
+  code.text(`mov {word} ptr [kernel.recover], 0; mov ${at(2)}, {dx}`);
   code.text(
     `.trap_out:; ${registers
       .toReversed()

@@ -1,6 +1,7 @@
 // A kernel must get into ring 3 and back: cpu.iret down, a system call and a fault up, onto the stack of cpu.load_sp0.
 
 import { defineProbe } from '../define.ts';
+import { inUserMode } from '../user-mode.ts';
 
 const GP = 13;
 const CALL = 0x80;
@@ -18,16 +19,12 @@ export const cpuUserMode = defineProbe<{
   about: ['cpu.load_sp0', 'cpu.iret'],
   runsOn: 'all',
   guest(a) {
-    a.text('mov {ax}, page.e; add {ax}, 4096').op('cpu.load_sp0');
     for (const [name, instruction] of [
       ['call', 'int 0x80'],
       ['fault', 'hlt'],
     ] as const) {
-      const [user, back] = [a.fresh('user'), a.fresh('user')];
-      a.text(`mov {word} ptr [kernel.escape], ${back}; mov [kernel.recover_sp], {sp}`);
-      a.text('push 0x7b; mov {ax}, page.d; add {ax}, 4096; push {ax}; push 2; push 0x73');
-      a.text(`push ${user}; jmp {word} ptr [ops.cpu.iret]; ${user}:; ${instruction}; ${back}:`);
-      a.text('mov eax, ss; mov ds, ax; mov es, ax; mov eax, [trap.vector]').report(name, 'eax');
+      inUserMode(a, instruction);
+      a.text('mov eax, [trap.vector]').report(name, 'eax');
       a.text('mov eax, [trap.cs]; and eax, 3').report(`${name}_ring`, 'eax');
       a.text('mov eax, page.e; add eax, 4096; sub eax, [trap.frame]').report('below', 'eax');
     }

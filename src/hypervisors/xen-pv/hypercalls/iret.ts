@@ -1,10 +1,8 @@
-// iret: the return from a handler. It leaves the call instead of answering.
+// iret: the return from a handler. It leaves the call instead of answering, so its work is done where calls come in.
 
-import { defineHypercall, LEFT } from '../../xen/define.ts';
+import { ENOSYS } from '../../xen/abi/errno.ts';
+import { defineHypercall } from '../../xen/define.ts';
 import { HYPERVISOR_iret } from '../abi.ts';
-import { iret64 } from '../iret.ts';
-import { iret32 } from '../iret32.ts';
-import { pvOf } from '../pv-domain.ts';
 
 export const iret = defineHypercall({
   number: HYPERVISOR_iret,
@@ -12,10 +10,6 @@ export const iret = defineHypercall({
   ref: 'arch-x86/xen-x86_64.h struct iret_context',
   callers: ['pv64', 'pv32'],
   args: {},
-  // Only a multicall gets here, and ends with it: others are seen where calls come in.
-  handle(call) {
-    if (call.wide) iret64(pvOf(call));
-    else iret32(pvOf(call));
-    return LEFT;
-  },
+  // Only a multicall gets here, and from there it is refused.
+  handle: () => -ENOSYS,
 });
