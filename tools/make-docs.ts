@@ -21,6 +21,7 @@ import {
 } from '../src/lab/index.ts';
 
 import { allPrograms } from '../tests/oracle/programs/index.ts';
+import { readExplained } from '../tests/xen/recording.ts';
 
 /** Each document with its generated parts. */
 type Parts = Readonly<Record<string, () => string>>;
@@ -36,7 +37,9 @@ export function generatedDocs(): ReadonlyMap<string, Parts> {
     .map(({ id, ops, calls }) => {
       const operations = ops && { operations: () => entryPoints(id) };
       const table = calls && { calls: () => callTable(id, calls) };
-      return [`docs/hypervisors/${id}.md`, { ...operations, ...table } as Parts] as const;
+      const differences = id === 'xen-pv' && { explained: explainedDifferences };
+      const parts = { ...operations, ...table, ...differences } as Parts;
+      return [`docs/hypervisors/${id}.md`, parts] as const;
     });
   return new Map<string, Parts>([
     ['docs/operations.md', { catalogue, coverage: coverageTable }],
@@ -85,6 +88,12 @@ export function staleDocs(root: string): { path: string; text: string }[] {
   return [...partial, ...whole].flatMap(([path = '', text = '']) =>
     text === read(path) ? [] : [{ path, text }],
   );
+}
+
+/** Where the real Xen answers otherwise. */
+function explainedDifferences(): string {
+  const rows = [...readExplained()].map(([name, reason]) => [`\`${name}\``, reason]);
+  return markdown(['program', 'why'], rows);
 }
 
 /** The oracle programs' topics, how many each has, and the sections that they ask about. */

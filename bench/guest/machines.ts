@@ -55,7 +55,7 @@ export function pvopsMachine(guest: Guest, { on, engine, until }: PvopsOptions):
     command: process.execPath,
     args: [
       ...[PVOPS, 'run', kernel, ...options, ...limits],
-      ...['--initrd', initrd, '--append', append, '--expect-text', until, '--stats'],
+      ...['--initrd', initrd, '--append', append, '--expect-text', until],
     ],
   };
 }

@@ -4,9 +4,11 @@ import { bug } from './errors.ts';
 
 /**
  * `u64` and `s64` are numbers and are refused outside +-2^53; `u64pair` is for fields that may hold any 64 bits
- * (page-table entries, MSRs, hostile flags).
+ * (page-table entries, MSRs, hostile flags). `va64` is an address as the MMU takes it: signed, exact if canonical.
  */
-export type Scalar = 'u8' | 'u16' | 'u32' | 'u64' | 's8' | 's16' | 's32' | 's64' | 'u64pair';
+export type Scalar =
+  | ('u8' | 'u16' | 'u32' | 'u64' | 's8' | 's16' | 's32' | 's64')
+  | ('u64pair' | 'va64');
 type FieldType = Scalar | `${Scalar}[${number}]`;
 // biome-ignore lint/suspicious/noExplicitAny: the only way to say "a struct of any fields"; nothing is read through it.
 type AnyStruct = Struct<any>;
@@ -133,6 +135,11 @@ function wide(signed: boolean): Codec {
   };
 }
 
+const address: Codec = {
+  ...wide(true),
+  get: (view, at) => view.getInt32(at + 4, true) * TWO_32 + view.getUint32(at, true),
+};
+
 const pair: Codec = {
   bytes: 8,
   get: (view, at): Pair => ({ lo: view.getUint32(at, true), hi: view.getUint32(at + 4, true) }),
@@ -183,6 +190,7 @@ const scalars: Readonly<Record<Scalar, Codec>> = {
   ),
   s64: wide(true),
   u64pair: pair,
+  va64: address,
 };
 
 export function struct<const F extends Fields>(

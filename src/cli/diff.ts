@@ -13,7 +13,7 @@ import {
   type TraceDifference,
   type TraceEvent,
 } from '../lab/index.ts';
-import { table } from './report.ts';
+import { shortList, table } from './report.ts';
 import { parseWhole } from './values.ts';
 
 const SAME = 0;
@@ -117,5 +117,4 @@ function countTable(title: string, rows: readonly CountDifference[]): string {
   return rows.length > shown.length ? `${text}\n(${rows.length - shown.length} more)` : text;
 }
 
-const short = (names: readonly string[]): string =>
-  names.length > 3 ? `${names.slice(0, 3).join(', ')} (+${names.length - 3})` : names.join(', ');
+const short = (names: readonly string[]): string => shortList(names, ', ');

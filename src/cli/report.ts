@@ -11,6 +11,8 @@ export function summaryLine(result: RunResult): string {
   );
 }
 
+const OPERATIONS_SHOWN = 20;
+
 /** How often the CPU left the guest, and how fast the run was. */
 export function statistics(result: RunResult): string {
   const { exits, instructions, hostCpuSeconds } = result;
@@ -23,6 +25,7 @@ export function statistics(result: RunResult): string {
     `engine ${result.engine}: ${mips.toFixed(1)} million instructions per CPU second`,
     ...Object.entries(result.engineStats).map(([name, n]) => `  ${name.padEnd(30)} ${n}`),
     ...perEntry(result),
+    ...operationsSeen(result),
     `state ${result.stateHash}`,
     `console ${result.consoleBytes} bytes, ${result.consoleDigest}`,
   ].join('\n');
@@ -37,6 +40,27 @@ function perEntry({ engineStats, instructions }: RunResult): string[] {
     `  ${share.toFixed(1)}% of the instructions in translated code, ${(translated / entries).toFixed(1)} at an entry`,
   ];
 }
+
+/** By operation: the first that an entry point may have served. */
+function operationsSeen({ operations }: RunResult): string[] {
+  if (operations.length === 0) return [];
+  const total = operations.reduce((sum, { count }) => sum + count, 0);
+  const rows = operations
+    .slice(0, OPERATIONS_SHOWN)
+    .map((one) => [String(one.count), shortList(one.operations), one.entryPoint]);
+  const more = operations.length - rows.length;
+  return [
+    `operations seen: ${total}`,
+    table(['count', 'operation', 'by'], rows).replace(/^/gm, '  '),
+    ...(more > 0 ? [`  and ${more} more kinds: pvops trace --summary lists them`] : []),
+  ];
+}
+
+/** Three of a list, and how many more. */
+export const shortList = (names: readonly string[], between = ' '): string =>
+  names.length > 3
+    ? `${names.slice(0, 3).join(between)} (+${names.length - 3})`
+    : names.join(between);
 
 /** What helps to find out why a run ended badly. */
 export function evidence(result: RunResult, withLines: boolean): string {

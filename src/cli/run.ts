@@ -78,6 +78,7 @@ interface RunOptions extends MachineOptions {
   readonly seed: string;
   readonly json?: boolean;
   readonly stats?: boolean;
+  readonly counters: boolean;
   readonly trace?: string;
   readonly without?: readonly string[];
 }
@@ -128,6 +129,7 @@ export function addRun(program: Command): void {
     .option('--seed <number>', 'what differs between two machines: the first value of the TSC', '0')
     .option('--without <part>', WITHOUT, collect)
     .option('--trace <file>', 'write every operation that the kernel asks for, as JSON lines')
+    .option('--no-counters', 'do not count what the kernel asks for')
     .option('--json', 'print the result as JSON instead of the console')
     .option('--stats', 'print exits by kind, speed and digests at the end')
     .action(async (kernel: string | undefined, options: RunOptions) => {
@@ -263,6 +265,7 @@ async function execute(spec: RunSpec, options: RunOptions): Promise<number> {
     options.trace === undefined ? null : traceTo(options.trace, await wholeTrace(spec));
   try {
     result = await runKernel(nodeHost(console), console, spec, {
+      ...(options.counters ? {} : { tracer: null }),
       ...tracing?.watcher,
       progress: (progress) => line.run(spec.on.name, progress),
     });

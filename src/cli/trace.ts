@@ -22,7 +22,7 @@ import {
 } from '../lab/index.ts';
 import { collect } from './machine-options.ts';
 import { ProgressLine } from './progress-line.ts';
-import { summaryLine, table } from './report.ts';
+import { shortList, summaryLine, table } from './report.ts';
 import { traceNames, traceTo } from './tracing.ts';
 import {
   ENGINES,
@@ -170,9 +170,7 @@ function summary({ tracer }: TraceSession, { json, cost }: TraceOptions): string
   const batches = tracer.batchCounts();
   if (json) return JSON.stringify({ counts, batches }, null, 2);
   const rows = counts.map(({ operations, entryPoint, count, instructions, hostNanos }) => [
-    operations.length > 3
-      ? `${operations.slice(0, 3).join(' ')} (+${operations.length - 3})`
-      : operations.join(' '),
+    shortList(operations),
     entryPoint,
     String(count),
     ...(cost ? [(instructions / count).toFixed(1), (hostNanos / count).toFixed(0)] : []),

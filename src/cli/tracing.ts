@@ -2,8 +2,8 @@
 
 import { createOutputFile, type OutputFile, readUserFile } from '../host/node/index.ts';
 import {
-  imageSymbols,
   type KernelImage,
+  kernelNames,
   type RunWatcher,
   readSymbols,
   type TraceNames,
@@ -57,9 +57,7 @@ export async function traceNames(
   kernel: KernelImage,
   file: string | undefined,
 ): Promise<TraceNames> {
-  const elf = kernel.kind === 'multiboot' || kernel.bzImage?.payload === null ? null : kernel.elf();
-  if (file !== undefined) {
-    return { symbols: readSymbols(await readUserFile(file, 'symbol file'), file), elf };
-  }
-  return { symbols: elf && imageSymbols(elf), elf };
+  const own = kernelNames(kernel);
+  if (file === undefined) return own;
+  return { ...own, symbols: readSymbols(await readUserFile(file, 'symbol file'), file) };
 }

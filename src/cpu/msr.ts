@@ -49,6 +49,12 @@ export const MSR_SYSCFG = 0xc0010010;
 export const MSR_HWCR = 0xc0010015;
 /** Northbridge configuration: Linux sets EnableCf8ExtCfg in it on family 10h and later. BKDG 10h 3.12. */
 export const MSR_AMD64_NB_CFG = 0xc001001f;
+/** Interrupt pending and CMP-halt: Linux 2.6.27 to 2.6.37 reads it in its idle loop on family 10h and later. BKDG 10h. */
+export const MSR_INT_PENDING = 0xc0010055;
+/** Four selects of performance events, and behind them their counters, of every AMD64 processor. APM 2 13.2.1. */
+export const MSR_PERF_EVT_SEL0 = 0xc0010000;
+export const MSR_PERF_CTR0 = 0xc0010004;
+const PERF_COUNTERS = 4;
 export const MSR_DE_CFG = 0xc0011029;
 /** Branch predictor configuration: Xen looks at it on family 19h when nothing says that it is virtualised. */
 export const MSR_AMD64_BP_CFG = 0xc001102e;
@@ -73,6 +79,8 @@ const STORED: readonly number[] = [
   MSR_AMD64_BP_CFG,
 ];
 const SLOTS = new Map(STORED.map((index, n) => [index, MSR_AT + n * 8]));
+/** The performance counters' slots behind those. */
+const PERF_AT = MSR_AT + STORED.length * 8;
 
 const FIELD_OF: Readonly<Record<number, FieldName>> = {
   [MSR_SYSENTER_ESP]: 'sysenterEsp',
@@ -127,6 +135,8 @@ export function writeMsr(cx: Cx, index: number, lo: number, hi: number): boolean
 /** Values that firmware leaves behind: all memory write-back, the legacy device hole uncached. */
 export function resetMsrs(state: State): void {
   for (const at of SLOTS.values()) state.views.u64[(state.base + at) >> 3] = 0n;
+  for (let n = 0; n < 2 * PERF_COUNTERS; n++)
+    state.views.u64[((state.base + PERF_AT) >> 3) + n] = 0n;
   const set = (index: number, value: bigint) => {
     state.views.u64[(state.base + (SLOTS.get(index) as number)) >> 3] = value;
   };
@@ -168,9 +178,10 @@ function readComputed(cx: Cx, index: number): bigint | null {
       return BigInt(MTRRCAP_VALUE);
     case MSR_MCG_CAP:
     case MSR_PATCH_LEVEL:
+    case MSR_INT_PENDING: // No C1E: the one core halts as it is told to.
       return 0n;
     default:
-      return null;
+      return isPerf(index) ? readPerf(cx, index - MSR_PERF_EVT_SEL0) : null;
   }
 }
 
@@ -196,10 +207,41 @@ function writeComputed(cx: Cx, index: number, lo: number, hi: number, value: big
       return true;
     case MSR_MTRRCAP:
     case MSR_MCG_CAP:
+    case MSR_INT_PENDING:
       return false;
     default:
-      return cx.border.wrmsr(index, lo, hi);
+      if (!isPerf(index)) return cx.border.wrmsr(index, lo, hi);
+      writePerf(cx, index - MSR_PERF_EVT_SEL0, value);
+      return true;
   }
+}
+
+const isPerf = (index: number): boolean =>
+  index >= MSR_PERF_EVT_SEL0 && index < MSR_PERF_CTR0 + PERF_COUNTERS;
+
+/** A select with EN and CPU Clocks Not Halted: Linux 2.6.32 measures the TSC by it. APM 2 13.2.1, BKDG 10h 3.14. */
+const PERF_SELECT_MASK = 0xf_0040_00ffn;
+const PERF_COUNTS_CLOCKS = 0x40_0076n;
+const perfAt = ({ state }: Cx, n: number) => (state.base + PERF_AT + n * 8) >> 3;
+
+/**
+ * Deviates: other events do not happen, and a counter always begins at 0: nothing interrupts when it overflows, and a
+ * kernel that finds that it cannot set one does without.
+ */
+function readPerf(cx: Cx, n: number): bigint {
+  const { u64 } = cx.state.views;
+  if (n < PERF_COUNTERS) return u64[perfAt(cx, n)] as bigint;
+  const select = u64[perfAt(cx, n - PERF_COUNTERS)] as bigint;
+  if ((select & PERF_SELECT_MASK) !== PERF_COUNTS_CLOCKS) return 0n;
+  return BigInt.asUintN(48, cx.tsc() - (u64[perfAt(cx, n)] as bigint));
+}
+
+/** Behind the selects is kept where the TSC was when each was written. */
+function writePerf(cx: Cx, n: number, value: bigint): void {
+  if (n >= PERF_COUNTERS) return;
+  const { u64 } = cx.state.views;
+  u64[perfAt(cx, n)] = value;
+  u64[perfAt(cx, n + PERF_COUNTERS)] = BigInt.asUintN(64, cx.tsc());
 }
 
 const EFER_WRITABLE = EFER_SCE | EFER_LME | EFER_NXE | EFER_FFXSR | EFER_AIBRSE;

@@ -60,25 +60,24 @@ export class ConsoleLog {
     return this.hash.hex();
   }
 
-  /** The last lines, without control sequences; an unfinished line counts. */
+  /** The last lines, without control sequences; an unfinished line counts. Only as much is read as they take. */
   lastLines(count: number): string[] {
-    const length = Math.min(this.bytes, KEPT_BYTES);
+    const first = Math.max(this.bytes - KEPT_BYTES, 0);
     const lines: string[] = [];
-    let line = '';
-    for (let i = this.bytes - length; i < this.bytes; i++) {
-      const byte = this.kept[i % KEPT_BYTES]!;
-      if (byte !== NEWLINE) {
-        if (line.length < LINE_LETTERS_MAX) line += String.fromCharCode(byte);
-        continue;
-      }
-      lines.push(line);
-      line = '';
+    for (let end = this.bytes; end > first && lines.length < count; ) {
+      let start = end;
+      while (start > first && this.kept[(start - 1) % KEPT_BYTES] !== NEWLINE) start--;
+      const line = plain(this.letters(start, Math.min(end, start + LINE_LETTERS_MAX)));
+      if (line !== '') lines.push(line);
+      end = start - 1;
     }
-    if (line !== '') lines.push(line);
-    return lines
-      .map(plain)
-      .filter((text) => text !== '')
-      .slice(-count);
+    return lines.reverse();
+  }
+
+  private letters(from: number, to: number): string {
+    let line = '';
+    for (let i = from; i < to; i++) line += String.fromCharCode(this.kept[i % KEPT_BYTES]!);
+    return line;
   }
 
   private digestChunk(): void {

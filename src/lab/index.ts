@@ -18,7 +18,6 @@ export {
   buildInitramfs,
   collectModules,
   INIT_UP,
-  imageSymbols,
   type KernelImage,
   type ModuleSet,
   NO_MODULES,
@@ -135,6 +134,7 @@ export {
   type TraceDifference,
 } from './trace/diff.ts';
 export { TRACE_FORMATS, type TraceFormat } from './trace/format.ts';
+export { kernelNames } from './trace/names.ts';
 export { readTrace, type Trace } from './trace/read.ts';
 export { startTrace, type TraceSession } from './trace/session.ts';
 export {

@@ -4,6 +4,7 @@ import { BugError, bug } from '../base/errors.ts';
 import { EFLAGS_IF } from '../cpu/control-bits.ts';
 import type { Omission } from '../hypervisors/index.ts';
 import type { Stop } from '../machine/machine.ts';
+import { Aftermath } from './aftermath.ts';
 import { type Assembled, assemble, type ExitCounts } from './assemble.ts';
 import { ConsoleLog } from './console-log.ts';
 import type { LabConsole, LabHost, Progress } from './host.ts';
@@ -20,7 +21,9 @@ import {
 } from './spec.ts';
 import { stateHash } from './state-hash.ts';
 import { touchedBytes } from './touched-bytes.ts';
-import type { Tracer } from './trace/tracer.ts';
+import { LinkAddress } from './trace/link-address.ts';
+import { kernelNames, symbolAt } from './trace/names.ts';
+import { type TraceCount, Tracer } from './trace/tracer.ts';
 import { vcpuDump } from './vcpu-dump.ts';
 import {
   type Aim,
@@ -31,10 +34,10 @@ import {
   MARKER,
   PANIC_TEXT,
   panicked,
+  panicLine,
   type Seen,
   type Verdict,
   type VerdictWord,
-  withOmissions,
 } from './verdict.ts';
 
 export interface RunResult {
@@ -58,6 +61,8 @@ export interface RunResult {
   /** RAM that was ever written, in whole frames. */
   readonly touchedBytes: number;
   readonly exits: Readonly<ExitCounts>;
+  /** What the guest asked for, the most frequent first; empty if nobody counted. */
+  readonly operations: readonly Pick<TraceCount, 'operations' | 'entryPoint' | 'count'>[];
   readonly stateHash: string;
   readonly consoleBytes: number;
   /** SHA-256 of everything that the console printed. */
@@ -68,8 +73,8 @@ export interface RunResult {
 }
 
 export interface RunWatcher {
-  /** Hears what the guest asks of the interface. */
-  readonly tracer?: Tracer;
+  /** Hears what the guest asks of the interface. It is counted if not given; null: not even that. */
+  readonly tracer?: Tracer | null;
   /** Called between two slices, and once at the end: the place to write what a tracer has given. */
   flush?(): Promise<void>;
   /** Called after each slice. */
@@ -86,6 +91,8 @@ const PANIC_NANOS = 500e6;
 /** After the last line of a script: the answer to it is over when the console has been quiet for so long. */
 const SCRIPT_END_NANOS = 1e9;
 const LAST_LINES = 20;
+/** A panic prints a few dozen lines behind its own. */
+const PANIC_LINES = 200;
 const SECOND = 1e9;
 const NEWLINE = 10;
 
@@ -99,12 +106,20 @@ export async function runKernel(
   checkStart(spec);
   const { interface: on } = spec.on;
   const cpuAtStart = host.cpuSeconds();
-  const run = new Run(host, console, spec, watcher.tracer ?? null);
+  const run = new Run(host, console, spec, tracerOf(spec, watcher));
   const lacking = absent(on, spec.kernel);
   // An interface refuses what it cannot start; what was not even built for it is no wrong input.
   if (!lacking) run.start();
   const verdict = lacking ?? (await run.toTheEnd(watcher));
   return run.result(verdict, host.cpuSeconds() - cpuAtStart);
+}
+
+/** Without parts of the interface, what the guest does about it has to be told: by the names of its own functions. */
+function tracerOf({ on, kernel, omissions = [] }: RunSpec, { tracer }: RunWatcher): Tracer | null {
+  if (tracer !== undefined) return tracer;
+  const names = kernel && omissions.length > 0 ? kernelNames(kernel) : {};
+  const { ops } = on.interface;
+  return new Tracer(ops, on.version, { ...names, operations: null, onEvent: null });
 }
 
 class Run {
@@ -113,6 +128,8 @@ class Run {
   private readonly spec: RunSpec;
   private readonly aim: Aim;
   private readonly log: ConsoleLog;
+  private readonly tracer: Tracer | null;
+  private readonly aftermath: Aftermath;
   private readonly made: Assembled;
   private readonly script: ScriptedInput;
   /** Those that are still to come, the next one first. */
@@ -135,6 +152,9 @@ class Run {
     this.host = host;
     this.console = console;
     this.spec = spec;
+    this.tracer = tracer;
+    this.aftermath = new Aftermath(spec.omissions ?? []);
+    if (spec.omissions?.length) tracer?.listen((event) => this.aftermath.hear(event));
     this.requests = [...(spec.requests ?? [])].sort((a, b) => a.atNanos - b.atNanos);
     this.script = new ScriptedInput(spec.input.kind === 'script' ? spec.input.bytes : null);
     const { expectText, failText } = spec;
@@ -190,7 +210,7 @@ class Run {
     const bad = verdict.word !== 'up' && verdict.word !== 'absent';
     return {
       verdict: verdict.word,
-      reason: withOmissions(verdict.reason, spec.omissions ?? []),
+      reason: [this.reasonOf(verdict), ...this.aftermath.clauses(bad)].join('; '),
       timedOut: verdict.timedOut ?? false,
       interface: spec.on.name,
       machine: machineOf(spec).model.id,
@@ -209,12 +229,34 @@ class Run {
       startCpuSeconds: this.startCpuSeconds,
       touchedBytes: touchedBytes(cpu),
       exits: { ...exits },
+      operations: (this.tracer?.counts() ?? []).map(({ operations, entryPoint, count }) => ({
+        ...{ operations, entryPoint, count },
+      })),
       stateHash: stateHash(cpu, devices.snapshots),
       consoleBytes: this.log.bytes,
       consoleDigest: this.log.digest(),
       lastLines: this.log.lastLines(LAST_LINES),
       vcpu: bad ? vcpuDump(cpu) : null,
     };
+  }
+
+  /** With what the kernel itself said of its panic, or where it hangs. */
+  private reasonOf({ word, reason }: Verdict): string {
+    if (word === 'panic' && this.seen.panic) {
+      const line = panicLine(this.log.lastLines(PANIC_LINES));
+      return line === null ? reason : `${reason}: ${line}`;
+    }
+    if (word !== 'hung') return reason;
+    const place = this.place();
+    return place === null ? reason : `${reason}, now in ${place}`;
+  }
+
+  /** Null: the kernel has no symbols, or the vCPU is elsewhere. */
+  private place(): string | null {
+    const { kernel } = this.spec;
+    const { symbols, elf } = kernel ? kernelNames(kernel) : { symbols: null, elf: null };
+    const { cpu } = this.made;
+    return symbolAt(cpu, cpu.state.getVa('rip'), symbols, elf && new LinkAddress(elf));
   }
 
   /** One slice of the machine. What ends it depends on the guest only, so that equal runs stop at equal places. */

@@ -1,6 +1,6 @@
 // How runs end: one word and one sentence, from why the machine stopped and what the console has shown.
 
-import type { HypervisorInterface, Omission } from '../hypervisors/index.ts';
+import type { HypervisorInterface } from '../hypervisors/index.ts';
 import { INIT_UP, type KernelImage } from '../image/index.ts';
 import type { Stop } from '../machine/machine.ts';
 
@@ -82,6 +82,12 @@ export function panicked(): Verdict {
   return { word: 'panic', reason: `the kernel panicked: the console printed '${PANIC_TEXT}'` };
 }
 
+/** The line of the console that says why, as far as it was kept. */
+export function panicLine(lines: readonly string[]): string | null {
+  const line = lines.find((text) => text.includes(PANIC_TEXT));
+  return line?.slice(line.indexOf(PANIC_TEXT) + PANIC_TEXT.length).replace(/^: /, '') || null;
+}
+
 type Needs = Pick<HypervisorInterface, 'id' | 'guestNeeds' | 'formerNeeds'>;
 
 export function blind(id: string, guestNeeds: readonly string[]): Verdict {
@@ -116,16 +122,6 @@ function isBefore(version: string, [major, minor]: readonly [number, number]): b
   if (!release) return false;
   const [its, itsMinor] = [Number(release[1]), Number(release[2])];
   return its < major || (its === major && itsMinor < minor);
-}
-
-/** How the kernel took it that parts of the interface were missing. */
-export function withOmissions(reason: string, omissions: readonly Omission[]): string {
-  const told = omissions.map(({ name, asked }) =>
-    asked === 0
-      ? `it never asked for ${name}`
-      : `it asked ${asked} time${asked === 1 ? '' : 's'} for ${name} and was told that there is none`,
-  );
-  return [reason, ...told].join('; ');
 }
 
 /** 0: as expected; 42: out of time; 1: anything else. */

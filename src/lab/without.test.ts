@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { findInterface, omittableParts, withoutParts } from '../hypervisors/index.ts';
+import { probeSpec } from './probe/run-probe.ts';
 import { runKernel } from './run.ts';
 import { CLI_LOOP, KeepingConsole, printing, stillHost, tinySpec } from './testing/tiny-kernel.ts';
 
@@ -25,7 +26,7 @@ describe('an interface without a part', () => {
     expect(result.interface).toBe('kvm@6.1 without KVM_HC_KICK_CPU');
     expect(result.omissions).toEqual([{ name: 'KVM_HC_KICK_CPU', asked: 2 }]);
     expect(result.reason).toBe(
-      'the console printed INIT-UP; it asked 2 times for KVM_HC_KICK_CPU and was told that there is none',
+      'the console printed INIT-UP; it asked 2 times for KVM_HC_KICK_CPU, first from 0x100005, and was told that there is none',
     );
     const whole = await runWithout([], [...KICK_CPU, ...OUT_EAX]);
     expect(whole.text.charCodeAt(0)).toBe(0);
@@ -49,6 +50,47 @@ describe('an interface without a part', () => {
   it('says when the guest did not care', async () => {
     const result = await runWithout(['KVM_HC_SEND_IPI'], FEATURES);
     expect(result.reason).toContain('it never asked for KVM_HC_SEND_IPI');
+  });
+
+  it('says what the guest did about it, if it did not come up', async () => {
+    const { on, omissions } = withoutParts(findInterface('kvm'), ['KVM_HC_KICK_CPU']);
+    const code = [...KICK_CPU, ...FEATURES, ...CLI_LOOP];
+    const result = await runKernel(
+      stillHost,
+      new KeepingConsole(),
+      tinySpec(code, { on, omissions }),
+    );
+    expect(result.verdict).toBe('hung');
+    expect(result.reason).toMatch(
+      /first from 0x100005, and was told that there is none; the last that it asked for was KVM_CPUID_FEATURES from 0x10000d$/,
+    );
+  });
+});
+
+describe('the probe kernel without a part of the interface', () => {
+  const probe = async (id: string, parts: readonly string[]) => {
+    const { on, omissions } = withoutParts(findInterface(id), parts);
+    const spec = probeSpec({ on, bits: 32, boot: 'direct', engine: 'interpreter', seed: 0 });
+    return runKernel(stillHost, new KeepingConsole(), { ...spec, omissions });
+  };
+
+  it('of vmi finds no call where the ROM gives none, and asks nobody', async () => {
+    const result = await probe('vmi', ['VMI_RDTSC']);
+    expect(result.omissions[0]?.asked).toBeGreaterThan(0);
+    expect(result.operations.map(({ entryPoint }) => entryPoint)).not.toContain('VMI_RDTSC');
+    const without = await probe('vmi', ['VMI_Init']);
+    expect(without.verdict).not.toBe('ended');
+    expect(without.operations.filter(({ entryPoint }) => entryPoint.startsWith('VMI_'))).toEqual([
+      { operations: ['init.arch_setup'], entryPoint: 'VMI_Init', count: 1 },
+    ]);
+  });
+
+  it('of lguest is ended at the first call that the host does not know', async () => {
+    const result = await probe('lguest', ['LHCALL_LOAD_TLS']);
+    expect(result).toMatchObject({ verdict: 'ended', omissions: [{ asked: 1 }] });
+    expect(result.reason).toContain('Bad hypercall');
+    expect((await probe('lguest', ['LHCALL_LGUEST_INIT'])).reason).toContain('before INIT');
+    expect((await probe('lguest', [])).verdict).toBe('up');
   });
 });
 

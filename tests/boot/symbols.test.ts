@@ -1,7 +1,7 @@
 // The symbols of Debian's kernels out of their images, and the callers that they name where KASLR has moved the kernel.
 
 import { describe, expect, it } from 'vitest';
-import { findInterface, imageSymbols, startTrace, type TraceEvent } from '../../src/lab/index.ts';
+import { findInterface, kernelNames, startTrace, type TraceEvent } from '../../src/lab/index.ts';
 import { boot, findKernel, pulledKernel, titleOf } from './boot.ts';
 
 const KERNELS = ['debian:12/cloud-amd64', 'debian:12/amd64', 'debian:12/686-pae', 'debian:12/686'];
@@ -13,7 +13,7 @@ for (const name of KERNELS) {
     it('has symbols: its entry is where they say', async () => {
       const { kernel } = await findKernel(name);
       const elf = kernel.elf();
-      const symbols = imageSymbols(elf);
+      const { symbols } = kernelNames(kernel);
       expect(symbols?.size).toBeGreaterThan(40_000);
       const bits = elf.bits;
       const code = elf.segments.find(({ flags, vaddr }) => flags & 1 && vaddr !== 0n)!;
@@ -33,8 +33,7 @@ describe.skipIf(!moved)(titleOf('debian:12/cloud-amd64', moved), () => {
       head: { kernel: 'k', sha256: '' },
       operations: 'cpu.load_idt,cpu.write_cr4',
       format: 'jsonl',
-      symbols: imageSymbols(found.kernel.elf()),
-      elf: found.kernel.elf(),
+      ...kernelNames(found.kernel),
     });
     await boot(
       found,

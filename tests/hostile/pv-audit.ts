@@ -1,6 +1,7 @@
 // Counts every reference to a PV domain's frames by hand, and compares it with what Xen has counted.
 
 import type { BareGuest } from '../../src/hypervisors/testing/bare-guest.ts';
+import type { DomainState } from '../../src/hypervisors/xen/domain.ts';
 import {
   type FrameState,
   OWNER_GUEST,
@@ -30,7 +31,8 @@ export function auditFrames(
 ): string | null {
   const { slots } = snapshots.save();
   const frames = slots['xen-pv.frames'] as unknown as FrameState;
-  const { vcpus } = slots['xen-pv'] as unknown as PvState;
+  const { vcpus, eoiFrame } = slots['xen-pv'] as unknown as PvState;
+  const { grants } = slots.xen as unknown as DomainState;
   const total = frames.owner.length;
   const refs = new Uint32Array(total);
   const uses = new Uint32Array(total);
@@ -40,6 +42,7 @@ export function auditFrames(
   };
   for (const { kernelTable, userTable, gdtFrames, ldtFrames } of vcpus)
     for (const mfn of [kernelTable, userTable, ...gdtFrames, ...ldtFrames]) if (mfn >= 0) hold(mfn);
+  for (const mfn of [eoiFrame, ...grants.pins.map(({ frame }) => frame)]) if (mfn >= 0) hold(mfn);
   for (let mfn = 0; mfn < total; mfn++) {
     if (frames.owner[mfn] !== OWNER_GUEST) continue;
     const flags = frames.flags[mfn]!;

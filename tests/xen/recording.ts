@@ -10,6 +10,19 @@ export interface RecordedAnswer {
   readonly answer: string;
 }
 
+/** Programs to which our answer is another, and why that is right. Lines of `name => reason`. */
+export function readExplained(): Map<string, string> {
+  const lines = readFileSync(new URL('recorded/explained.txt', import.meta.url), 'utf8').split(
+    '\n',
+  );
+  return new Map(
+    lines.filter(Boolean).map((line) => {
+      const at = line.lastIndexOf(' => ');
+      return [line.slice(0, at), line.slice(at + 4)];
+    }),
+  );
+}
+
 /** Lines of `digest name => answer`; a number sign begins a comment. */
 export function readRecording(): Map<string, RecordedAnswer> {
   const answers = new Map<string, RecordedAnswer>();

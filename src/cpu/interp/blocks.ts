@@ -237,26 +237,29 @@ export class CodeCache {
 
   /** Whether bytes of some block lie there. Granules say no quickly; data beside code is told apart by the blocks. */
   hasCode(gpa: number, bytes: number): boolean {
-    const firstGranule = gpa >>> GRANULE_SHIFT;
-    const lastGranule = (gpa + bytes - 1) >>> GRANULE_SHIFT;
-    let near = false;
-    for (let g = firstGranule; g <= lastGranule && !near; g++) {
-      near = (((this.granules[g >>> 5] as number) >>> (g & 31)) & 1) !== 0;
+    const last = gpa + bytes - 1;
+    for (let g = gpa >>> GRANULE_SHIFT; g <= last >>> GRANULE_SHIFT; g++) {
+      if ((((this.granules[g >>> 5] as number) >>> (g & 31)) & 1) !== 0)
+        return this.reachesBlock(gpa, bytes);
     }
-    if (!near) return false;
-    for (let page = gpa & ~0xfff; page < gpa + bytes; page += 0x1000) {
-      if (this.byPage.get(page)?.some((b) => touches(b, gpa, bytes))) return true;
+    return false;
+  }
+
+  private reachesBlock(gpa: number, bytes: number): boolean {
+    for (let frame = gpa >>> 12; frame <= (gpa + bytes - 1) >>> 12; frame++) {
+      const blocks = this.byPage.get(frame << 12);
+      if (blocks !== undefined && anyTouches(blocks, gpa, bytes)) return true;
     }
     return false;
   }
 
   /** Drops the blocks that these bytes belong to. */
   written(gpa: number, bytes: number): void {
-    for (let page = gpa & ~0xfff; page < gpa + bytes; page += 0x1000) {
+    for (let frame = gpa >>> 12; frame <= (gpa + bytes - 1) >>> 12; frame++) {
+      const page = frame << 12;
       const blocks = this.byPage.get(page);
-      if (!blocks) continue;
+      if (blocks === undefined || !anyTouches(blocks, gpa, bytes)) continue;
       const hit = blocks.filter((b) => touches(b, gpa, bytes));
-      if (hit.length === 0) continue;
       const left = blocks.filter((b) => !touches(b, gpa, bytes));
       if (left.length > 0) this.byPage.set(page, left);
       else this.byPage.delete(page);
@@ -429,6 +432,11 @@ export class CodeCache {
     const from = this.jumpCache >> 2;
     this.views.u32.fill(0xffffffff, from, from + (JUMP_SLOTS * JUMP_SLOT_BYTES) / 4);
   }
+}
+
+function anyTouches(blocks: readonly Block[], gpa: number, bytes: number): boolean {
+  for (let i = 0; i < blocks.length; i++) if (touches(blocks[i]!, gpa, bytes)) return true;
+  return false;
 }
 
 function touches(b: Block, gpa: number, bytes: number): boolean {

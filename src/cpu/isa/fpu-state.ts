@@ -84,9 +84,10 @@ const xsetbv: Insn = {
   name: 'xsetbv',
   ref: 'SDM 2C XSETBV',
   forms: [{ op: 'NP 0f 01 =d1', args: '', needs: 'xsave' }],
-  privileged: true,
   sem(b) {
+    // An opcode that is not there goes before the privilege to use it (SDM 3A 6.9).
     b.faultIf(b.not1(b.bit(b.state('cr4', 32), CR4_OSXSAVE_BIT)), UD, null);
+    b.faultIf(b.not1(b.isZero(b.state('cpl', 32))), GP, 0);
     const low = b.reg('rax', 32);
     const bad = b.bin('and', low, b.const(32, ~XCR0_BITS));
     const high = b.bin('or', b.reg('rdx', 32), b.reg('rcx', 32));

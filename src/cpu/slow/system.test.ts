@@ -20,8 +20,11 @@ import { FEATURE_BITS } from '../cpuid-features.ts';
 import { deliver } from '../deliver.ts';
 import {
   MSR_EFER,
+  MSR_INT_PENDING,
   MSR_LSTAR,
   MSR_PAT,
+  MSR_PERF_CTR0,
+  MSR_PERF_EVT_SEL0,
   MSR_TSC,
   MSR_TSC_ADJUST,
   readMsr,
@@ -447,6 +450,31 @@ describe('model-specific registers', () => {
     expect(out[0]).toBe(4000);
     m.call(rdtsc);
     expect(m.state.views.u32[(m.state.base + 0x600) >> 2]).toBe(5000);
+  });
+
+  it('an AMD processor has no C1E pending', () => {
+    longMachine();
+    out.fill(7);
+    expect(readMsr(m.cx, MSR_INT_PENDING, out)).toBe(true);
+    expect([...out]).toEqual([0, 0]);
+    expect(writeMsr(m.cx, MSR_INT_PENDING, 1 << 28, 0)).toBe(false);
+  });
+
+  it('a performance counter counts clocks from its select on, no other event, and cannot be set', () => {
+    longMachine();
+    const counter = (n: number) => {
+      expect(readMsr(m.cx, MSR_PERF_CTR0 + n, out)).toBe(true);
+      return out[0];
+    };
+    writeMsr(m.cx, MSR_TSC, 5000, 0);
+    expect(writeMsr(m.cx, MSR_PERF_EVT_SEL0 + 1, 0x43_0076, 0)).toBe(true);
+    expect(writeMsr(m.cx, MSR_PERF_EVT_SEL0 + 2, 0x43_00c0, 0)).toBe(true);
+    expect(writeMsr(m.cx, MSR_PERF_CTR0 + 3, 77, 0)).toBe(true);
+    writeMsr(m.cx, MSR_TSC, 6000, 0);
+    expect([0, 1, 2, 3].map(counter)).toEqual([0, 1000, 0, 0]);
+    readMsr(m.cx, MSR_PERF_EVT_SEL0 + 1, out);
+    expect(out[0]).toBe(0x43_0076);
+    expect(readMsr(m.cx, MSR_PERF_CTR0 + 4, out)).toBe(false);
   });
 
   it('registers of nobody are the border’s', () => {

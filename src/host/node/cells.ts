@@ -10,6 +10,7 @@ import {
   cellOfRun,
   emptyCell,
   findInterface,
+  kernelNames,
   type LabConsole,
   type Progress,
   runKernel,
@@ -53,7 +54,8 @@ async function runCell(job: CellJob, note: (progress: Progress) => void): Promis
   const { machine, ...rest } = job;
   const found = await findKernel(job.kernel, job.boot !== 'direct' && job.boot !== 'pvh');
   const { on, omissions } = withoutParts(findInterface(job.on), job.without);
-  const counted = { operations: null, onEvent: null };
+  const names = job.without.length > 0 ? kernelNames(found.kernel) : {};
+  const counted = { ...names, operations: null, onEvent: null };
   const log = new CellLog(new Tracer(on.interface.ops, on.version, counted));
   const silent = outputConsole(null);
   const decoder = new TextDecoder();

@@ -19,4 +19,5 @@ export {
 export { isPoolWorker, type WorkerFailure } from './pool.ts';
 export { readPipedInput } from './stdin.ts';
 export { type NodeConsole, outputConsole, terminalConsole } from './terminal.ts';
+export { tuneV8 } from './tune.ts';
 export { loadInterface, looksLikePath } from './user-interface.ts';

@@ -10,6 +10,8 @@ const RAX = 0;
 /** EBX, ECX, EDX, ESI (arch/x86/include/asm/lguest_hcall.h, 2.6.32). */
 const ARGUMENTS = [3, 1, 2, 6] as const;
 const SLOT_FREE = 0xff;
+const STATUS_AT = lguestData.offsetOf('hcall_status');
+const CALLS_AT = lguestData.offsetOf('hcalls');
 
 export const LGUEST_CALLS: ReadonlyMap<number, LguestCall> = new Map(
   Object.values(defined).map((call) => [call.number, call]),
@@ -38,8 +40,8 @@ export function doHypercalls(host: LguestHost): void {
 /** At most once round; a slot is the guest's again when its call is done. */
 function drainRing(host: LguestHost): void {
   const { state, memory } = host;
-  const statusAt = state.data + lguestData.offsetOf('hcall_status');
-  const callsAt = state.data + lguestData.offsetOf('hcalls');
+  const statusAt = state.data + STATUS_AT;
+  const callsAt = state.data + CALLS_AT;
   for (let n = 0; n < LHCALL_RING_SIZE && !state.dead; n++) {
     const slot = state.nextHcall;
     if (memory.u8(statusAt + slot) === SLOT_FREE) return;
@@ -53,9 +55,9 @@ function drainRing(host: LguestHost): void {
 
 function perform(host: LguestHost, [number, a, b, c, d]: Words): void {
   const call = LGUEST_CALLS.get(number);
-  if (!call || (call.paeOnly && !host.state.pae))
+  const { seen, lacks } = host.platform;
+  if (!call || (call.paeOnly && !host.state.pae) || lacks?.(call.name))
     return killGuest(host, `Bad hypercall ${number | 0}`);
-  const { seen } = host.platform;
   call.handle(host, a, b, c, d);
   if (!seen) return;
   const values = [a, b, c, d];

@@ -1,4 +1,4 @@
-// Instructions of the guest's kernel that the host does for it: a call it does not know as such yet, and ports that nobody has.
+// Instructions of the guest's kernel that the host does for it: ports, which nobody has.
 
 import { hex, killGuest, type LguestHost } from './host.ts';
 import { guestPa } from './walk.ts';
@@ -8,16 +8,6 @@ const OPERAND_SIZE = 0x66;
 /** IN and OUT, by immediate and by DX: their bytes behind a prefix. The low bit of the opcode is the width. */
 const PORT_BYTES: Readonly<Record<number, number>> = { 228: 2, 230: 2, 236: 1, 238: 1 };
 const IN: ReadonlySet<number> = new Set([0xe4, 0xec]);
-const VMCALL = [0x0f, 0x01, 0xc1];
-export const VMCALL_BYTES = VMCALL.length;
-
-/**
- * Deviates: the real host wrote INT 0x1f over the instruction and then dropped every translation, since it may have written to
- * a copy. Here the guest's code stays as it is, and so does the shadow.
- */
-export function isVmcall(host: LguestHost): boolean {
-  return VMCALL.every((byte, n) => codeByte(host, n) === byte);
-}
 
 /** Ports read as all ones, and writes vanish. False: the instruction is another. */
 export function emulatePort(host: LguestHost): boolean {

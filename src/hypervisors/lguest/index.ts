@@ -1,6 +1,5 @@
 // lguest: the guest's kernel in ring 1 of one processor, on page tables that the host shadows, with virtio devices of its own.
 
-import { UD } from '../../cpu/control-bits.ts';
 import { FRAME_DIRTY, FRAME_MMIO } from '../../cpu/frames.ts';
 import { type ExitPolicy, POLICY_INT, POLICY_INTERRUPTS } from '../../cpu/policy.ts';
 import { NEVER } from '../../machine/clock.ts';
@@ -18,7 +17,7 @@ import { launch } from './launch.ts';
 import { LGUEST_MANIFEST } from './operations.ts';
 import { freshShadowState, ROOTS, Shadow } from './shadow.ts';
 import { gdtFrame, SWITCHER_FRAMES, switcherTable, writeSwitcher } from './switcher.ts';
-import { onExit } from './traps.ts';
+import { onExit, onVmcall } from './traps.ts';
 import { LGUEST_VERSIONS } from './versions.ts';
 
 const PAGE = 4096;
@@ -48,6 +47,7 @@ export const lguest = defineInterface({
   ownBytes: () => DEVICE_BYTES + (SHADOW_FRAMES + SWITCHER_FRAMES) * PAGE,
   policy: POLICY,
   ops: LGUEST_MANIFEST,
+  omits: { kinds: ['hypercall'], features: [] },
   guest: lguestGuest,
   calls: [...LGUEST_CALLS.values()]
     .toSorted((a, b) => a.number - b.number)
@@ -63,11 +63,7 @@ function attach(platform: Platform): Attached {
       cpuid: lguestCpuid,
       rdmsr: () => false,
       wrmsr: () => false,
-      // VMCALL is an invalid opcode to the processor: the host looks at it when that traps.
-      hypercall() {
-        host.cpu.state.raise(UD, null);
-        return 'faulted';
-      },
+      hypercall: (instruction) => instruction === 'vmcall' && onVmcall(host),
     },
     exit: (exit) => onExit(host, exit),
     enter() {

@@ -11,7 +11,8 @@ const SYSCALL_VECTOR = 0x80;
 /** The first call that a guest makes; any other before it is its end. */
 export function initialize(host: LguestHost, number: number, gpa: number): void {
   const { state, memory, shadow, platform } = host;
-  if (number !== LHCALL.LGUEST_INIT) return killGuest(host, `hypercall ${number | 0} before INIT`);
+  if (number !== LHCALL.LGUEST_INIT || platform.lacks?.('LHCALL_LGUEST_INIT'))
+    return killGuest(host, `hypercall ${number | 0} before INIT`);
   if (!memory.contains(gpa, lguestData.size)) return killGuest(host, `bad guest page ${hex(gpa)}`);
   state.data = gpa;
   state.noirqStart = readData(host, 'noirq_start');

@@ -1,10 +1,10 @@
 // Exits of an lguest guest: what the host sees to itself, and what goes to the guest's own handlers.
 
 import type { ExceptionExit, InstructionExit, PolicyExit } from '../../cpu/border.ts';
-import { BP, DB, GP, OF, PF, UD } from '../../cpu/control-bits.ts';
+import { BP, DB, GP, OF, PF } from '../../cpu/control-bits.ts';
 import { GUEST_PL, LGUEST_TRAP_ENTRY } from './abi.ts';
 import { doHypercalls } from './calls.ts';
-import { emulatePort, isVmcall, VMCALL_BYTES } from './emulate.ts';
+import { emulatePort } from './emulate.ts';
 import { enterGate, hasGate, mayRaise } from './gates.ts';
 import { hex, killGuest, type LguestHost, writeData } from './host.ts';
 
@@ -37,12 +37,6 @@ function onException(host: LguestHost, exit: ExceptionExit): void {
     case GP:
       if (error === 0 && kernel && emulatePort(host)) return;
       break;
-    case UD:
-      if (kernel && isVmcall(host)) {
-        host.cpu.complete(VMCALL_BYTES);
-        return doHypercalls(host);
-      }
-      break;
     case PF:
       if (host.shadow.demand(address, error ?? 0) === 'mapped' || host.state.dead) return;
       if (host.state.data >= 0) writeData(host, 'cr2', address);
@@ -57,6 +51,20 @@ function reflect(host: LguestHost, vector: number, error: number | null, detail:
   if (hasGate(host, vector)) return enterGate(host, vector, error);
   const eip = hex(host.cpu.state.get('rip'));
   killGuest(host, `unhandled trap ${vector} at ${eip} (${hex(detail)})`);
+}
+
+/**
+ * VMCALL, with EIP behind it. False: it comes from ring 3, and is an invalid opcode.
+ * Deviates: the real host wrote INT 0x1f over the first of each, which traps as an invalid opcode, and then dropped every
+ * translation, since it may have written to a copy. Here the guest's code stays as it is, and so does the shadow.
+ */
+export function onVmcall(host: LguestHost): boolean {
+  const { cpu, state } = host;
+  if (cpu.state.get('cpl') !== GUEST_PL) return false;
+  doHypercalls(host);
+  // What waits for the guest is delivered on the way back to it.
+  if (state.pending !== 0 || state.halted || state.dead) cpu.requestExit();
+  return true;
 }
 
 /** INT n: the hypercall, or a gate of the guest's that is open to its ring. */

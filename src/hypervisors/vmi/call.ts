@@ -92,7 +92,8 @@ function relocate(vcpu: VmiVcpu, rom: number): true {
   const { state } = vcpu.platform.cpu;
   const number = state.gpr32(RAX);
   const known = BY_NUMBER[number];
-  const call = known && !isLeftOut(vcpu, known) ? known : null;
+  const left = vcpu.platform.lacks?.('VMI_GetRelocationInfo') || !known || isLeftOut(vcpu, known);
+  const call = left ? null : known;
   const type = call ? RELOCATION.call : RELOCATION.none;
   state.setGpr32(RAX, call ? (rom + stubAt(number)) >>> 0 : 0);
   state.setGpr32(RDX, type);

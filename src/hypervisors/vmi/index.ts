@@ -33,6 +33,7 @@ export const vmi = defineInterface({
   policy: POLICY,
   policies: { [RING1]: RING1_POLICY },
   ops: VMI_MANIFEST,
+  omits: { kinds: ['rom'], features: [] },
   guest: vmiGuest,
   calls: facts(),
   attach,

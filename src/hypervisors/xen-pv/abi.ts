@@ -37,6 +37,10 @@ export const MMUEXT_FLUSH_CACHE_GLOBAL = 18;
 export const MMUEXT_MARK_SUPER = 19;
 export const MMUEXT_UNMARK_SUPER = 20;
 
+/** Debug registers with nothing asked for: the bits that are always 1. SDM 3B 18.2.3, 18.2.4. */
+export const DR6_ALWAYS = 0xffff0ff0;
+export const DR7_ALWAYS = 0x400;
+
 /** update_va_mapping: what to flush, and where (xen.h). */
 export const UVMF_TLB_FLUSH = 1;
 export const UVMF_INVLPG = 2;

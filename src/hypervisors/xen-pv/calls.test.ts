@@ -4,28 +4,19 @@ import { describe, expect, it } from 'vitest';
 import * as errno from '../xen/abi/errno.ts';
 import * as memory from '../xen/abi/memory.ts';
 import * as abi from './abi.ts';
+import * as phys from './physdev-abi.ts';
 import { type ProgramParts, runProgram } from './testing/pv-guest.ts';
 
-const { EACCES, EFAULT, EINVAL, ENOSYS, EOPNOTSUPP, EPERM, ESRCH } = errno;
+const { EACCES, EBUSY, EFAULT, EINVAL, ENODEV, ENOSYS, EOPNOTSUPP, EPERM, ESRCH } = errno;
 const SELF = 0x7ff0;
 const FOREIGN = 5;
-/** Where nothing is mapped, and where Xen itself lives. */
+/** Where nothing is mapped; where Xen itself lives; what is no address. */
 const UNMAPPED = 0x1000;
 const XEN = -0x7f80_0000_0000;
+const NO_ADDRESS = 2n ** 63n;
 
 const CALLBACKOP_register = 0;
 const CALLBACKOP_unregister = 1;
-const PHYSDEVOP_irq_unmask_notify = 2;
-const PHYSDEVOP_irq_status_query = 5;
-const PHYSDEVOP_set_iopl = 6;
-const PHYSDEVOP_set_iobitmap = 7;
-const PHYSDEVOP_apic_read = 8;
-const PHYSDEVOP_apic_write = 9;
-const PHYSDEVOP_alloc_irq_vector = 10;
-const PHYSDEVOP_eoi = 12;
-const PHYSDEVOP_map_pirq = 13;
-const PHYSDEVOP_unmap_pirq = 14;
-const PHYSDEVOP_pirq_eoi_gmfn_v2 = 28;
 const XENNMI_register_callback = 0;
 
 /** A call, perhaps with words stored in page 0 first, and its result. */
@@ -45,18 +36,47 @@ const ext = (says: string, words: Case['words'], result: number): Case => ({
   args: (p) => [at0(p), 1, 0, SELF],
   result,
 });
-const physdev = (says: string, cmd: number, result: number): Case => ({
-  says,
-  call: 'physdev_op',
-  args: (p) => [cmd, at0(p)],
-  result,
-});
-const memoryOp = (says: string, cmd: number, result: number): Case => ({
-  says,
-  call: 'memory_op',
-  args: (p) => [cmd, at0(p)],
-  result,
-});
+type Word = number | 'page 0' | 'page 1' | 'page 2';
+/** A command and the words of its structure; those of page 0 that it does not name are as the last call left them. */
+const commanded =
+  (call: string) =>
+  (says: string, [cmd, ...words]: readonly [number, ...Word[]], result: number): Case => ({
+    says,
+    call,
+    words: (p) => words.map((word) => wordOf(p, word)),
+    args: (p) => [cmd, at0(p)],
+    result,
+  });
+function wordOf(p: ProgramParts, word: Word): number {
+  if (typeof word === 'number') return word;
+  return word === 'page 0' ? p.page(0) : p.mfn(word === 'page 1' ? 1 : 2);
+}
+const physdev = commanded('physdev_op');
+const memoryOp = commanded('memory_op');
+
+/** Lists of frames and of page numbers in page 3; the pages are mapped, and so cannot be exchanged. */
+function exchanges(): readonly Case[] {
+  const { XENMEM_exchange } = memory;
+  const words = (given: number, order: number, domid = SELF): readonly [number, ...Word[]] => [
+    XENMEM_exchange,
+    0,
+    given,
+    order,
+    domid,
+    0,
+    1,
+    0,
+    domid,
+    0,
+  ];
+  return [
+    memoryOp('pages of too large an extent', words(1, 10), -EPERM),
+    memoryOp('more pages than it gives', words(2, 0), -EINVAL),
+    memoryOp('pages of another', words(1, 0, 0), -EPERM),
+    memoryOp('pages of nobody', words(1, 0, FOREIGN), -ESRCH),
+    memoryOp('a list of pages that is not there', words(1, 0), -EFAULT),
+  ];
+}
 
 const CASES: readonly Case[] = [
   { says: 'an unknown call', call: 'none', args: () => [], result: -ENOSYS },
@@ -67,8 +87,20 @@ const CASES: readonly Case[] = [
     result: -EFAULT,
   },
   { says: 'a trap table in Xen', call: 'set_trap_table', args: () => [XEN], result: -EFAULT },
-  { says: 'a stack in Xen', call: 'stack_switch', args: () => [0, XEN], result: -EINVAL },
-  { says: 'platform_op', call: 'platform_op', args: (p) => [at0(p)], result: -EPERM },
+  {
+    says: 'the machine',
+    call: 'platform_op',
+    words: () => [0x0300_0001 * 2 ** 32],
+    args: (p) => [at0(p)],
+    result: -EPERM,
+  },
+  {
+    says: 'the machine, by structures of another version',
+    call: 'platform_op',
+    words: () => [0],
+    args: (p) => [at0(p)],
+    result: -EACCES,
+  },
   {
     says: 'a GDT of too many entries',
     call: 'set_gdt',
@@ -104,13 +136,13 @@ const CASES: readonly Case[] = [
     says: 'a debug register that is not there',
     call: 'set_debugreg',
     args: () => [8, 0],
-    result: -EINVAL,
+    result: -ENODEV,
   },
   {
     says: 'a debug register that is not there',
     call: 'get_debugreg',
     args: () => [8],
-    result: -EINVAL,
+    result: -ENODEV,
   },
   {
     says: 'a base that is not canonical',
@@ -125,12 +157,6 @@ const CASES: readonly Case[] = [
     result: -EINVAL,
   },
   { says: 'an assist that is not there', call: 'vm_assist', args: () => [0, 9], result: -EINVAL },
-  {
-    says: 'an assist of 32-bit guests',
-    call: 'vm_assist',
-    args: () => [0, abi.VMASST_TYPE_4gb_segments],
-    result: -EINVAL,
-  },
   {
     says: 'neither to enable nor to disable',
     call: 'vm_assist',
@@ -215,7 +241,7 @@ const CASES: readonly Case[] = [
     -EINVAL,
   ),
   ext('to flush the caches', () => [abi.MMUEXT_FLUSH_CACHE], -EACCES),
-  ext('to flush all caches', () => [abi.MMUEXT_FLUSH_CACHE_GLOBAL], -EACCES),
+  ext('to flush all caches', () => [abi.MMUEXT_FLUSH_CACHE_GLOBAL], -EINVAL),
   ext('superpages', () => [abi.MMUEXT_MARK_SUPER, 0], -EOPNOTSUPP),
   ext('an LDT of too many entries', (p) => [abi.MMUEXT_SET_LDT, p.page(1), 8193], -EINVAL),
   ext('an LDT within a page', (p) => [abi.MMUEXT_SET_LDT, p.page(1) + 8, 1], -EINVAL),
@@ -227,9 +253,9 @@ const CASES: readonly Case[] = [
     -EINVAL,
   ),
   {
-    says: 'a callback in Xen',
+    says: 'a callback at no address',
     call: 'callback_op',
-    words: () => [0, XEN],
+    words: () => [0, NO_ADDRESS],
     args: (p) => [CALLBACKOP_register, at0(p)],
     result: -EINVAL,
   },
@@ -253,33 +279,85 @@ const CASES: readonly Case[] = [
     args: () => [CALLBACKOP_register, UNMAPPED],
     result: -EFAULT,
   },
-  physdev('irq_unmask_notify', PHYSDEVOP_irq_unmask_notify, -EPERM),
-  physdev('irq_status_query', PHYSDEVOP_irq_status_query, -EINVAL),
-  { ...physdev('an IOPL of 4', PHYSDEVOP_set_iopl, -EINVAL), words: () => [4] },
+  physdev('to unmask', [phys.PHYSDEVOP_IRQ_UNMASK_NOTIFY], 0),
+  physdev('an interrupt that may be', [phys.PHYSDEVOP_irq_status_query, 55], 0),
+  physdev('one that may not', [phys.PHYSDEVOP_irq_status_query, 56], -EINVAL),
+  physdev('an IOPL of 4', [phys.PHYSDEVOP_set_iopl, 4], -EINVAL),
+  physdev('a bitmap of too many ports', [phys.PHYSDEVOP_set_iobitmap, 0, 65537], -EINVAL),
+  physdev('a bitmap in Xen', [phys.PHYSDEVOP_set_iobitmap, XEN, 1], -EINVAL),
+  physdev('an APIC', [phys.PHYSDEVOP_apic_read], -EPERM),
+  physdev('an APIC', [phys.PHYSDEVOP_apic_write], -EPERM),
+  physdev('a vector', [phys.PHYSDEVOP_alloc_irq_vector], -EPERM),
+  physdev('the end of no interrupt', [phys.PHYSDEVOP_eoi, 55], -EINVAL),
+  physdev('another number for one', [phys.PHYSDEVOP_get_free_pirq, 0], 0),
+  physdev('the end of that', [phys.PHYSDEVOP_eoi, 55], 0),
+  physdev('the end of a lower one', [phys.PHYSDEVOP_eoi, 54], -EINVAL),
+  physdev('to map one', [phys.PHYSDEVOP_map_pirq, SELF], -EPERM),
+  physdev('to map one of another', [phys.PHYSDEVOP_map_pirq, 0], -EPERM),
+  physdev('to unmap one of another', [phys.PHYSDEVOP_unmap_pirq, 0], -EPERM),
+  physdev('to unmap one of nobody', [phys.PHYSDEVOP_unmap_pirq, FOREIGN], -ESRCH),
+  physdev('no GSI', [phys.PHYSDEVOP_setup_gsi, 24], -EINVAL),
+  physdev('a GSI', [phys.PHYSDEVOP_setup_gsi, 23], -EPERM),
+  physdev('a map in no frame', [phys.PHYSDEVOP_pirq_eoi_gmfn_v1, 2 ** 40], -EINVAL),
+  physdev('a map in no frame', [phys.PHYSDEVOP_pirq_eoi_gmfn_v2, 2 ** 40], -EINVAL),
+  physdev('a map', [phys.PHYSDEVOP_pirq_eoi_gmfn_v2, 'page 1'], 0),
+  physdev('another map', [phys.PHYSDEVOP_pirq_eoi_gmfn_v2, 'page 2'], -EBUSY),
+  ...[
+    phys.PHYSDEVOP_manage_pci_add,
+    phys.PHYSDEVOP_manage_pci_remove,
+    phys.PHYSDEVOP_restore_msi,
+    phys.PHYSDEVOP_manage_pci_add_ext,
+    phys.PHYSDEVOP_pci_mmcfg_reserved,
+    phys.PHYSDEVOP_pci_device_add,
+    phys.PHYSDEVOP_pci_device_remove,
+    phys.PHYSDEVOP_restore_msi_ext,
+    phys.PHYSDEVOP_dbgp_op,
+    phys.PHYSDEVOP_prepare_msix,
+    phys.PHYSDEVOP_release_msix,
+  ].map((cmd) => physdev(`a device (${cmd})`, [cmd], -EPERM)),
   {
-    ...physdev('a bitmap of too many ports', PHYSDEVOP_set_iobitmap, -EINVAL),
-    words: () => [0, 65537],
+    says: 'a device that cannot be read',
+    call: 'physdev_op',
+    args: () => [phys.PHYSDEVOP_pci_device_add, UNMAPPED],
+    result: -EFAULT,
   },
-  physdev('apic_read', PHYSDEVOP_apic_read, -EPERM),
-  physdev('apic_write', PHYSDEVOP_apic_write, -EPERM),
-  physdev('alloc_irq_vector', PHYSDEVOP_alloc_irq_vector, -EPERM),
-  physdev('eoi', PHYSDEVOP_eoi, -EINVAL),
-  physdev('map_pirq', PHYSDEVOP_map_pirq, -EPERM),
-  physdev('unmap_pirq', PHYSDEVOP_unmap_pirq, -EPERM),
-  physdev('pirq_eoi_gmfn_v2', PHYSDEVOP_pirq_eoi_gmfn_v2, -ENOSYS),
-  memoryOp('add_to_physmap', memory.XENMEM_add_to_physmap, -EINVAL),
-  memoryOp('machine_memory_map', memory.XENMEM_machine_memory_map, -EPERM),
-  memoryOp('set_memory_map', memory.XENMEM_set_memory_map, -EPERM),
+  memoryOp('a page at its place', [memory.XENMEM_add_to_physmap, SELF], -EACCES),
+  memoryOp('a page of another', [memory.XENMEM_add_to_physmap, SELF + 2 ** 34], -ENOSYS),
+  memoryOp('a page of nobody', [memory.XENMEM_add_to_physmap, FOREIGN], -ESRCH),
+  memoryOp('pages at their places', [memory.XENMEM_add_to_physmap_batch, SELF], -EACCES),
+  memoryOp('a range', [memory.XENMEM_add_to_physmap_batch, SELF + 2 ** 17 + 2 ** 16], -EOPNOTSUPP),
+  memoryOp('a page from its place', [memory.XENMEM_remove_from_physmap, SELF], -EACCES),
+  memoryOp('a page from its place', [memory.XENMEM_remove_from_physmap, FOREIGN], -ESRCH),
+  memoryOp('memory of the machine', [memory.XENMEM_machine_memory_map], -EPERM),
+  memoryOp("another's map", [memory.XENMEM_set_memory_map, 0, 0, 0], -EPERM),
+  memoryOp('a map of too many lines', [memory.XENMEM_set_memory_map, SELF, 1025], -EINVAL),
+  memoryOp('a map that is not there', [memory.XENMEM_set_memory_map, SELF, 1, UNMAPPED], -EFAULT),
+  memoryOp('a line of no room', [memory.XENMEM_memory_map, 1, UNMAPPED], -EFAULT),
+  memoryOp('no line', [memory.XENMEM_memory_map, 0, UNMAPPED], 0),
+  memoryOp('a target', [memory.XENMEM_set_pod_target, 0, 0, 0, 0, SELF], -EINVAL),
+  memoryOp('a target', [memory.XENMEM_get_pod_target, 0, 0, 0, 0, FOREIGN], -ESRCH),
+  memoryOp('shared pages', [memory.XENMEM_get_sharing_shared_pages], 0),
+  memoryOp('freed pages', [memory.XENMEM_get_sharing_freed_pages], 0),
+  memoryOp('access of another', [memory.XENMEM_access_op, 0], -EINVAL),
+  memoryOp('access of nobody', [memory.XENMEM_access_op, FOREIGN * 2 ** 16], -ESRCH),
+  memoryOp('a claim', [memory.XENMEM_claim_pages, 0, 1, 0, 0], -EPERM),
+  memoryOp('a claim for itself', [memory.XENMEM_claim_pages, 0, 1, 0, SELF], -EINVAL),
+  memoryOp('a list', [memory.XENMEM_machphys_compat_mfn_list], -EOPNOTSUPP),
+  memoryOp('a list of all lines', [memory.XENMEM_machphys_mfn_list, 9, 'page 0'], 0),
+  memoryOp('nodes', [memory.XENMEM_get_vnumainfo, SELF], -EOPNOTSUPP),
+  memoryOp('nodes of another', [memory.XENMEM_get_vnumainfo, 0], -EPERM),
+  memoryOp('nodes, and what must be 0', [memory.XENMEM_get_vnumainfo, 2 ** 16], -EINVAL),
+  memoryOp('devices and more', [memory.XENMEM_reserved_device_memory_map, 2], -EINVAL),
+  memoryOp('devices', [memory.XENMEM_reserved_device_memory_map, 2 ** 32], 0),
+  memoryOp('what is of another', [memory.XENMEM_acquire_resource, 0, 0], -EPERM),
+  memoryOp('what is of nobody', [memory.XENMEM_acquire_resource, FOREIGN, 0], -ESRCH),
+  memoryOp('extents too large', [memory.XENMEM_populate_physmap, 0, 1, 10, SELF], 0),
+  memoryOp('pages for nobody', [memory.XENMEM_increase_reservation, 0, 1, 0, FOREIGN], 0),
+  ...exchanges(),
   {
-    says: 'a map with no room for a line',
-    call: 'memory_op',
-    words: () => [0],
-    args: (p) => [memory.XENMEM_memory_map, at0(p)],
-    result: -EINVAL,
-  },
-  {
-    says: 'NMIs',
+    says: 'a handler of NMIs at no address',
     call: 'nmi_op',
+    words: () => [NO_ADDRESS],
     args: (p) => [XENNMI_register_callback, at0(p)],
     result: -EINVAL,
   },

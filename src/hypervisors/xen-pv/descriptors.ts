@@ -1,6 +1,11 @@
 // Descriptor tables of PV guests: what a descriptor may say, and what Xen makes of it; frames of descriptors.
 
-import { FIRST_RESERVED_GDT_ENTRY, FLAT_RING1_CS, HYPERVISOR_VIRT_START_PAE } from './abi.ts';
+import {
+  FIRST_RESERVED_GDT_ENTRY,
+  FLAT_RING1_CS,
+  FLAT_RING3_CS64,
+  HYPERVISOR_VIRT_START_PAE,
+} from './abi.ts';
 
 /** Second word of a descriptor. SDM 3A 3.4.5. */
 const DESC_S = 1 << 12;
@@ -54,8 +59,9 @@ function fixGate(d: CheckedDescriptor, narrow: boolean): boolean {
   if (type === 0) return true;
   if (type !== TYPE_CALL_GATE) return false;
   const selector = d.lo >>> 16;
+  if (!isGateTarget(selector, narrow)) return false;
   if (narrow) {
-    if (!isGateTarget(selector) || (d.hi & GATE_RESERVED) !== 0) return false;
+    if ((d.hi & GATE_RESERVED) !== 0) return false;
     // Where the gate keeps its own privilege, since that of the descriptor goes.
     d.lo = (d.lo & 0xffff) | (((selector & ~3) | dplFor(d, narrow)) << 16);
   } else d.lo = (d.lo & 0xffff) | ((selector | 3) << 16);
@@ -65,9 +71,9 @@ function fixGate(d: CheckedDescriptor, narrow: boolean): boolean {
 }
 
 /** A segment of the guest's own tables, or Xen's flat one for its kernel. */
-function isGateTarget(selector: number): boolean {
+function isGateTarget(selector: number, narrow: boolean): boolean {
   const isGuests = (selector & 4) !== 0 || selector >>> 3 < FIRST_RESERVED_GDT_ENTRY;
-  return isGuests || selector === FLAT_RING1_CS;
+  return isGuests || selector === (narrow ? FLAT_RING1_CS : FLAT_RING3_CS64);
 }
 
 /** A selector or ring that a guest may load: of ring 3, whatever it said; in a 32-bit guest at least of ring 1. */

@@ -6,7 +6,7 @@ import type { Decoded } from '../../cpu/decoded.ts';
 import { recomputeFpuFaults } from '../../cpu/fpu-fault.ts';
 import { GPR_AT } from '../../cpu/state.ts';
 import { switchKernelTable } from './address-space.ts';
-import { setDebug } from './debug.ts';
+import { getDebug, setDebug } from './debug.ts';
 import { readPvMsr, writePvMsr } from './msrs.ts';
 import {
   countsAsRing,
@@ -75,16 +75,13 @@ function execute(pv: PvDomain, d: Decoded): boolean {
     case 'clts':
       setTaskSwitched(pv, false);
       return true;
-    case 'invlpg':
     case 'wbinvd':
-    case 'invd':
-      // Caches are not a guest's to lose, and a translation that is gone too early is only slow.
-      if (d.insn.name === 'invlpg') pv.tables.flushAll();
+      // Caches are not a guest's to lose.
       return true;
     case 'cli':
     case 'sti':
-      // Xen lets them pass without effect: events are masked in memory, not here.
-      return true;
+      // Where the IOPL allows them they pass without effect: events are masked in memory, not here.
+      return mayUsePorts(pv);
     default:
       return false;
   }
@@ -105,15 +102,19 @@ function moveSpecial(pv: PvDomain, d: Decoded): boolean {
   if (!to || !from) return false;
   const { state } = pv.cpu;
   if (to.file === 'gpr') {
-    const value = from.file === 'cr' ? readControl(pv, from.number) : readDebug(pv, from.number);
+    const value = readSpecial(pv, from);
     if (value === null) return false;
     state.setVaAt(GPR_AT + to.number * 8, value);
     return true;
   }
   const value = state.vaAt(GPR_AT + from.number * 8);
-  return to.file === 'cr'
-    ? writeControl(pv, to.number, value)
-    : setDebug(pv, to.number, value) === 0;
+  if (to.file === 'cr') return writeControl(pv, to.number, value);
+  return to.file === 'dr' && setDebug(pv, to.number, value) === 0;
+}
+
+function readSpecial(pv: PvDomain, from: Register): number | null {
+  if (from.file === 'cr') return readControl(pv, from.number);
+  return from.file === 'dr' ? getDebug(pv, from.number) : null;
 }
 
 function register(operand: Decoded['operands'][number], d: Decoded): Register | null {
@@ -162,9 +163,8 @@ function writeControl(pv: PvDomain, n: number, value: number): boolean {
   }
 }
 
-function readDebug(pv: PvDomain, n: number): number | null {
-  return n < 8 && n !== 4 && n !== 5 ? currentVcpu(pv).debug[n]! : null;
-}
+/** The IOPL that the guest has asked for is as high as the ring that it counts as. */
+const mayUsePorts = (pv: PvDomain): boolean => currentVcpu(pv).iopl >= countsAsRing(pv);
 
 interface PortAccess {
   readonly write: boolean;
@@ -180,7 +180,7 @@ function portAccess({ insn, operands }: Decoded): PortAccess | null {
 
 /** A domain without devices has no ports: reads float, writes vanish, if its IOPL lets it try at all. */
 function access(pv: PvDomain, d: Decoded, { write, bytes }: PortAccess): boolean {
-  if (currentVcpu(pv).iopl < countsAsRing(pv)) return false;
+  if (!mayUsePorts(pv)) return false;
   const { state } = pv.cpu;
   if (!write) {
     const i = (state.base + GPR_AT) >> 2;

@@ -78,6 +78,10 @@ export class FrameTable {
     return --this.state.refs[mfn]! === 0;
   }
 
+  references(mfn: number): number {
+    return this.state.refs[mfn]!;
+  }
+
   /** A frame that is neither a table nor holds descriptors, now. */
   mayBeWritten(mfn: number): boolean {
     if (!this.isGuests(mfn)) return false;

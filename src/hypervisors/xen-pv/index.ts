@@ -14,6 +14,8 @@ import { XEN_OMITS } from '../xen/operations.ts';
 import { periodFired, timerFired, writeTime, writeWallClock } from '../xen/time.ts';
 import { createToolstack, type Toolstack } from '../xen/toolstack.ts';
 import { wakeUp } from '../xen/upcall.ts';
+import { watchdogFired } from '../xen/watchdog.ts';
+import { VMASST_TYPE_pae_extended_cr3 } from './abi.ts';
 import { bounce } from './bounce.ts';
 import { buildDomain, planDomain } from './builder.ts';
 import { isHypercall, onHypercall, onSyscall, onSyscallInPlace, PV_CALLS } from './calls.ts';
@@ -21,6 +23,7 @@ import { pvCpuid } from './emulate-cpuid.ts';
 import { FrameTable, freshFrames, TYPE_WRITABLE } from './frames.ts';
 import { xenPvGuest } from './guest.ts';
 import { permuteFrames } from './machine-frames.ts';
+import { firstMemoryMap } from './memory-map.ts';
 import { XEN_PV_MANIFEST } from './operations.ts';
 import { PageTables } from './page-tables.ts';
 import { currentVcpu, isGuestAddress, type PvDomain, type PvGuest } from './pv-domain.ts';
@@ -101,6 +104,9 @@ function createPv(
     narrow: false,
     assists: 0,
     lastBounce: -1,
+    pirqs: [],
+    eoiFrame: -1,
+    memoryMap: firstMemoryMap(pages),
     pages,
     maxPages: pages,
     free: new Uint32Array(pages),
@@ -136,6 +142,7 @@ function createPv(
     singleshot: (vcpu) => timerFired(pv.xen, vcpu),
     periodic: (vcpu) => periodFired(pv.xen, vcpu),
     pollEnd: (vcpu) => wakeUp(pv.xen, vcpu),
+    watchdog: watchdogFired,
   });
   return { pv, p2m: machine.guest };
 }
@@ -200,6 +207,7 @@ function guestOf(
       if (!frames.isGuests(mfn)) frames.share(mfn);
       return mfn * PAGE;
     },
+    tablesAbove4gb: () => (pv.state.assists & (1 << VMASST_TYPE_pae_extended_cr3)) !== 0,
     // The guest may have it mapped still: it stays one that both may write.
     reclaim: (address) => void pv.state.reclaimed.push(address / PAGE),
     resume,
@@ -251,7 +259,5 @@ function eventWaits({ platform: { ram }, xen, current }: PvDomain): boolean {
 /** On every way back to the guest: an event that is pending and not masked enters the guest's handler. */
 function deliverEvents(pv: PvDomain): void {
   if (!eventWaits(pv) || pv.cpu.state.get(FIELDS.halted)) return;
-  const { event } = currentVcpu(pv);
-  if (event.address === 0 && !pv.state.narrow) return;
-  bounce(pv, event, null, true);
+  bounce(pv, currentVcpu(pv).event, null, true);
 }

@@ -22,5 +22,15 @@ export function permuteFrames(total: number, guestPages: number, seed: number): 
     all[n] = all[other]!;
     all[other] = kept;
   }
+  keepFirstFrame(all, guestPages);
   return { guest: all.slice(0, guestPages), xen: all.slice(guestPages) };
+}
+
+/** Frame 0 is never a guest's: calls say `none` by it (xen.h, MMUEXT_NEW_USER_BASEPTR). The last one goes in its place. */
+function keepFirstFrame(all: Uint32Array, guestPages: number): void {
+  const at = all.indexOf(0);
+  const last = all.length - 1;
+  if (at >= guestPages) return;
+  all[at] = all[last]!;
+  all[last] = 0;
 }

@@ -12,6 +12,8 @@ import {
   MSR_PATCH_LEVEL,
   MSR_TSC,
 } from '../../cpu/msr.ts';
+import { XEN_HYPERCALL_MSR } from '../xen/abi/hvm.ts';
+import { hypercallPage32, hypercallPage64 } from './hypercall-page.ts';
 import type { PvDomain } from './pv-domain.ts';
 
 const MSR_APIC_BASE = 0x1b;
@@ -53,6 +55,7 @@ export function readPvMsr(pv: PvDomain, index: number, out: Uint32Array): boolea
     case MSR_MISC_ENABLE:
       return put(out, MISC_ENABLE_VALUE);
     case MSR_PATCH_LEVEL:
+    case XEN_HYPERCALL_MSR:
       return put(out, 0);
     case MSR_TSC: {
       const tsc = BigInt.asUintN(64, cpu.cx.tsc());
@@ -89,9 +92,19 @@ export function writePvMsr(pv: PvDomain, index: number, lo: number, hi: number):
       return lo >>> 0 === MISC_ENABLE_VALUE && hi === 0;
     case MSR_PATCH_LEVEL:
       return true;
+    case XEN_HYPERCALL_MSR:
+      return putHypercallPage(pv, lo >>> 0, hi >>> 0);
     default:
       return false;
   }
+}
+
+/** The frame, and in the low bits which page of them: there is one. */
+function putHypercallPage({ state, frames, platform }: PvDomain, lo: number, hi: number): boolean {
+  const mfn = hi * 0x10_0000 + (lo >>> 12);
+  if ((lo & 0xfff) !== 0 || !frames.mayBeWritten(mfn)) return false;
+  platform.ram.write(mfn * 4096, state.narrow ? hypercallPage32() : hypercallPage64());
+  return true;
 }
 
 function put(out: Uint32Array, value: number): true {

@@ -1,5 +1,6 @@
 // What Xen keeps of a PV domain beside the family's state: per vCPU its tables, callbacks, stacks and virtual registers.
 
+import { DR6_ALWAYS, DR7_ALWAYS } from './abi.ts';
 import { GDT_PAGES, LDT_PAGES } from './xen-space.ts';
 
 /** Where an entry of some kind goes; address 0: not registered. */
@@ -28,7 +29,6 @@ export interface PvVcpuState {
   syscall: CallbackState;
   sysenter: CallbackState;
   syscall32: CallbackState;
-  nmi: CallbackState;
   /** CR0.TS and CR4 as the guest sees them. */
   taskSwitched: boolean;
   cr4: number;
@@ -52,6 +52,11 @@ export interface PvState {
   assists: number;
   /** Instructions retired when the guest's kernel was last entered by a bounce. */
   lastBounce: number;
+  /** Physical interrupts that it has reserved, and the frame of its map of them; -1: none. */
+  pirqs: number[];
+  eoiFrame: number;
+  /** Bytes of its memory map. */
+  memoryMap: number[];
   /** Pages that the domain has now, and may have at most. */
   pages: number;
   maxPages: number;
@@ -82,11 +87,10 @@ export function freshPvVcpu(): PvVcpuState {
     syscall: callback(),
     sysenter: callback(),
     syscall32: callback(),
-    nmi: callback(),
     taskSwitched: false,
     cr4: 0,
     cr2: 0,
-    debug: new Float64Array(8),
+    debug: Float64Array.of(0, 0, 0, 0, 0, 0, DR6_ALWAYS, DR7_ALWAYS),
     iopl: 0,
     gdtFrames: new Float64Array(GDT_PAGES).fill(-1),
     gdtEntries: 0,

@@ -4,6 +4,7 @@ import { EINVAL } from '../xen/abi/errno.ts';
 import { sharedInfo } from '../xen/abi/xen.ts';
 import { forgetDomain, placeSharedInfo } from '../xen/resume.ts';
 import type { RingPages, Toolstack } from '../xen/toolstack.ts';
+import { firstMemoryMap } from './memory-map.ts';
 import { crashDomain, type PvDomain } from './pv-domain.ts';
 import { startInfo } from './start-info.ts';
 
@@ -38,6 +39,8 @@ export function resumePv(pv: PvDomain, toolstack: Toolstack, frame: number): num
   }
   ram.write(address, ram.view(before, PAGE)!);
   forgetDomain(xen, toolstack);
+  if (state.eoiFrame >= 0) xen.guest.releaseFrame(state.eoiFrame);
+  Object.assign(state, { pirqs: [], eoiFrame: -1, memoryMap: firstMemoryMap(state.maxPages) });
   clearEvents(pv, address);
   placeSharedInfo(xen, address);
   xen.guest.reclaim(before);

@@ -117,10 +117,11 @@ it('MSRs, CR0, CR3 and ports are emulated', () => {
       p.keep('rax'),
       'clts; mov rax, cr0; and eax, 8',
       p.keep('rax'),
-      'cli; sti; wbinvd',
+      'wbinvd',
       // IOPL 1 lets the kernel try ports, of which there are none.
       p.store(p.page(0), 1),
       p.call('physdev_op', 6, p.page(0)),
+      'cli; sti',
       'xor eax, eax; mov edx, 0x71; in al, dx',
       p.keep('rax'),
       'out dx, al',

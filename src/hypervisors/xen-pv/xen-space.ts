@@ -130,6 +130,11 @@ export class XenSpace implements XenSlots {
     this.platform.ram.setU32(narrowAt, pfn === null ? 0xffffffff : pfn >>> 0);
   }
 
+  /** The frame that each 2 MiB of the machine-to-physical table begin with. */
+  m2pExtents(): readonly number[] {
+    return [...this.m2pPages].filter((_, n) => n % ENTRIES === 0);
+  }
+
   pfnOf(mfn: number): number {
     return this.platform.ram.u32(this.m2pPages[mfn >>> 9]! * 4096 + (mfn & 0x1ff) * 8);
   }

@@ -19,6 +19,7 @@ import { endDomain } from '../xen/shutdown.ts';
 import { periodFired, timerFired } from '../xen/time.ts';
 import { createToolstack, type Toolstack } from '../xen/toolstack.ts';
 import { upcallPending, wakeUp } from '../xen/upcall.ts';
+import { watchdogFired } from '../xen/watchdog.ts';
 import { PVH_CALL_LIST, PVH_CALLS } from './calls.ts';
 import { xenLeaf } from './cpuid.ts';
 import { xenPvhGuest } from './guest.ts';
@@ -74,6 +75,7 @@ function makeDomain(platform: Platform): PvhDomain {
     singleshot: (vcpu) => timerFired(domain, vcpu),
     periodic: (vcpu) => periodFired(domain, vcpu),
     pollEnd: (vcpu) => wakeUp(domain, vcpu),
+    watchdog: watchdogFired,
   });
   const domain: PvhDomain = { ...made, physmap };
   const { state, vcpus } = domain;

@@ -68,9 +68,10 @@ describe('xen_version', () => {
     expect([test.call(VERSION, 8, ARG), test.call(VERSION, 8, NOWHERE)]).toEqual([0, -14]);
   });
 
-  it('XENVER_commandline and XENVER_build_id are refused', () => {
-    const { call } = testDomain();
-    expect([call(VERSION, 9, ARG), call(VERSION, 10, ARG)]).toEqual([-1, -1]);
+  it('XENVER_commandline says that it is denied, and XENVER_build_id is refused', () => {
+    const { call, platform } = testDomain();
+    expect([call(VERSION, 9, ARG), call(VERSION, 10, ARG)]).toEqual([0, -1]);
+    expect(Buffer.from(platform.ram.read(ARG, 9)!).toString()).toBe('<denied>\0');
   });
 });
 
@@ -93,10 +94,16 @@ describe('vcpu_op', () => {
     ]);
   });
 
-  it('VCPUOP_down is not modelled, and says so', () => {
+  it('VCPUOP_down of the last vCPU switches the domain off; there is no other to take down', () => {
     const test = testDomain();
-    expect(test.call(VCPU_OP, 2, 0)).toBe(-38);
-    expect(test.domain.state.log).toEqual(['vcpu_op VCPUOP_down is not modelled']);
+    expect(test.call(VCPU_OP, 2, 1)).toBe(-2);
+    expect(test.domain.state.shutdownReason).toBe(-1);
+    expect(test.call(VCPU_OP, 2, 0)).toBe(0);
+    expect(test.domain.state.shutdownReason).toBe(sched.SHUTDOWN_poweroff);
+  });
+
+  it.each([2, 12, 14])('command %i of a vCPU that is not there is -ENOENT', (cmd) => {
+    expect(testDomain().call(VCPU_OP, cmd, 9, ARG)).toBe(-2);
   });
 
   it('VCPUOP_register_vcpu_info moves what is pending, once, to where memory is', () => {
@@ -134,9 +141,10 @@ describe('vcpu_op', () => {
     expect(test.platform.ram.u32(0x31_0000 + 24)).toBe(0x8000_0000);
   });
 
-  it('VCPUOP_send_nmi pends one', () => {
+  it('VCPUOP_send_nmi pends one, and takes no argument', () => {
     const test = testDomain();
-    expect(test.call(VCPU_OP, 11, 0)).toBe(0);
+    expect(test.call(VCPU_OP, 11, 0, ARG)).toBe(-22);
+    expect(test.call(VCPU_OP, 11, 0, 0)).toBe(0);
     expect(test.platform.cpu.nmiPending()).toBe(true);
   });
 });
@@ -280,15 +288,66 @@ describe('sched_op', () => {
     expect(test.domain.state.shutdownReason).toBe(sched.SHUTDOWN_crash);
   });
 
-  it('SCHEDOP_remote_shutdown and SCHEDOP_pin_override are for others; SCHEDOP_watchdog is not modelled', () => {
+  it('SCHEDOP_remote_shutdown and SCHEDOP_pin_override are for others', () => {
     const test = testDomain();
     const remote = (domain_id: number) =>
       test.call(SCHED_OP, 4, test.put(sched.schedRemoteShutdown, { domain_id, reason: 0 }));
-    expect([
-      remote(0),
-      remote(9),
-      test.call(SCHED_OP, 7, ARG),
-      test.call(SCHED_OP, 6, ARG),
-    ]).toEqual([-1, -3, -1, -38]);
+    expect([remote(0), remote(9), test.call(SCHED_OP, 7, ARG)]).toEqual([-1, -3, -1]);
+  });
+
+  describe('SCHEDOP_watchdog', () => {
+    const watched = () => {
+      const test = testDomain();
+      const watch = (id: number, timeout: number) =>
+        test.call(SCHED_OP, 6, test.put(sched.schedWatchdog, { id, timeout }));
+      return { test, watch };
+    };
+
+    it('starts two, by number, that can be set again and stopped', () => {
+      const { watch } = watched();
+      expect([watch(1, 0), watch(0, 9), watch(0, 9), watch(0, 9)]).toEqual([-22, 1, 2, -28]);
+      expect([watch(3, 9), watch(2, 5), watch(1, 0), watch(0, 9)]).toEqual([-22, 0, 0, 1]);
+    });
+
+    it('ends a domain that does not set it again in time', () => {
+      const { test, watch } = watched();
+      watch(0, 2);
+      watch(0, 1);
+      watch(2, 0);
+      test.platform.clock.skipTo(2_000_000_000);
+      test.platform.clock.runDue(9);
+      expect(test.domain.state.shutdownReason).toBe(sched.SHUTDOWN_watchdog);
+    });
+  });
+});
+
+describe('calls of the control domain', () => {
+  const asked = (words: readonly number[]) => {
+    const test = testDomain('pv64');
+    words.forEach((word, n) => void test.platform.ram.setU32(ARG + n * 4, word));
+    return test.call;
+  };
+
+  it('sysctl, domctl and paging_domctl_cont look at their version first, and at the domain', () => {
+    expect([asked([0, 0x14])(35, ARG), asked([0, 0x15])(35, ARG)]).toEqual([-13, -1]);
+    const domain = (version: number, id: number) => asked([10, version, id])(36, ARG);
+    expect([domain(0x14, 0), domain(0x15, 7), domain(0x15, 0)]).toEqual([-13, -3, -1]);
+    const paging = (cmd: number, id: number) => asked([cmd, 0x15, id])(49, ARG);
+    expect([paging(1, 0), paging(10, 7), paging(10, 0)]).toEqual([-95, -3, -1]);
+    expect([35, 36, 49].map((number) => asked([])(number, NOWHERE))).toEqual([-14, -14, -14]);
+  });
+
+  it('kexec_op, hypfs_op and mca are refused whatever they say', () => {
+    expect([37, 42, 48].map((number) => asked([])(number, NOWHERE))).toEqual([-1, -1, -1]);
+  });
+
+  it('xenoprof_op is for the domain that profiles, and here for nobody', () => {
+    expect([-1, 18, 1, 0].map((op) => asked([])(31, op, ARG))).toEqual([-22, -22, -1, -19]);
+  });
+
+  it('dm_op has two buffers at most, and a domain that is another', () => {
+    const call = asked([]);
+    expect([call(41, 0, 3, ARG), call(41, 0, 1, NOWHERE)]).toEqual([-7, -14]);
+    expect([call(41, 7, 0, 0), call(41, 1, 0, 0), call(41, 0, 0, 0)]).toEqual([-3, -1, -22]);
   });
 });

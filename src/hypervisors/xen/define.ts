@@ -1,6 +1,8 @@
 // What a hypercall is: number, name, source, who may call it, typed arguments, sub-operations, and what it does.
 
 import type { Pair } from '../../base/struct.ts';
+import { EFAULT } from './abi/errno.ts';
+import type { XenFields, XenStruct } from './abi/layout.ts';
 import type { XenDomain, XenVcpu } from './domain.ts';
 import type { GuestView } from './guest-view.ts';
 
@@ -26,8 +28,10 @@ export type ArgumentValues<A extends ArgumentKinds> = {
 
 /** The call is to be made again: RIP is put back to it, with arguments that say how far it has come. */
 export const CONTINUE = Symbol('continue');
+/** The call is left for good: the registers are what it has made of them, and nothing is answered. */
+export const LEFT = Symbol('left');
 /** What goes into the result register, or an error below zero. */
-export type CallResult = number | typeof CONTINUE;
+export type CallResult = number | typeof CONTINUE | typeof LEFT;
 
 /** What a handler may reach. */
 export interface Call {
@@ -58,6 +62,8 @@ export interface SubOperation {
   ) => CallResult;
   /** Refused to guests like ours, or altogether: the error, below zero, and why. */
   readonly refuse?: readonly [error: number, why: string];
+  /** What is looked at before a refusal: its error, below zero, goes first. */
+  readonly first?: (call: Call, argument: number) => number;
   /** Not modelled: -ENOSYS, and a line in the log. */
   readonly notModelled?: string;
   readonly callers?: readonly Caller[];
@@ -78,6 +84,8 @@ export interface XenHypercall<A extends ArgumentKinds = ArgumentKinds> {
   readonly unknown?: number;
   /** Sub-operations are chosen by these bits of the first argument only. All of them if not given. */
   readonly subMask?: number;
+  /** What is looked at before all else, whatever the sub-operation is: an error, below zero, goes first. */
+  readonly first?: (call: Call, args: ArgumentValues<A>) => number;
   /** The whole call is refused. */
   readonly refuse?: readonly [error: number, why: string];
   readonly notModelled?: string;
@@ -112,6 +120,12 @@ export function defineHypercall<const A extends ArgumentKinds>(
   });
   return { ...call, order };
 }
+
+/** The structure that a call points to can be read: what is refused is refused for what it says, and -EFAULT goes first. */
+export const readable =
+  <F extends XenFields>(type: XenStruct<F>) =>
+  ({ guest }: Call, at: number): number =>
+    guest.read(type, at) ? 0 : -EFAULT;
 
 // biome-ignore lint/suspicious/noExplicitAny: calls of any arguments; `perform` gives each its own.
 export type AnyHypercall = DefinedHypercall<any>;

@@ -16,6 +16,8 @@ export const MAX_PORT = 1023;
 const LOG_LINES_MAX = 200;
 /** Arguments of a hypercall, at most. */
 const CALL_WORDS = 6;
+/** NR_DOMAIN_WATCHDOG_TIMERS of Xen 4.17. */
+const WATCHDOGS = 2;
 /** No address: RAM begins at 0. */
 export const NOWHERE = -1;
 
@@ -76,6 +78,8 @@ export interface DomainState {
   params: { lo: number; hi: number }[];
   /** The guest has made a call. */
   called: boolean;
+  /** Which of the domain's watchdogs run. */
+  watchdogs: boolean[];
   /** SHUTDOWN_* as the guest last said it, -1 before; and what it wants a silent end to be taken for. */
   shutdownReason: number;
   shutdownCode: number;
@@ -99,6 +103,7 @@ export interface XenDomain {
   readonly guest: XenGuest;
   readonly state: DomainState;
   readonly vcpus: readonly XenVcpu[];
+  readonly watchdogs: readonly Timer[];
   /** Host ends of event channels, by the name that the channel carries. */
   readonly ends: Map<string, () => void>;
 }
@@ -131,6 +136,7 @@ export const freshDomain = (vcpus: number): DomainState => ({
   grants: freshGrants(),
   params: [],
   called: false,
+  watchdogs: new Array<boolean>(WATCHDOGS).fill(false),
   shutdownReason: -1,
   shutdownCode: -1,
   log: [],
@@ -145,6 +151,8 @@ export interface DomainParts {
   singleshot(vcpu: XenVcpu): void;
   periodic(vcpu: XenVcpu): void;
   pollEnd(vcpu: XenVcpu): void;
+  /** A watchdog has not been set again in time. */
+  watchdog(domain: XenDomain): void;
 }
 
 export function createDomain(parts: DomainParts): XenDomain {
@@ -162,7 +170,14 @@ export function createDomain(parts: DomainParts): XenDomain {
     periodic: platform.clock.timer(`xen.vcpu${id}.periodic`, () => parts.periodic(vcpus[id]!)),
     pollEnd: platform.clock.timer(`xen.vcpu${id}.poll`, () => parts.pollEnd(vcpus[id]!)),
   }));
-  return { id: OUR_DOMID, platform, guest, state, vcpus, ends: new Map() };
+  const watchdogs = state.watchdogs.map((_, n) =>
+    platform.clock.timer(`xen.watchdog${n}`, () => parts.watchdog(domain)),
+  );
+  const domain: XenDomain = {
+    ...{ id: OUR_DOMID, platform, guest, state, vcpus, watchdogs },
+    ends: new Map(),
+  };
+  return domain;
 }
 
 /** What is not modelled says so once, by name. */

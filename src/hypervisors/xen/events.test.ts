@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import * as abi from './abi/event-channel.ts';
 import { sharedInfo, vcpuInfo } from './abi/xen.ts';
 import { openHostPort, raise } from './events.ts';
-import { ARG, type TestDomain, takeUpcall, testDomain } from './testing/domain.ts';
+import { type TestDomain, takeUpcall, testDomain } from './testing/domain.ts';
 
 const EVTCHN = 32;
 const SELF = 0x7ff0;
@@ -43,21 +43,30 @@ describe('ports', () => {
     );
   });
 
-  it.each([0, 5, 4096, 0xffff_ffff])('that are not there are refused: %i', (port) => {
+  it.each([0, 5, 4096, 0xffff_ffff])('that are not open are refused: %i', (port) => {
     const test = testDomain();
-    for (const op of [abi.EVTCHNOP_close, abi.EVTCHNOP_send, abi.EVTCHNOP_unmask])
+    for (const op of [abi.EVTCHNOP_close, abi.EVTCHNOP_send])
       expect(onPort(test, op, port)).toBe(-22);
+  });
+
+  it('are there by 64, and can be unmasked before they are open', () => {
+    const test = testDomain();
+    const unmask = (port: number) => onPort(test, abi.EVTCHNOP_unmask, port);
+    expect([unmask(0), unmask(63), unmask(64)]).toEqual([0, 0, -22]);
+    for (let port = 1; port <= 64; port++) openHostPort(test.domain, 'nobody');
+    expect([unmask(127), unmask(128)]).toEqual([0, -22]);
   });
 
   it('of arguments that are not in memory are -EFAULT', () => {
     const { call } = testDomain();
-    for (let op = 0; op <= 13; op++) {
-      if (op !== abi.EVTCHNOP_bind_pirq) expect(call(EVTCHN, op, -1)).toBe(-14);
-    }
+    for (let op = 0; op <= 14; op++) expect(call(EVTCHN, op, -1)).toBe(-14);
   });
 
   it('of a physical interrupt there are none', () => {
-    expect(testDomain().call(EVTCHN, abi.EVTCHNOP_bind_pirq, ARG)).toBe(-22);
+    const { call, put } = testDomain();
+    const bind = (pirq: number) =>
+      call(EVTCHN, abi.EVTCHNOP_bind_pirq, put(abi.evtchnBindPirq, { pirq }));
+    expect([bind(0), bind(55), bind(56)]).toEqual([-1, -1, -22]);
   });
 });
 
@@ -72,10 +81,10 @@ describe('a virtual IRQ', () => {
     expect(bind(test, 0)).toBe(0);
   });
 
-  it('must exist, on a vCPU that exists, and not be of the control domain', () => {
+  it('must exist, on a vCPU that exists; those of the whole domain on the first', () => {
     const test = testDomain();
-    expect([bind(test, 24), bind(test, 0, 1), bind(test, 3), bind(test, 12)]).toEqual([
-      -22, -2, -1, -1,
+    expect([bind(test, 24), bind(test, 0, 1), bind(test, 3), bind(test, 12, 1)]).toEqual([
+      -22, -2, 0, -22,
     ]);
   });
 });
@@ -138,7 +147,8 @@ describe('binding', () => {
       test.call(EVTCHN, abi.EVTCHNOP_status, test.put(abi.evtchnStatus, { dom, port: p }));
     expect(status(port)).toBe(0);
     expect(test.get(abi.evtchnStatus)).toMatchObject({ status: abi.EVTCHNSTAT_ipi, vcpu: 0 });
-    expect([status(77), test.get(abi.evtchnStatus).status]).toEqual([0, abi.EVTCHNSTAT_closed]);
+    expect([status(63), test.get(abi.evtchnStatus).status]).toEqual([0, abi.EVTCHNSTAT_closed]);
+    expect(status(64)).toBe(-22);
     expect([status(1, 0), status(1, 9), status(1 << 17)]).toEqual([-1, -3, -22]);
   });
 });
@@ -271,6 +281,9 @@ describe('the FIFO ABI', () => {
     init(CONTROL_FRAME, 0);
     const reset = (dom: number) => call(EVTCHN, abi.EVTCHNOP_reset, put(abi.evtchnReset, { dom }));
     expect([reset(0), reset(SELF)]).toEqual([-1, 0]);
+    const more = (dom: number) =>
+      call(EVTCHN, abi.EVTCHNOP_reset_cont, put(abi.evtchnReset, { dom }));
+    expect([more(0), more(SELF)]).toEqual([-1, -16]);
     expect(domain.state.fifo).toBe(false);
     expect(onPort(test, abi.EVTCHNOP_send, 1)).toBe(-22);
   });

@@ -33,6 +33,13 @@ export function channelAt({ state }: XenDomain, port: number): Channel | null {
   return channel && channel.status !== EVTCHNSTAT_closed ? channel : null;
 }
 
+/** Xen makes ports by the bucket, and those of a bucket exist before anybody opens them (Xen 4.17, EVTCHNS_PER_BUCKET). */
+const PORTS_PER_BUCKET = 64;
+
+export function hasPort({ state }: XenDomain, port: number): boolean {
+  return port < Math.max(1, Math.ceil(state.channels.length / PORTS_PER_BUCKET)) * PORTS_PER_BUCKET;
+}
+
 /** Opens the lowest free port and answers its number, or an error below zero. */
 export function openPort(domain: XenDomain, channel: Partial<Channel>): number {
   const { channels } = domain.state;
@@ -125,7 +132,8 @@ export function send(domain: XenDomain, port: number, channel: Channel): void {
   else if (channel.status === EVTCHNSTAT_interdomain) raise(domain, channel.remotePort);
 }
 
-export function unmask(domain: XenDomain, port: number, channel: Channel): void {
+export function unmask(domain: XenDomain, port: number): void {
+  const channel = domain.state.channels[port] ?? closed();
   if (domain.state.fifo) fifo.unmask(domain, port, channel);
   else twoLevel.unmask(domain, port, channel);
 }

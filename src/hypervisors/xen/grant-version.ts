@@ -4,18 +4,18 @@ import { EBUSY, EINVAL } from './abi/errno.ts';
 import * as abi from './abi/grant-table.ts';
 import type { XenDomain } from './domain.ts';
 import { grantFrame } from './grant-frames.ts';
-import { entryAddress, grantEntries } from './grants.ts';
+import { entryAddress, grantEntries, markInUse } from './grants.ts';
 
 const PAGE_BYTES = 4096;
 const V1_BYTES = 8;
 const V2_BYTES = 16;
 
-/** Only while no entry is in use. The reserved entries keep what they say, in the other form. Answers 0 or an error. */
+/** Only while no entry is in use but reserved ones. These keep what they say, in the other form. Answers 0 or an error. */
 export function setVersion(domain: XenDomain, wanted: number): number {
   const { grants } = domain.state;
   if (wanted !== 1 && wanted !== 2) return -EINVAL;
   if (grants.version === wanted) return 0;
-  if (grants.pins.length > 0) return -EBUSY;
+  if (grants.pins.some(({ ref }) => ref >= abi.GNTTAB_NR_RESERVED_ENTRIES)) return -EBUSY;
   const { ram } = domain.platform;
   const kept = Array.from({ length: abi.GNTTAB_NR_RESERVED_ENTRIES }, (_, ref) => {
     const at = entryAddress(domain, ref);
@@ -33,6 +33,7 @@ export function setVersion(domain: XenDomain, wanted: number): number {
     ram.setU16(at + 2, entry.domid);
     ram.setU32(wanted === 1 ? at + 4 : at + 8, entry.frame);
   });
+  for (const { ref } of grants.pins) markInUse(domain, ref);
   return 0;
 }
 

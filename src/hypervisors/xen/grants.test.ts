@@ -33,7 +33,7 @@ describe('the table', () => {
       call(GRANT, 2, put(abi.gnttabSetupTable, { dom, nr_frames, frame_list: ARG + 0x800 }), 1);
     expect([setup(2), get(abi.gnttabSetupTable).status]).toEqual([0, 0]);
     expect(test.platform.ram.u32(ARG + 0x800)).toBe(table / 4096);
-    expect(setup(65)).toBe(-22);
+    expect([setup(65), get(abi.gnttabSetupTable).status]).toEqual([0, abi.GNTST_general_error]);
     expect([setup(1, 0), get(abi.gnttabSetupTable).status]).toEqual([
       0,
       abi.GNTST_permission_denied,
@@ -76,9 +76,13 @@ describe('the table', () => {
     expect(swap(9, 10)).toBe(abi.GNTST_eagain);
   });
 
-  it('GNTTABOP_dump_table and GNTTABOP_cache_flush are refused', () => {
-    const { call } = withTable();
-    expect([call(GRANT, 3, ARG, 1), call(GRANT, 12, ARG, 1)]).toEqual([-38, -95]);
+  it('GNTTABOP_dump_table is refused, and GNTTABOP_cache_flush if it says what to do', () => {
+    const { call, put } = withTable();
+    const flush = (length: number, op: number, lo = 0x5000) =>
+      call(GRANT, 12, put(abi.gnttabCacheFlush, { dev_bus_addr: { lo, hi: 0 }, length, op }), 1);
+    expect([call(GRANT, 3, ARG, 1), flush(0, 1), flush(8, 0)]).toEqual([-38, 0, 0]);
+    expect([flush(4097, 0), flush(8, 1), flush(8, 1, 0xf000_0000)]).toEqual([-22, -95, -1]);
+    expect(call(GRANT, 12, NOWHERE, 1)).toBe(-14);
   });
 
   it.each([0, 1, 4, 5, 7, 11])('sub-operation %i on memory that is not there is -EFAULT', (op) => {

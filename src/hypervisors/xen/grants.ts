@@ -1,6 +1,8 @@
 // The host's side of grants: whether the guest has granted a frame to the control domain, and where its bytes are.
 
 import {
+  GNTTAB_RESERVED_CONSOLE,
+  GNTTAB_RESERVED_XENSTORE,
   GTF_permit_access,
   GTF_reading,
   GTF_readonly,
@@ -12,6 +14,7 @@ import {
 } from './abi/grant-table.ts';
 import { DOMID_CONTROL } from './abi/xen.ts';
 import type { XenDomain } from './domain.ts';
+import { grantFrame } from './grant-frames.ts';
 
 const PAGE_BYTES = 4096;
 const STATUS_BYTES = 2;
@@ -80,8 +83,24 @@ export function mapGrant(domain: XenDomain, ref: number): number {
   const { frame } = readGrant(domain, ref)!;
   if (!domain.guest.holdFrame(frame)) return -1;
   pins.push({ ref, frame, count: 1 });
-  changeInUse(domain, ref, GTF_reading | GTF_writing, 0);
+  markInUse(domain, ref);
   return address;
+}
+
+/** What a toolstack grants the control domain for a new one, whose daemons keep it mapped (tools/libs/guest, xc_dom_gnttab_seed). */
+export function seedGrants(domain: XenDomain, pages: { console: number; store: number }): void {
+  const seed = (ref: number, page: number) => {
+    const at = entryAddress(domain, ref);
+    if (at < 0) return;
+    const { ram } = domain.platform;
+    ram.setU16(at, GTF_permit_access);
+    ram.setU16(at + 2, DOMID_CONTROL);
+    ram.setU32(at + 4, domain.guest.frameNumber(page));
+    mapGrant(domain, ref);
+  };
+  grantFrame(domain, 0);
+  seed(GNTTAB_RESERVED_CONSOLE, pages.console);
+  seed(GNTTAB_RESERVED_XENSTORE, pages.store);
 }
 
 export function unmapGrant(domain: XenDomain, ref: number): void {
@@ -91,6 +110,11 @@ export function unmapGrant(domain: XenDomain, ref: number): void {
   pins.splice(pins.indexOf(pin), 1);
   domain.guest.releaseFrame(pin.frame);
   changeInUse(domain, ref, 0, GTF_reading | GTF_writing);
+}
+
+/** The guest can see that an entry is mapped. */
+export function markInUse(domain: XenDomain, ref: number): void {
+  changeInUse(domain, ref, GTF_reading | GTF_writing, 0);
 }
 
 /** In version 2 these flags have words of their own. */

@@ -11,6 +11,7 @@ import {
   CONTINUE,
   type Frame,
   type HypercallTable,
+  LEFT,
   type SubOperation,
   type Word,
 } from './define.ts';
@@ -18,6 +19,8 @@ import { logOnce, type XenDomain, type XenVcpu } from './domain.ts';
 import { GuestView } from './guest-view.ts';
 
 const RAX = 0;
+/** What a trace says of calls that do not answer. */
+const UNANSWERED = { [CONTINUE]: 'to be continued', [LEFT]: 'left' } as const;
 const NOTHING: Word = { lo: 0, hi: 0 };
 /** RDI RSI RDX R10 R8 R9, and EBX ECX EDX ESI EDI EBP (arch-x86/xen-x86_64.h, xen-x86_32.h). */
 const REGISTERS = { wide: [7, 6, 2, 10, 8, 9], narrow: [3, 1, 2, 6, 7, 5] } as const;
@@ -48,6 +51,7 @@ export function hypercall(
   const frame = new CallFrame(domain, vcpu, table, caller, wide, words, false);
   const named = !wide || state.gprHigh(RAX) === 0;
   const result = perform(frame, named ? state.gpr32(RAX) : -1);
+  if (result === LEFT) return;
   if (result !== CONTINUE) {
     if (wide) state.setGprSigned(RAX, result);
     else state.setGpr32(RAX, result >>> 0);
@@ -120,7 +124,7 @@ export function perform(frame: Frame, number: number): CallResult {
   const call = frame.table.get(number);
   const args = call ? decode(call, frame) : {}; // A call that continues changes its words.
   const result = performUnseen(frame, number);
-  const effect = result === CONTINUE ? 'to be continued' : result;
+  const effect = typeof result === 'number' ? result : UNANSWERED[result];
   const name = call ? entryName(call, args) : `hypercall ${number}`;
   seen(name, plainArguments(args), effect, undefined, frame.nested ? 'multicall' : undefined);
   return result;
@@ -146,7 +150,6 @@ function plainArguments(args: Readonly<Record<string, unknown>>): Record<string,
 function performUnseen(frame: Frame, number: number): CallResult {
   const call = frame.table.get(number);
   if (!call?.callers.includes(frame.caller)) return -ENOSYS;
-  if (call.refuse) return call.refuse[0];
   if (call.notModelled) return missing(frame.domain, call.name);
   const args = decode(call, frame);
   const { lacks } = frame.domain.platform;
@@ -154,6 +157,9 @@ function performUnseen(frame: Frame, number: number): CallResult {
   if (lacks?.(call.name) || lacks?.(entryName(call, args))) return -ENOSYS;
   const context = frame as CallFrame;
   context.call = call;
+  const error = call.first ? call.first(context, args) : 0;
+  if (error !== 0) return error;
+  if (call.refuse) return call.refuse[0];
   if (call.handle) return call.handle(context, args);
   return subOperation(call, context, args);
 }
@@ -166,8 +172,9 @@ function subOperation(call: AnyHypercall, context: Call, args: Record<string, nu
     logOnce(context.domain, `${call.name}: there is no sub-operation ${asked}`);
     return call.unknown ?? -ENOSYS;
   }
-  if (sub.refuse) return sub.refuse[0];
-  if (sub.handle) return sub.handle(context, second ? (args[second.name] ?? 0) : 0, args);
+  const argument = second ? (args[second.name] ?? 0) : 0;
+  if (sub.refuse) return sub.first?.(context, argument) || sub.refuse[0];
+  if (sub.handle) return sub.handle(context, argument, args);
   return missing(context.domain, `${call.name} ${sub.name}`);
 }
 

@@ -29,6 +29,8 @@ export interface XenMemory {
 export interface XenGuest extends XenMemory {
   /** `upcall pending` of the vCPU has become 1: it is to be told, waking it if it waits. */
   upcall(vcpu: XenVcpu): void;
+  /** The guest has asked for top-level tables above 4 GiB (VMASST_TYPE_pae_extended_cr3); PVH has no such wish. */
+  tablesAbove4gb?(): boolean;
   /** Puts RIP of the running call back to it. */
   rewind(): void;
   /** The vCPU waits until `wake` is called for it; nothing happens if it is told so twice. */

@@ -11,11 +11,14 @@ const VCPU_INFO_BYTES = 64;
 
 /** Ports, grants, places of shared structures, and timers are gone; the guest sets them up again, as at its first start. */
 export function forgetDomain(domain: XenDomain, toolstack: Toolstack): void {
-  const { state, vcpus, guest } = domain;
+  const { state, vcpus, guest, watchdogs } = domain;
   toolstack.end();
   closeAllPorts(domain);
   for (const frame of [...state.grants.frames, ...state.grants.statusFrames]) guest.reclaim(frame);
+  for (const { frame } of state.grants.pins) guest.releaseFrame(frame);
   Object.assign(state.grants, freshGrants());
+  for (const timer of watchdogs) timer.cancel();
+  state.watchdogs.fill(false);
   for (const vcpu of vcpus) {
     for (const timer of [vcpu.singleshot, vcpu.periodic, vcpu.pollEnd]) timer.cancel();
     const { up, initialised, info } = vcpu.state;

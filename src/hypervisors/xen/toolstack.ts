@@ -4,6 +4,7 @@ import { consoleRing } from './console-ring.ts';
 import { connectRequests } from './control.ts';
 import { createDevices } from './devices/devices.ts';
 import type { XenDomain } from './domain.ts';
+import { seedGrants } from './grants.ts';
 import { storeRing } from './store/server.ts';
 import { Store } from './store/store.ts';
 import { memoryTarget, writeDomain } from './store/toolstack.ts';
@@ -39,6 +40,7 @@ export function createToolstack(domain: XenDomain): Toolstack {
     },
     begin(pages) {
       const target = memoryTarget(store);
+      seedGrants(domain, pages);
       const storePort = storeEnd.open(pages.store);
       const consolePort = consoleEnd.open(pages.console);
       store.clear();

@@ -6,6 +6,7 @@ import { type Peeked, peekAddress, peekBytes } from '../../cpu/peek.ts';
 import { GPR_AT } from '../../cpu/state.ts';
 import type { SymbolTable } from '../../image/index.ts';
 import type { LinkAddress } from './link-address.ts';
+import { symbolAt } from './names.ts';
 
 export interface CallSite {
   /** `switch_mm_irqs_off+0x1a3`, or an address where no symbol is known. */
@@ -75,10 +76,8 @@ export class CallSites {
   }
 
   private name(rip: number): string {
-    const address = this.link?.of(this.cpu, rip) ?? null;
-    const place = address === null ? null : (this.symbols?.find(address) ?? null);
-    if (place) return `${place.name}+0x${place.offset.toString(16)}`;
-    return `0x${BigInt.asUintN(64, BigInt(rip)).toString(16)}`;
+    const symbol = symbolAt(this.cpu, rip, this.symbols, this.link);
+    return symbol ?? `0x${BigInt.asUintN(64, BigInt(rip)).toString(16)}`;
   }
 
   private stubAt(rip: number): Stub | null {

@@ -81,8 +81,12 @@ const NONE: readonly OperationId[] = [];
 const NO_SITE: CallSite = { caller: '', instructions: 0 };
 const UNFINISHED = 'to be continued';
 
+const isCounted = ({ count }: Counter): boolean => count > 0;
+
 interface Counter {
   readonly operation: OperationId | undefined;
+  /** One of the operations that the trace is asked for. */
+  readonly wanted: boolean;
   readonly operations: readonly OperationId[];
   count: number;
   instructions: number;
@@ -93,7 +97,7 @@ export class Tracer {
   /** Whether stores to page tables are asked for, on an interface where they are only to be seen by watching. */
   readonly watchesTables: boolean;
   /** Whether call sites are asked for. */
-  readonly wantsSites: boolean;
+  wantsSites: boolean;
   readonly names: TraceNames;
   private readonly served: ReadonlyMap<string, readonly OperationId[]>;
   private readonly wish: TraceWish;
@@ -103,6 +107,7 @@ export class Tracer {
   private readonly carried = new Map<string, number>();
   private clock: TraceClock = { retired: () => 0, nanos: () => 0, site: () => NO_SITE };
   private since = 0;
+  private listener: ((event: TraceEvent) => void) | null = null;
 
   constructor(manifest: Manifest, version: string, wish: TraceWish) {
     this.served = servedBy(manifest, version);
@@ -122,31 +127,33 @@ export class Tracer {
     if (hostNanos) this.since = hostNanos();
   }
 
+  /** Everything that is seen is told to `listener` too, whatever the trace was asked for. */
+  listen(listener: (event: TraceEvent) => void): void {
+    this.listener = listener;
+    this.wantsSites = true;
+  }
+
   readonly seen: Seen = (entryPoint, args, effect, operation, within) => {
-    const operations = operation ? [operation] : (this.served.get(entryPoint) ?? NONE);
-    const wanted = this.wish.operations;
-    if (wanted && !operations.some((id) => wanted.has(id))) return this.entered();
-    const { onEvent, hostNanos } = this.wish;
+    const counter = this.counter(entryPoint, operation);
+    const wanted = counter.wanted ? this.wish.onEvent : null;
     const site = this.wantsSites ? this.clock.site() : NO_SITE;
-    const counter = this.counter(entryPoint, operation, operations);
-    counter.count++;
-    this.batch(entryPoint, effect, within);
-    if (hostNanos) {
-      counter.instructions += site.instructions;
-      counter.hostNanos += hostNanos() - this.since;
+    if (wanted || this.listener) {
+      const event = {
+        operations: counter.operations,
+        entryPoint,
+        args,
+        effect,
+        vcpu: 0,
+        retired: this.clock.retired(),
+        nanos: this.clock.nanos(),
+        caller: site.caller,
+        instructions: site.instructions,
+        within: within ?? null,
+      };
+      this.listener?.(event);
+      wanted?.(event);
     }
-    onEvent?.({
-      operations,
-      entryPoint,
-      args,
-      effect,
-      vcpu: 0,
-      retired: this.clock.retired(),
-      nanos: this.clock.nanos(),
-      caller: site.caller,
-      instructions: site.instructions,
-      within: within ?? null,
-    });
+    if (counter.wanted) this.count(counter, entryPoint, effect, within, site);
     this.entered(); // One answer may be several operations: each gets its part of the time.
   };
 
@@ -154,7 +161,7 @@ export class Tracer {
   counts(): TraceCount[] {
     return [...this.counters]
       .flatMap(([entryPoint, counters]) =>
-        counters.map(({ operations, count, instructions, hostNanos }) => ({
+        counters.filter(isCounted).map(({ operations, count, instructions, hostNanos }) => ({
           ...{ operations, entryPoint, count, instructions, hostNanos },
         })),
       )
@@ -177,16 +184,31 @@ export class Tracer {
     return [...this.batches].map(([entryPoint, batch]) => ({ entryPoint, ...batch }));
   }
 
-  private counter(
-    entryPoint: string,
-    operation: OperationId | undefined,
-    operations: readonly OperationId[],
-  ): Counter {
+  private counter(entryPoint: string, operation: OperationId | undefined): Counter {
     const counters = this.counters.get(entryPoint) ?? [];
     for (const counter of counters) if (counter.operation === operation) return counter;
-    const fresh = { operation, operations, count: 0, instructions: 0, hostNanos: 0 };
+    const operations = operation ? [operation] : (this.served.get(entryPoint) ?? NONE);
+    const { operations: asked } = this.wish;
+    const wanted = asked === null || operations.some((id) => asked.has(id));
+    const fresh = { operation, operations, wanted, count: 0, instructions: 0, hostNanos: 0 };
     this.counters.set(entryPoint, [...counters, fresh]);
     return fresh;
+  }
+
+  private count(
+    counter: Counter,
+    entryPoint: string,
+    effect: number | string | null,
+    within: string | undefined,
+    site: CallSite,
+  ): void {
+    const { hostNanos } = this.wish;
+    counter.count++;
+    if (hostNanos) {
+      counter.instructions += site.instructions;
+      counter.hostNanos += hostNanos() - this.since;
+    }
+    if (within !== undefined || this.carried.size > 0) this.batch(entryPoint, effect, within);
   }
 
   private batch(

@@ -1,11 +1,13 @@
 // callback_op: the entries by which Xen calls a guest's kernel.
 
+import { isCanonical } from '../../../cpu/control-bits.ts';
 import { EFAULT, EINVAL, ENOSYS } from '../../xen/abi/errno.ts';
 import { xenStruct } from '../../xen/abi/layout.ts';
 import { type Call, defineHypercall } from '../../xen/define.ts';
 import * as abi from '../abi.ts';
 import { guestSelector } from '../descriptors.ts';
-import { currentVcpu, isGuestAddress, pvOf } from '../pv-domain.ts';
+import { forgetNmi, registerNmi } from '../nmi.ts';
+import { currentVcpu, pvOf } from '../pv-domain.ts';
 import type { CallbackState, PvVcpuState } from '../pv-state.ts';
 
 const CALLBACKOP_register = 0;
@@ -37,14 +39,19 @@ export const callbackOp = defineHypercall({
 function register(call: Call, at: number): number {
   const arg = call.wide ? readWide(call, at) : readNarrow(call, at);
   if (!arg) return -EFAULT;
-  const pv = pvOf(call);
-  if (call.wide && !isGuestAddress(pv, arg.address)) return -EINVAL;
-  const entry = callbackOf(currentVcpu(pv), arg.type, call.wide);
-  if (entry === null) return arg.type === abi.CALLBACKTYPE_sysenter_deprecated ? -EINVAL : -ENOSYS;
+  // Where no guest can be is an address too: it is the guest's own fault when it is entered there.
+  if (call.wide && !isCanonical(arg.address)) return -EINVAL;
+  const vcpu = currentVcpu(pvOf(call));
+  if (arg.type === abi.CALLBACKTYPE_nmi) {
+    registerNmi(vcpu, arg.address, call.wide);
+    return 0;
+  }
+  const entry = callbackOf(vcpu, arg.type, call.wide);
+  if (entry === null) return unknownType(arg.type, call.wide);
   entry.address = arg.address;
   entry.cs = arg.cs;
-  // An event always masks; an NMI never does.
-  const chooses = arg.type !== abi.CALLBACKTYPE_event && arg.type !== abi.CALLBACKTYPE_nmi;
+  // An event always masks.
+  const chooses = arg.type !== abi.CALLBACKTYPE_event;
   entry.masksEvents = chooses && (arg.flags & abi.CALLBACKF_mask_events) !== 0;
   return 0;
 }
@@ -63,22 +70,21 @@ function readNarrow({ guest }: Call, at: number) {
   return { type: type & 0xffff, flags: type >>> 16, cs: guestSelector(cs, true), address };
 }
 
+/** 32-bit guests had another SYSENTER before Xen 3.1 (callback.h). */
+function unknownType(type: number, wide: boolean): number {
+  return type === abi.CALLBACKTYPE_sysenter_deprecated && !wide ? -EINVAL : -ENOSYS;
+}
+
+/** Only NMIs can be gone without. */
 function unregister(call: Call, at: number): number {
   const arg = call.guest.read(callbackUnregister, at);
   if (!arg) return -EFAULT;
-  switch (arg.type) {
-    case abi.CALLBACKTYPE_event:
-    case abi.CALLBACKTYPE_failsafe:
-    case abi.CALLBACKTYPE_syscall:
-    case abi.CALLBACKTYPE_sysenter_deprecated:
-    case abi.CALLBACKTYPE_sysenter:
-      return -EINVAL;
-    case abi.CALLBACKTYPE_nmi:
-      currentVcpu(pvOf(call)).nmi.address = 0;
-      return 0;
-    default:
-      return -ENOSYS;
+  const vcpu = currentVcpu(pvOf(call));
+  if (arg.type === abi.CALLBACKTYPE_nmi) {
+    forgetNmi(vcpu);
+    return 0;
   }
+  return callbackOf(vcpu, arg.type, call.wide) ? -EINVAL : unknownType(arg.type, call.wide);
 }
 
 function callbackOf(vcpu: PvVcpuState, type: number, wide: boolean): CallbackState | null {
@@ -94,8 +100,6 @@ function callbackOf(vcpu: PvVcpuState, type: number, wide: boolean): CallbackSta
       return vcpu.syscall32;
     case abi.CALLBACKTYPE_sysenter:
       return vcpu.sysenter;
-    case abi.CALLBACKTYPE_nmi:
-      return vcpu.nmi;
     default:
       return null;
   }

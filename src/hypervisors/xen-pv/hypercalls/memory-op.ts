@@ -1,11 +1,13 @@
 // memory_op: what memory a PV guest has, and giving pages back or taking them again.
 
-import { EFAULT, EINVAL, EPERM, ESRCH } from '../../xen/abi/errno.ts';
+import { EACCES, EFAULT, EINVAL, ENOSYS, EOPNOTSUPP, EPERM } from '../../xen/abi/errno.ts';
 import * as abi from '../../xen/abi/memory.ts';
-import { DOMID_SELF } from '../../xen/abi/xen.ts';
-import { type Call, type CallResult, defineHypercall } from '../../xen/define.ts';
+import { type Call, defineHypercall, type SubOperation } from '../../xen/define.ts';
+import { isNumbered, names, notAnother, notMine, notThere } from '../../xen/domid.ts';
+import { changeReservation } from '../change-reservation.ts';
+import { exchange } from '../memory-exchange.ts';
+import { memoryMap, setMemoryMap } from '../memory-map.ts';
 import { pvOf } from '../pv-domain.ts';
-import { freePage, takePage } from '../reservation.ts';
 import {
   MACH2PHYS_VIRT_END,
   MACH2PHYS_VIRT_END_COMPAT,
@@ -13,10 +15,9 @@ import {
   MACH2PHYS_VIRT_START_PAE,
 } from '../xen-space.ts';
 
-const E820_RAM = 1;
-const E820_ENTRY_BYTES = 20;
-const EXTENTS_PER_TURN = 256;
-const NO_FRAME_LO = 0xffffffff;
+const TRANSLATED = [-EACCES, 'a PV guest keeps its physical map itself'] as const;
+const POD = [-EINVAL, 'only HVM domains are populated on demand'] as const;
+const TOOLS = 'for tools of the control domain';
 
 export const memoryOp = defineHypercall({
   number: 12,
@@ -54,56 +55,105 @@ export const memoryOp = defineHypercall({
       name: 'XENMEM_maximum_gpfn',
       handle: (call, at) => ofDomain(call, at, pvOf(call).state.maxPages - 1),
     },
-    [abi.XENMEM_machphys_mfn_list]: {
-      name: 'XENMEM_machphys_mfn_list',
-      notModelled: 'the list of the frames of the machine-to-physical table, which tools map',
+    [abi.XENMEM_machphys_mfn_list]: { name: 'XENMEM_machphys_mfn_list', handle: machphysList },
+    [abi.XENMEM_machphys_compat_mfn_list]: {
+      name: 'XENMEM_machphys_compat_mfn_list',
+      refuse: [-EOPNOTSUPP, TOOLS],
     },
     [abi.XENMEM_add_to_physmap]: {
       name: 'XENMEM_add_to_physmap',
-      refuse: [-EINVAL, 'a PV guest keeps its physical map itself'],
+      first({ domain, guest }, at) {
+        const arg = guest.read(abi.addToPhysmap, at);
+        if (!arg) return -EFAULT;
+        return arg.space === abi.XENMAPSPACE_gmfn_foreign ? -ENOSYS : notThere(domain, arg.domid);
+      },
+      refuse: TRANSLATED,
+    },
+    [abi.XENMEM_add_to_physmap_batch]: {
+      name: 'XENMEM_add_to_physmap_batch',
+      first({ domain, guest }, at) {
+        const arg = guest.read(abi.addToPhysmapBatch, at);
+        if (!arg) return -EFAULT;
+        const range = arg.space === abi.XENMAPSPACE_gmfn_range;
+        return range ? -EOPNOTSUPP : notThere(domain, arg.domid);
+      },
+      refuse: TRANSLATED,
+    },
+    [abi.XENMEM_remove_from_physmap]: {
+      name: 'XENMEM_remove_from_physmap',
+      first: names(abi.removeFromPhysmap, notThere),
+      refuse: TRANSLATED,
     },
     [abi.XENMEM_memory_map]: { name: 'XENMEM_memory_map', handle: memoryMap },
     [abi.XENMEM_machine_memory_map]: {
       name: 'XENMEM_machine_memory_map',
       refuse: [-EPERM, 'the memory of the machine is for the control domain'],
     },
-    [abi.XENMEM_exchange]: {
-      name: 'XENMEM_exchange',
-      notModelled: 'pages for others at places that devices can reach',
-    },
+    [abi.XENMEM_exchange]: { name: 'XENMEM_exchange', handle: exchange },
     [abi.XENMEM_machphys_mapping]: { name: 'XENMEM_machphys_mapping', handle: machphysMapping },
-    [abi.XENMEM_set_memory_map]: {
-      name: 'XENMEM_set_memory_map',
-      refuse: [-EPERM, 'the toolstack sets it'],
+    [abi.XENMEM_set_memory_map]: { name: 'XENMEM_set_memory_map', handle: setMemoryMap },
+    [abi.XENMEM_set_pod_target]: {
+      name: 'XENMEM_set_pod_target',
+      first: names(abi.podTarget, notThere),
+      refuse: POD,
+    },
+    [abi.XENMEM_get_pod_target]: {
+      name: 'XENMEM_get_pod_target',
+      first: names(abi.podTarget, notThere),
+      refuse: POD,
+    },
+    // Domains share no pages here.
+    [abi.XENMEM_get_sharing_freed_pages]: {
+      name: 'XENMEM_get_sharing_freed_pages',
+      handle: () => 0,
+    },
+    [abi.XENMEM_get_sharing_shared_pages]: {
+      name: 'XENMEM_get_sharing_shared_pages',
+      handle: () => 0,
+    },
+    [abi.XENMEM_access_op]: {
+      name: 'XENMEM_access_op',
+      first: names(abi.memAccessOp, notAnother),
+      refuse: [-EINVAL, 'the other domain has no second-level tables'],
+    },
+    [abi.XENMEM_claim_pages]: claimPages(),
+    [abi.XENMEM_get_vnumainfo]: {
+      name: 'XENMEM_get_vnumainfo',
+      first({ domain, guest }, at) {
+        const arg = guest.read(abi.vnumaTopologyInfo, at);
+        if (!arg) return -EFAULT;
+        return arg.pad === 0 ? notMine(domain, arg.domid) : -EINVAL;
+      },
+      refuse: [-EOPNOTSUPP, 'the domain has no virtual NUMA nodes'],
+    },
+    [abi.XENMEM_reserved_device_memory_map]: {
+      name: 'XENMEM_reserved_device_memory_map',
+      handle: reservedMap,
+    },
+    [abi.XENMEM_acquire_resource]: {
+      name: 'XENMEM_acquire_resource',
+      first({ domain, guest }, at) {
+        const arg = guest.read(abi.memAcquireResource, at);
+        if (!arg) return -EFAULT;
+        return arg.pad === 0 ? notAnother(domain, arg.domid) : -EINVAL;
+      },
+      refuse: [-EPERM, TOOLS],
     },
   },
 });
 
-/** One piece of RAM, as xl gives a guest without devices. */
-function memoryMap(call: Call, at: number): number {
-  const { guest, wide } = call;
-  const room = guest.u32(at);
-  const buffer = guest.ulong(at + (wide ? 8 : 4));
-  if (room === null || buffer === null) return -EFAULT;
-  if (room < 1) return -EINVAL;
-  const entry = new Uint8Array(E820_ENTRY_BYTES);
-  const view = new DataView(entry.buffer);
-  const bytes = pvOf(call).state.maxPages * 4096;
-  view.setUint32(8, bytes >>> 0, true);
-  view.setUint32(12, Math.floor(bytes / 4294967296), true);
-  view.setUint32(16, E820_RAM, true);
-  const place = guestPointer(call, at + (wide ? 8 : 4));
-  if (place === null || !guest.put(place, entry) || !guest.putU32(at, 1)) return -EFAULT;
-  return 0;
-}
-
-/** A pointer in memory: signed, as the MMU takes it. */
-function guestPointer({ guest, wide }: Call, at: number): number | null {
-  const bytes = guest.bytes(at, wide ? 8 : 4);
-  if (!bytes) return null;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const low = view.getUint32(0, true);
-  return wide ? view.getInt32(4, true) * 4294967296 + low : low;
+/** Whom it is for is looked at last. */
+function claimPages(): SubOperation {
+  return {
+    name: 'XENMEM_claim_pages',
+    first({ domain, guest }, at) {
+      const arg = guest.read(abi.memoryReservation, at);
+      if (!arg) return -EFAULT;
+      if (arg.extent_start !== 0 || arg.extent_order !== 0 || arg.mem_flags !== 0) return -EINVAL;
+      return isNumbered(domain, arg.domid) ? 0 : -EINVAL;
+    },
+    refuse: [-EPERM, 'the toolstack claims memory'],
+  };
 }
 
 function machphysMapping(call: Call, at: number): number {
@@ -118,45 +168,28 @@ function machphysMapping(call: Call, at: number): number {
   return done ? 0 : -EFAULT;
 }
 
+/** The frame that each 2 MiB of the table begin with. */
+// Deviates: those behind it lie anywhere. Only the control domain could map them.
+function machphysList(call: Call, at: number): number {
+  const { guest, wide } = call;
+  const arg = guest.read(abi.machphysMfnList, at);
+  if (!arg) return -EFAULT;
+  const frames = pvOf(call).space.m2pExtents().slice(0, arg.max_extents);
+  for (const [n, mfn] of frames.entries())
+    if (!guest.putUlong(arg.extent_start + n * (wide ? 8 : 4), mfn)) return -EFAULT;
+  return guest.write(abi.machphysMfnList, at, { nr_extents: frames.length }) ? 0 : -EFAULT;
+}
+
+/** No device reserves memory. */
+function reservedMap({ guest }: Call, at: number): number {
+  const arg = guest.read(abi.reservedDeviceMemoryMap, at);
+  if (!arg) return -EFAULT;
+  if (arg.flags & ~abi.XENMEM_RDM_ALL) return -EINVAL;
+  return guest.write(abi.reservedDeviceMemoryMap, at, { nr_entries: 0 }) ? 0 : -EFAULT;
+}
+
 function ofDomain({ domain, guest }: Call, at: number, value: number): number {
   const arg = guest.read(abi.memoryDomain, at);
   if (!arg) return -EFAULT;
-  if (arg.domid === DOMID_SELF || arg.domid === domain.id) return value;
-  return arg.domid === 0 ? -EPERM : -ESRCH;
-}
-
-/** Answers how many extents are done; the upper bits of the command say where a continued call goes on. */
-function changeReservation(
-  call: Call,
-  at: number,
-  cmd: number,
-  kind: 'increase' | 'decrease' | 'populate',
-): CallResult {
-  const start = cmd >>> abi.MEMOP_EXTENT_SHIFT;
-  const arg = call.guest.read(abi.memoryReservation, at);
-  if (!arg) return start === 0 ? -EFAULT : start;
-  if (arg.domid !== DOMID_SELF && arg.domid !== call.domain.id) return -ESRCH;
-  // An unprivileged guest gets no pages that lie together.
-  if (arg.extent_order !== 0 || arg.nr_extents > 2 ** 26 - 1) return start;
-  const pv = pvOf(call);
-  const word = call.wide ? 8 : 4;
-  for (let n = start; n < arg.nr_extents; n++) {
-    if (n - start === EXTENTS_PER_TURN)
-      return call.continueLater({
-        cmd: ((n << abi.MEMOP_EXTENT_SHIFT) | (cmd & abi.MEMOP_CMD_MASK)) >>> 0,
-      });
-    const place = arg.extent_start + n * word;
-    if (kind === 'decrease') {
-      const mfn = call.guest.ulong(place);
-      if (mfn === null || !freePage(pv, mfn)) return n;
-      continue;
-    }
-    const pfn = kind === 'populate' ? call.guest.ulong(place) : NO_FRAME_LO;
-    if (pfn === null) return n;
-    const mfn = takePage(pv, kind === 'populate' ? pfn : null);
-    if (mfn < 0) return n;
-    const wants = kind === 'populate' || arg.extent_start !== 0;
-    if (wants && !call.guest.putUlong(place, mfn)) return n;
-  }
-  return arg.nr_extents;
+  return notMine(domain, arg.domid) || value;
 }

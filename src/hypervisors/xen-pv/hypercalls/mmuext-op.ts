@@ -1,5 +1,6 @@
 // mmuext_op: pins page tables, switches address spaces, flushes translations, sets the LDT.
 
+import { isCanonical } from '../../../cpu/control-bits.ts';
 import { EACCES, EFAULT, EINVAL, ENOSYS, EOPNOTSUPP, EPERM, ESRCH } from '../../xen/abi/errno.ts';
 import { DOMID_SELF } from '../../xen/abi/xen.ts';
 import { type Call, defineHypercall } from '../../xen/define.ts';
@@ -63,7 +64,7 @@ function one(pv: PvDomain, call: Call, at: number, bytes: number): number {
   const secondHi = call.wide ? buf.getUint32(20, true) : 0;
   const { seen, lacks } = call.domain.platform;
   const lacking = lacks?.(`mmuext_op.${commandName(cmd)}`) ?? false;
-  const result = lacking ? -ENOSYS : perform(pv, cmd, { lo, hi, second, secondHi });
+  const result = lacking ? -ENOSYS : perform(call, cmd, { lo, hi, second, secondHi });
   seen?.(
     `mmuext_op.${commandName(cmd)}`,
     { arg1: hi * 4294967296 + lo },
@@ -86,7 +87,8 @@ interface Words {
   readonly secondHi: number;
 }
 
-function perform(pv: PvDomain, cmd: number, words: Words): number {
+function perform(call: Call, cmd: number, words: Words): number {
+  const pv = pvOf(call);
   const { tables } = pv;
   const mfn = frame(words.lo, words.hi);
   const va = words.hi * 4294967296 + words.lo;
@@ -107,18 +109,20 @@ function perform(pv: PvDomain, cmd: number, words: Words): number {
     case abi.MMUEXT_TLB_FLUSH_LOCAL:
     case abi.MMUEXT_TLB_FLUSH_MULTI:
     case abi.MMUEXT_TLB_FLUSH_ALL:
-      // One vCPU: whoever is named, it is the one that runs.
+      if (cmd === abi.MMUEXT_TLB_FLUSH_MULTI && !namesVcpus(call, words)) return -EINVAL;
       tables.flushAll();
       return 0;
     case abi.MMUEXT_INVLPG_LOCAL:
     case abi.MMUEXT_INVLPG_MULTI:
     case abi.MMUEXT_INVLPG_ALL:
+      if (cmd === abi.MMUEXT_INVLPG_MULTI && !namesVcpus(call, words)) return -EINVAL;
       if (isGuestAddress(pv, va)) pv.cpu.mmu.flushPage(va);
       return 0;
+    // The caches are for domains with memory of devices only.
     case abi.MMUEXT_FLUSH_CACHE:
-    case abi.MMUEXT_FLUSH_CACHE_GLOBAL:
-      // For domains with memory of devices only.
       return -EACCES;
+    case abi.MMUEXT_FLUSH_CACHE_GLOBAL:
+      return -EINVAL;
     case abi.MMUEXT_SET_LDT:
       return setLdt(pv, va, words.second);
     case abi.MMUEXT_CLEAR_PAGE:
@@ -131,6 +135,11 @@ function perform(pv: PvDomain, cmd: number, words: Words): number {
     default:
       return -ENOSYS;
   }
+}
+
+/** A word of the mask of vCPUs can be read. There is one vCPU: whoever is named, it is the one that runs. */
+function namesVcpus({ guest }: Call, { second, secondHi }: Words): boolean {
+  return guest.ulong((secondHi | 0) * 4294967296 + second) !== null;
 }
 
 function frame(lo: number, hi: number): number {
@@ -166,7 +175,8 @@ function unpin({ frames, tables }: PvDomain, mfn: number): number {
 }
 
 function setLdt(pv: PvDomain, base: number, entries: number): number {
-  if (base % 4096 !== 0 || !isGuestAddress(pv, base) || entries > LDT_ENTRIES_MAX) return -EINVAL;
+  if (base % 4096 !== 0 || entries > LDT_ENTRIES_MAX) return -EINVAL;
+  if (!isCanonical(base) || !isGuestAddress(pv, base)) return -EINVAL;
   const vcpu = currentVcpu(pv);
   if (vcpu.ldtEntries === entries && vcpu.ldtBase === base) return 0;
   dropLdt(pv, vcpu);

@@ -1,6 +1,7 @@
 // platform_op: the machine's own affairs.
 
-import { EPERM } from '../../xen/abi/errno.ts';
+import { XENPF_INTERFACE_VERSION, xenPlatformOp } from '../../xen/abi/control.ts';
+import { EACCES, EFAULT, EPERM } from '../../xen/abi/errno.ts';
 import { defineHypercall } from '../../xen/define.ts';
 
 export const platformOp = defineHypercall({
@@ -9,5 +10,10 @@ export const platformOp = defineHypercall({
   ref: 'platform.h',
   callers: ['pv64', 'pv32'],
   args: { op: 'gva' },
+  first({ guest }, { op }) {
+    const arg = guest.read(xenPlatformOp, op);
+    if (!arg) return -EFAULT;
+    return arg.interface_version === XENPF_INTERFACE_VERSION ? 0 : -EACCES;
+  },
   refuse: [-EPERM, 'only the control domain has the machine'],
 });

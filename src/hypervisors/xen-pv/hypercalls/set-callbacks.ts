@@ -1,5 +1,6 @@
 // set_callbacks: the older way to name the entries for events, bad returns and system calls.
 
+import { isCanonical } from '../../../cpu/control-bits.ts';
 import { defineHypercall } from '../../xen/define.ts';
 import { guestSelector } from '../descriptors.ts';
 import { currentVcpu, pvOf } from '../pv-domain.ts';
@@ -14,9 +15,10 @@ export const setCallbacks = defineHypercall({
   handle(call, { first, second, third, fourth }) {
     const vcpu = currentVcpu(pvOf(call));
     if (call.wide) {
-      vcpu.event.address = first;
-      vcpu.failsafe.address = second;
-      vcpu.syscall.address = third;
+      // What is no address is left out, and the call answers 0 all the same (Xen 4.17, pv/callback.c).
+      if (isCanonical(first)) vcpu.event.address = first;
+      if (isCanonical(second)) vcpu.failsafe.address = second;
+      if (isCanonical(third)) vcpu.syscall.address = third;
       return 0;
     }
     Object.assign(vcpu.event, { cs: guestSelector(first, true), address: second });

@@ -1,13 +1,12 @@
 // set_segment_base: bases of FS and of both GS, and the user's GS by selector.
 
+import { isCanonical } from '../../../cpu/control-bits.ts';
 import { FS, GS } from '../../../cpu/descriptors.ts';
 import { EINVAL } from '../../xen/abi/errno.ts';
 import { defineHypercall } from '../../xen/define.ts';
 import { SEGBASE_FS, SEGBASE_GS_KERNEL, SEGBASE_GS_USER, SEGBASE_GS_USER_SEL } from '../abi.ts';
 import { pvOf } from '../pv-domain.ts';
 import { loadUserGs } from '../segments.ts';
-
-const CANONICAL_TOP = 2 ** 47;
 
 export const setSegmentBase = defineHypercall({
   number: 25,
@@ -18,7 +17,7 @@ export const setSegmentBase = defineHypercall({
   handle(call, { which, base }) {
     const pv = pvOf(call);
     const { state } = pv.cpu;
-    const canonical = base >= -CANONICAL_TOP && base < CANONICAL_TOP;
+    const canonical = isCanonical(base);
     switch (which) {
       case SEGBASE_FS:
         if (!canonical) return -EINVAL;

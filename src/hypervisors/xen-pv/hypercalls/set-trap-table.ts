@@ -1,6 +1,7 @@
 // set_trap_table: installs the guest's virtual IDT.
 
-import { EFAULT } from '../../xen/abi/errno.ts';
+import { isCanonical } from '../../../cpu/control-bits.ts';
+import { EFAULT, EINVAL } from '../../xen/abi/errno.ts';
 import { defineHypercall } from '../../xen/define.ts';
 import { trapInfo } from '../abi.ts';
 import { guestSelector } from '../descriptors.ts';
@@ -30,6 +31,7 @@ export const setTrapTable = defineHypercall({
       const gate = guest.read(trapInfo, table + n * bytes);
       if (!gate) return -EFAULT; // Ends an unterminated table too; entries so far stay, as in Xen.
       if (gate.address === 0) return 0;
+      if (call.wide && !isCanonical(gate.address)) return -EINVAL;
       vcpu.trapAddress[gate.vector] = gate.address;
       vcpu.trapFlags[gate.vector] = gate.flags;
       vcpu.trapCs[gate.vector] = guestSelector(gate.cs, pv.state.narrow);

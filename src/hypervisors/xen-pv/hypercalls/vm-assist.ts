@@ -9,23 +9,15 @@ const VMASST_CMD_enable = 0;
 const VMASST_CMD_disable = 1;
 
 const mask = (...types: readonly number[]) => types.reduce((all, n) => all | (1 << n), 0);
-/** What guests of each word size may ask for (Xen 4.17, asm/config.h). `m2p_strict`, bit 32, has no effect here. */
-const VALID = {
-  pv64: mask(
-    abi.VMASST_TYPE_writable_pagetables,
-    abi.VMASST_TYPE_pae_extended_cr3,
-    abi.VMASST_TYPE_architectural_iopl,
-    abi.VMASST_TYPE_runstate_update_flag,
-  ),
-  pv32: mask(
-    abi.VMASST_TYPE_4gb_segments,
-    abi.VMASST_TYPE_4gb_segments_notify,
-    abi.VMASST_TYPE_writable_pagetables,
-    abi.VMASST_TYPE_pae_extended_cr3,
-    abi.VMASST_TYPE_architectural_iopl,
-    abi.VMASST_TYPE_runstate_update_flag,
-  ),
-} as const;
+/** What guests may ask for (Xen 4.17, asm/config.h); 64-bit ones `m2p_strict` too, bit 32, which has no effect here. */
+const VALID = mask(
+  abi.VMASST_TYPE_4gb_segments,
+  abi.VMASST_TYPE_4gb_segments_notify,
+  abi.VMASST_TYPE_writable_pagetables,
+  abi.VMASST_TYPE_pae_extended_cr3,
+  abi.VMASST_TYPE_architectural_iopl,
+  abi.VMASST_TYPE_runstate_update_flag,
+);
 
 export const vmAssist = defineHypercall({
   number: 21,
@@ -37,8 +29,7 @@ export const vmAssist = defineHypercall({
     const { state } = pvOf(call);
     if (type === abi.VMASST_TYPE_m2p_strict && call.caller === 'pv64')
       return cmd <= VMASST_CMD_disable ? 0 : -ENOSYS;
-    const valid = VALID[call.caller === 'pv32' ? 'pv32' : 'pv64'];
-    if (type >= 32 || ((valid >>> type) & 1) === 0) return -EINVAL;
+    if (type >= 32 || ((VALID >>> type) & 1) === 0) return -EINVAL;
     if (cmd === VMASST_CMD_enable) state.assists |= 1 << type;
     else if (cmd === VMASST_CMD_disable) state.assists &= ~(1 << type);
     else return -ENOSYS;

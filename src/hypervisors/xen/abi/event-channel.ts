@@ -19,6 +19,7 @@ export const EVTCHNOP_reset = 10;
 export const EVTCHNOP_init_control = 11;
 export const EVTCHNOP_expand_array = 12;
 export const EVTCHNOP_set_priority = 13;
+export const EVTCHNOP_reset_cont = 14;
 
 export const EVTCHNSTAT_closed = 0;
 export const EVTCHNSTAT_unbound = 1;
@@ -40,6 +41,11 @@ export const evtchnBindInterdomain = xenStruct(
 export const evtchnBindVirq = xenStruct(
   'struct evtchn_bind_virq',
   { virq: 'u32', vcpu: 'u32', port: 'u32' },
+  { header, size: [12, 12] },
+);
+export const evtchnBindPirq = xenStruct(
+  'struct evtchn_bind_pirq',
+  { pirq: 'u32', flags: 'u32', port: 'u32' },
   { header, size: [12, 12] },
 );
 export const evtchnBindIpi = xenStruct(

@@ -52,6 +52,10 @@ export const GNTCOPY_source_gref = 1 << 0;
 export const GNTCOPY_dest_gref = 1 << 1;
 
 export const GNTTAB_NR_RESERVED_ENTRIES = 8;
+export const GNTTAB_RESERVED_CONSOLE = 0;
+export const GNTTAB_RESERVED_XENSTORE = 1;
+
+export const GNTTAB_CACHE_SOURCE_GREF = 2 ** 31;
 
 export const grantEntryV1 = xenStruct(
   'struct grant_entry_v1',
@@ -146,4 +150,9 @@ export const gnttabSwapGrantRef = xenStruct(
   'struct gnttab_swap_grant_ref',
   { ref_a: 'u32', ref_b: 'u32', status: 's16' },
   { header, size: [12, 12] },
+);
+export const gnttabCacheFlush = xenStruct(
+  'struct gnttab_cache_flush',
+  { dev_bus_addr: 'u64pair', offset: 'u16', length: 'u16', op: 'u32' },
+  { header, size: [16, 16], members: { dev_bus_addr: 'a.dev_bus_addr' } },
 );

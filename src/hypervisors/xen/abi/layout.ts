@@ -3,8 +3,8 @@
 import { type Fields, type Scalar, type Struct, struct } from '../../../base/struct.ts';
 
 /**
- * `ulong` is `unsigned long`, `xen_ulong_t` or `xen_pfn_t`; `handle` a guest pointer, which in 64-bit guests is a signed number
- * as the MMU takes it. Both are numbers; a 64-bit one beyond 2^53 makes the read `null`.
+ * `ulong` is `unsigned long`, `xen_ulong_t` or `xen_pfn_t`, of which a 64-bit one beyond 2^53 makes the read `null`; `handle` a
+ * guest pointer, which in 64-bit guests is a signed number as the MMU takes it, canonical or not.
  */
 type Wordy = 'ulong' | 'handle';
 // biome-ignore lint/suspicious/noExplicitAny: a structure of any fields, as in base/struct.ts.
@@ -69,6 +69,6 @@ function expand(fields: XenFields, wide: boolean): Fields {
 }
 
 function expandName(field: string, wide: boolean): string {
-  if (field === 'handle') return wide ? 's64' : 'u32';
+  if (field === 'handle') return wide ? 'va64' : 'u32';
   return field.replace(/^ulong/, wide ? 'u64' : 'u32');
 }

@@ -35,7 +35,7 @@ export const vcpuRunstateInfo = xenStruct(
 /** Runstate and time areas alike: a union of a pointer and a 64-bit number, of which 32-bit guests fill the low half. */
 export const vcpuRegisterArea = xenStruct(
   'struct vcpu_register_runstate_memory_area',
-  { p: 's64' },
+  { p: 'va64' },
   { header, size: [8, 8], members: { p: 'addr.p' } },
 );
 export const vcpuSetPeriodicTimer = xenStruct(

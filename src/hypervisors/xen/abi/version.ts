@@ -53,3 +53,5 @@ export const XENFEAT_gnttab_map_avail_bits = 7;
 export const XENFEAT_hvm_callback_vector = 8;
 export const XENFEAT_hvm_safe_pvclock = 9;
 export const XENFEAT_memory_op_vnode_supported = 13;
+export const XENFEAT_not_direct_mapped = 16;
+export const XENFEAT_direct_mapped = 17;

@@ -23,6 +23,9 @@ export const VIRQ_ARGO = 11;
 export const VIRQ_ENOMEM = 12;
 export const VIRQ_XENPMU = 13;
 export const NR_VIRQS = 24;
+/** Physical interrupts of a guest: those of the machine's I/O APIC, and as many more as Xen gives (extra_guest_irqs, 32). */
+export const NR_GSIS = 24;
+export const NR_PIRQS = NR_GSIS + 32;
 
 /** vCPUs that have their vcpu_info in shared_info (xen.h, arch-x86/xen.h). */
 export const XEN_LEGACY_MAX_VCPUS = 32;

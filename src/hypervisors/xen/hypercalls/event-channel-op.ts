@@ -1,10 +1,21 @@
 // event_channel_op: opens, binds, closes and signals ports, and chooses the ABI that carries their bits.
 
-import { EEXIST, EFAULT, EINVAL, ENOENT, ENOSYS, EOPNOTSUPP, EPERM, ESRCH } from '../abi/errno.ts';
+import {
+  EBUSY,
+  EEXIST,
+  EFAULT,
+  EINVAL,
+  ENOENT,
+  ENOSYS,
+  EOPNOTSUPP,
+  EPERM,
+  ESRCH,
+} from '../abi/errno.ts';
 import * as abi from '../abi/event-channel.ts';
 import {
   DOMID_CONTROL,
   DOMID_SELF,
+  NR_PIRQS,
   NR_VIRQS,
   VIRQ_DEBUG,
   VIRQ_TIMER,
@@ -12,8 +23,18 @@ import {
   VIRQ_XENPMU,
 } from '../abi/xen.ts';
 import { type Call, defineHypercall } from '../define.ts';
-import { type Channel, vcpuOf, type XenDomain } from '../domain.ts';
-import { channelAt, closeAllPorts, closePort, openPort, raise, send, unmask } from '../events.ts';
+import { type Channel, vcpuOf } from '../domain.ts';
+import { isSelf, notMine } from '../domid.ts';
+import {
+  channelAt,
+  closeAllPorts,
+  closePort,
+  hasPort,
+  openPort,
+  raise,
+  send,
+  unmask,
+} from '../events.ts';
 import { addEventPage, initFifo } from '../events-control.ts';
 
 /** Virtual IRQs that each vCPU has for itself; the others are the domain's, and are bound on vCPU 0 (xen.h). */
@@ -23,9 +44,6 @@ const PER_VCPU_VIRQS: ReadonlySet<number> = new Set([
   VIRQ_XENOPROF,
   VIRQ_XENPMU,
 ]);
-/** Only the control domain may have these (arch-independent "G." virtual IRQs of xen.h but argo). */
-const VIRQ_ARGO = 11;
-const LAST_GLOBAL_VIRQ = 12;
 
 export const eventChannelOp = defineHypercall({
   number: 32,
@@ -38,7 +56,8 @@ export const eventChannelOp = defineHypercall({
     [abi.EVTCHNOP_bind_virq]: { name: 'EVTCHNOP_bind_virq', handle: bindVirq },
     [abi.EVTCHNOP_bind_pirq]: {
       name: 'EVTCHNOP_bind_pirq',
-      refuse: [-EINVAL, 'the domain has no physical interrupt'],
+      first: namesPirq,
+      refuse: [-EPERM, 'the domain has no physical interrupt'],
     },
     [abi.EVTCHNOP_close]: { name: 'EVTCHNOP_close', handle: close },
     [abi.EVTCHNOP_send]: { name: 'EVTCHNOP_send', handle: sendTo },
@@ -50,22 +69,10 @@ export const eventChannelOp = defineHypercall({
     [abi.EVTCHNOP_reset]: { name: 'EVTCHNOP_reset', handle: reset },
     [abi.EVTCHNOP_init_control]: { name: 'EVTCHNOP_init_control', handle: initControl },
     [abi.EVTCHNOP_expand_array]: { name: 'EVTCHNOP_expand_array', handle: expandArray },
+    [abi.EVTCHNOP_reset_cont]: { name: 'EVTCHNOP_reset_cont', handle: resetMore },
     [abi.EVTCHNOP_set_priority]: { name: 'EVTCHNOP_set_priority', handle: setPriority },
   },
 });
-
-const isSelf = (domain: XenDomain, domid: number): boolean =>
-  domid === DOMID_SELF || domid === domain.id;
-
-/** A domain that exists: ours, or the control domain. */
-const exists = (domain: XenDomain, domid: number): boolean =>
-  isSelf(domain, domid) || domid === DOMID_CONTROL;
-
-/** Only a domain of one's own can be spoken for. */
-function notMine(domain: XenDomain, domid: number): number {
-  if (isSelf(domain, domid)) return 0;
-  return exists(domain, domid) ? -EPERM : -ESRCH;
-}
 
 function allocUnbound({ domain, guest }: Call, at: number): number {
   const arg = guest.read(abi.evtchnAllocUnbound, at);
@@ -82,8 +89,7 @@ function allocUnbound({ domain, guest }: Call, at: number): number {
 function bindInterdomain({ domain, guest, vcpu }: Call, at: number): number {
   const arg = guest.read(abi.evtchnBindInterdomain, at);
   if (!arg) return -EFAULT;
-  if (!exists(domain, arg.remote_dom)) return -ESRCH;
-  if (!isSelf(domain, arg.remote_dom)) return -EINVAL;
+  if (!isSelf(domain, arg.remote_dom)) return arg.remote_dom === DOMID_CONTROL ? -EINVAL : -ESRCH;
   const remote = channelAt(domain, arg.remote_port);
   if (remote?.status !== abi.EVTCHNSTAT_unbound || remote.remoteDom !== domain.id) return -EINVAL;
   const remotePort = arg.remote_port;
@@ -106,10 +112,8 @@ function bindVirq({ domain, guest }: Call, at: number): number {
   if (!arg) return -EFAULT;
   const { virq, vcpu } = arg;
   if (virq >= NR_VIRQS) return -EINVAL;
-  if (!PER_VCPU_VIRQS.has(virq)) {
-    if (virq !== VIRQ_ARGO && virq <= LAST_GLOBAL_VIRQ) return -EPERM;
-    if (vcpu !== 0) return -EINVAL;
-  }
+  // Anybody may bind those of the control domain, and hears nothing.
+  if (!PER_VCPU_VIRQS.has(virq) && vcpu !== 0) return -EINVAL;
   const target = vcpuOf(domain, vcpu);
   if (!target) return -ENOENT;
   if (target.state.virqPorts[virq] !== 0) return -EEXIST;
@@ -154,11 +158,19 @@ function sendTo(call: Call, at: number): number {
   return 0;
 }
 
-function unmaskPort(call: Call, at: number): number {
-  const found = named(call, at);
-  if (typeof found === 'number') return found;
-  unmask(call.domain, found.port, found.channel);
+/** Also of a port that nobody has opened. */
+function unmaskPort({ domain, guest }: Call, at: number): number {
+  const arg = guest.read(abi.evtchnPort, at);
+  if (!arg) return -EFAULT;
+  if (!hasPort(domain, arg.port)) return -EINVAL;
+  unmask(domain, arg.port);
   return 0;
+}
+
+function namesPirq({ guest }: Call, at: number): number {
+  const arg = guest.read(abi.evtchnBindPirq, at);
+  if (!arg) return -EFAULT;
+  return arg.pirq < NR_PIRQS ? 0 : -EINVAL;
 }
 
 function bindVcpu({ domain, guest }: Call, at: number): number {
@@ -178,7 +190,7 @@ function status({ domain, guest }: Call, at: number): number {
   if (!arg) return -EFAULT;
   const error = notMine(domain, arg.dom);
   if (error) return error;
-  if (arg.port > EVTCHN_PORTS_END) return -EINVAL;
+  if (!hasPort(domain, arg.port)) return -EINVAL;
   const channel = channelAt(domain, arg.port);
   const patch = {
     status: channel?.status ?? abi.EVTCHNSTAT_closed,
@@ -187,9 +199,6 @@ function status({ domain, guest }: Call, at: number): number {
   };
   return guest.write(abi.evtchnStatus, at, patch) ? 0 : -EFAULT;
 }
-
-/** No port of either ABI is above this. */
-const EVTCHN_PORTS_END = abi.EVTCHN_FIFO_NR_CHANNELS - 1;
 
 /** The union of evtchn_status. */
 function target(channel: Channel | null): readonly [number, number] {
@@ -214,6 +223,13 @@ function reset({ domain, guest }: Call, at: number): number {
   return 0;
 }
 
+/** How Xen goes on with a reset; there is none under way. */
+function resetMore({ domain, guest }: Call, at: number): number {
+  const arg = guest.read(abi.evtchnReset, at);
+  if (!arg) return -EFAULT;
+  return notMine(domain, arg.dom) || -EBUSY;
+}
+
 function initControl({ domain, guest }: Call, at: number): number {
   const arg = guest.read(abi.evtchnInitControl, at);
   if (!arg) return -EFAULT;
@@ -236,10 +252,10 @@ function expandArray({ domain, guest }: Call, at: number): number {
 function setPriority({ domain, guest }: Call, at: number): number {
   const arg = guest.read(abi.evtchnSetPriority, at);
   if (!arg) return -EFAULT;
-  const channel = channelAt(domain, arg.port);
-  if (!channel) return -EINVAL;
+  if (!hasPort(domain, arg.port)) return -EINVAL;
   if (!domain.state.fifo) return -ENOSYS;
   if (arg.priority >= abi.EVTCHN_FIFO_MAX_QUEUES) return -EINVAL;
-  channel.priority = arg.priority;
+  const channel = channelAt(domain, arg.port);
+  if (channel) channel.priority = arg.priority;
   return 0;
 }

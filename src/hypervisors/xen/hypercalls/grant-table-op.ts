@@ -1,16 +1,17 @@
 // grant_table_op: the table's size, version and frames, copies between granted frames, and mapping of others' grants.
 
-import { EFAULT, EINVAL, ENOSYS, EOPNOTSUPP, EPERM, ESRCH } from '../abi/errno.ts';
+import { EFAULT, EINVAL, ENOSYS, EOPNOTSUPP, EPERM } from '../abi/errno.ts';
 import * as abi from '../abi/grant-table.ts';
 import type { XenFields, XenStruct } from '../abi/layout.ts';
 import { XENMAPIDX_grant_table_status } from '../abi/memory.ts';
-import { DOMID_CONTROL, DOMID_SELF } from '../abi/xen.ts';
 import { type Call, type CallResult, defineHypercall } from '../define.ts';
 import type { XenDomain } from '../domain.ts';
+import { isNumbered, isSelf, notMine } from '../domid.ts';
 import { copyGranted } from '../grant-copy.ts';
 import { GRANT_FRAMES_MAX, grantFrame, STATUS_FRAMES_MAX } from '../grant-frames.ts';
 import { setVersion, swapEntries } from '../grant-version.ts';
 
+const PAGE_BYTES = 4096;
 /** Elements done before events are looked at. */
 const ELEMENTS_PER_TURN = 32;
 
@@ -52,9 +53,11 @@ export const grantTableOp = defineHypercall({
     [abi.GNTTABOP_map_grant_ref]: {
       name: 'GNTTABOP_map_grant_ref',
       handle: each(abi.gnttabMapGrantRef, ({ domain }, arg) => {
-        const { dom } = arg as { dom: number };
+        const { dom, flags } = arg as { dom: number; flags: number };
+        if ((flags & (abi.GNTMAP_device_map | abi.GNTMAP_host_map)) === 0)
+          return abi.GNTST_bad_gntref;
         // Nobody else's grants are there to be mapped: the control domain gives none.
-        return isKnown(domain, dom) ? abi.GNTST_bad_gntref : abi.GNTST_bad_domain;
+        return isNumbered(domain, dom) ? abi.GNTST_bad_gntref : abi.GNTST_bad_domain;
       }),
     },
     [abi.GNTTABOP_unmap_grant_ref]: {
@@ -70,7 +73,7 @@ export const grantTableOp = defineHypercall({
       name: 'GNTTABOP_transfer',
       handle: each(abi.gnttabTransfer, ({ domain }, arg) => {
         const { domid } = arg as { domid: number };
-        return isKnown(domain, domid) ? abi.GNTST_general_error : abi.GNTST_bad_domain;
+        return isNumbered(domain, domid) ? abi.GNTST_general_error : abi.GNTST_bad_domain;
       }),
     },
     [abi.GNTTABOP_copy]: {
@@ -87,7 +90,7 @@ export const grantTableOp = defineHypercall({
       name: 'GNTTABOP_get_status_frames',
       handle: one(statusFrames),
     },
-    [abi.GNTTABOP_get_version]: { name: 'GNTTABOP_get_version', handle: one(getVersion) },
+    [abi.GNTTABOP_get_version]: { name: 'GNTTABOP_get_version', handle: getVersion },
     [abi.GNTTABOP_swap_grant_ref]: {
       name: 'GNTTABOP_swap_grant_ref',
       handle: each(abi.gnttabSwapGrantRef, ({ domain }, arg) => {
@@ -95,29 +98,22 @@ export const grantTableOp = defineHypercall({
         return swapEntries(domain, ref_a, ref_b);
       }),
     },
-    [abi.GNTTABOP_cache_flush]: {
-      name: 'GNTTABOP_cache_flush',
-      refuse: [-EOPNOTSUPP, 'caches need no flushing on x86'],
-    },
+    [abi.GNTTABOP_cache_flush]: { name: 'GNTTABOP_cache_flush', handle: cacheFlush },
   },
 });
-
-const isSelf = (domain: XenDomain, domid: number): boolean =>
-  domid === DOMID_SELF || domid === domain.id;
-const isKnown = (domain: XenDomain, domid: number): boolean =>
-  isSelf(domain, domid) || domid === DOMID_CONTROL;
 
 /** Another domain's table may be looked at by its toolstack only. */
 function statusFor(domain: XenDomain, domid: number): number {
   if (isSelf(domain, domid)) return abi.GNTST_okay;
-  return isKnown(domain, domid) ? abi.GNTST_permission_denied : abi.GNTST_bad_domain;
+  return isNumbered(domain, domid) ? abi.GNTST_permission_denied : abi.GNTST_bad_domain;
 }
 
 function setupTable({ domain, guest, wide }: Call, at: number): number {
   const arg = guest.read(abi.gnttabSetupTable, at);
   if (!arg) return -EFAULT;
-  if (arg.nr_frames > GRANT_FRAMES_MAX) return -EINVAL;
   let status = statusFor(domain, arg.dom);
+  if (status === abi.GNTST_okay && arg.nr_frames > GRANT_FRAMES_MAX)
+    status = abi.GNTST_general_error;
   for (let n = 0; n < arg.nr_frames && status === abi.GNTST_okay; n++) {
     const frame = grantFrame(domain, n);
     if (frame < 0) status = abi.GNTST_general_error;
@@ -168,7 +164,23 @@ function changeVersion({ domain, guest }: Call, at: number): number {
 function getVersion({ domain, guest }: Call, at: number): number {
   const arg = guest.read(abi.gnttabGetVersion, at);
   if (!arg) return -EFAULT;
-  if (!isSelf(domain, arg.dom)) return isKnown(domain, arg.dom) ? -EPERM : -ESRCH;
+  const error = notMine(domain, arg.dom);
+  if (error) return error;
   const { version } = domain.state.grants;
   return guest.write(abi.gnttabGetVersion, at, { version }) ? 0 : -EFAULT;
+}
+
+/** Nothing to do is no error; what there is to do needs no doing on x86, and is refused. The frame must be there first. */
+function cacheFlush({ domain, guest }: Call, uop: number, args: Args): number {
+  const bytes = guest.sizeOf(abi.gnttabCacheFlush);
+  for (let n = 0; n < args.count!; n++) {
+    const arg = guest.read(abi.gnttabCacheFlush, uop + n * bytes);
+    if (!arg) return -EFAULT;
+    if (arg.offset + arg.length > PAGE_BYTES) return -EINVAL;
+    if (arg.length === 0 || arg.op === 0) continue;
+    if (arg.op & abi.GNTTAB_CACHE_SOURCE_GREF) return -EOPNOTSUPP;
+    const frame = arg.dev_bus_addr.hi * 2 ** 20 + (arg.dev_bus_addr.lo >>> 12);
+    return domain.guest.frameAddress(frame) < 0 ? -EPERM : -EOPNOTSUPP;
+  }
+  return 0;
 }

@@ -2,7 +2,7 @@
 
 import { EFAULT, EINVAL } from '../abi/errno.ts';
 import { multicallEntry } from '../abi/xen.ts';
-import { CONTINUE, defineHypercall, type Frame } from '../define.ts';
+import { CONTINUE, defineHypercall, type Frame, LEFT } from '../define.ts';
 import { perform } from '../hypercall.ts';
 
 /** Entries done before events are looked at. */
@@ -33,6 +33,7 @@ export const multicall = defineHypercall({
       const inner = frame.within(Array.from({ length: ARGUMENTS }, (_, m) => word(m + 2)));
       const { lo, hi } = word(0);
       const result = perform(inner, hi === 0 ? lo : -1);
+      if (result === LEFT) return LEFT;
       if (result === CONTINUE) {
         // How far the entry has come is kept in its arguments, where the next turn finds it.
         putArguments(wide, raw, inner);

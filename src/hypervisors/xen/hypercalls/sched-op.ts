@@ -1,12 +1,14 @@
 // sched_op: gives the processor away, waits for events, ends the domain.
 
-import { EFAULT, EINVAL, EPERM, ESRCH } from '../abi/errno.ts';
+import { EFAULT, EINVAL, EPERM } from '../abi/errno.ts';
 import * as abi from '../abi/sched.ts';
 import { type Call, defineHypercall } from '../define.ts';
+import { notAnother } from '../domid.ts';
 import { channelAt, isPending } from '../events.ts';
 import { systemTime } from '../runstate.ts';
 import { shutDown } from '../shutdown.ts';
 import { fallAsleep, upcallPending } from '../upcall.ts';
+import { watchdog } from '../watchdog.ts';
 
 /** Xen polls for at most 128 ports. */
 const POLL_PORTS_MAX = 128;
@@ -29,13 +31,16 @@ export const schedOp = defineHypercall({
       handle: ({ domain, guest }, at) => {
         const arg = guest.read(abi.schedRemoteShutdown, at);
         if (!arg) return -EFAULT;
-        return arg.domain_id === 0 || arg.domain_id === domain.id ? -EPERM : -ESRCH;
+        return notAnother(domain, arg.domain_id) || -EPERM;
       },
     },
     [abi.SCHEDOP_shutdown_code]: { name: 'SCHEDOP_shutdown_code', handle: shutdownCode },
     [abi.SCHEDOP_watchdog]: {
       name: 'SCHEDOP_watchdog',
-      notModelled: 'no domain watchdog: a guest without it has none',
+      handle: ({ domain, guest }, at) => {
+        const arg = guest.read(abi.schedWatchdog, at);
+        return arg ? watchdog(domain, arg.id, arg.timeout) : -EFAULT;
+      },
     },
     [abi.SCHEDOP_pin_override]: {
       name: 'SCHEDOP_pin_override',

@@ -1,11 +1,13 @@
 // vcpu_op: a vCPU's shared areas, its timers, and whether it is up.
 
 import { EEXIST, EFAULT, EINVAL, ENOENT } from '../abi/errno.ts';
+import { SHUTDOWN_poweroff } from '../abi/sched.ts';
 import * as abi from '../abi/vcpu.ts';
 import { vcpuInfo } from '../abi/xen.ts';
 import { type Call, defineHypercall } from '../define.ts';
 import { vcpuOf, type XenDomain, type XenVcpu } from '../domain.ts';
 import { systemTime, writeRunstate } from '../runstate.ts';
+import { endDomain } from '../shutdown.ts';
 import { PERIOD_MIN_NANOS, setPeriod, setSingleshot, writeTime } from '../time.ts';
 import { markPending } from '../upcall.ts';
 
@@ -14,15 +16,17 @@ const PAGE_BYTES = 4096;
 const PERIOD_MAX_HI = 0x3fff_ffff;
 const NO_TIME_HI = 0x1f_ffff;
 
+/** `sizeof` of vcpu_guest_context (arch-x86/xen.h) and of vcpu_hvm_context (hvm/hvm_vcpu.h). */
+const CONTEXT_BYTES = { pv64: 5168, pv32: 2800, hvm: 128 } as const;
+const contextBytes = ({ caller }: Call) => CONTEXT_BYTES[caller];
+
 type Args = Readonly<Record<string, number>>;
 
-/** The vCPU that a call names; it must exist. */
+/** The vCPU that a call names, which exists. */
 const on =
   (handle: (call: Call, vcpu: XenVcpu, at: number) => number) =>
-  (call: Call, _id: number, args: Args): number => {
-    const vcpu = vcpuOf(call.domain, args.vcpuid!);
-    return vcpu ? handle(call, vcpu, args.extra_args!) : -ENOENT;
-  };
+  (call: Call, _id: number, args: Args): number =>
+    handle(call, vcpuOf(call.domain, args.vcpuid!)!, args.extra_args!);
 
 export const vcpuOp = defineHypercall({
   number: 24,
@@ -30,19 +34,20 @@ export const vcpuOp = defineHypercall({
   ref: 'vcpu.h',
   callers: ['pv64', 'pv32', 'hvm'],
   args: { cmd: 's32', vcpuid: 'u32', extra_args: 'gva' },
+  first: ({ domain }, { vcpuid }) => (vcpuOf(domain, vcpuid) ? 0 : -ENOENT),
   subOperations: {
     [abi.VCPUOP_initialise]: {
       name: 'VCPUOP_initialise',
-      handle: on((_call, vcpu) => (vcpu.state.initialised ? -EEXIST : -EINVAL)),
+      handle: on((call, vcpu, at) => {
+        if (!call.guest.bytes(at, contextBytes(call))) return -EFAULT;
+        return vcpu.state.initialised ? -EEXIST : -EINVAL;
+      }),
     },
     [abi.VCPUOP_up]: {
       name: 'VCPUOP_up',
       handle: on((_call, vcpu) => (vcpu.state.initialised ? 0 : -EINVAL)),
     },
-    [abi.VCPUOP_down]: {
-      name: 'VCPUOP_down',
-      notModelled: 'the domain has one vCPU, and a domain without any does nothing',
-    },
+    [abi.VCPUOP_down]: { name: 'VCPUOP_down', handle: on(down) },
     [abi.VCPUOP_is_up]: {
       name: 'VCPUOP_is_up',
       handle: on((_call, vcpu) => (vcpu.state.up ? 1 : 0)),
@@ -78,7 +83,8 @@ export const vcpuOp = defineHypercall({
     },
     [abi.VCPUOP_send_nmi]: {
       name: 'VCPUOP_send_nmi',
-      handle: on(({ domain }) => {
+      handle: on(({ domain }, _vcpu, at) => {
+        if (at !== 0) return -EINVAL;
         domain.platform.cpu.raiseNmi();
         return 0;
       }),
@@ -93,6 +99,12 @@ export const vcpuOp = defineHypercall({
     },
   },
 });
+
+/** The last vCPU that goes down switches the domain off: common_vcpu_op of xen/common/domain.c (4.17). */
+function down({ domain }: Call): number {
+  endDomain(domain, SHUTDOWN_poweroff, 'VCPUOP_down of the last vCPU');
+  return 0;
+}
 
 function getRunstate({ domain, guest }: Call, vcpu: XenVcpu, at: number): number {
   const { runstate } = vcpu.state;

@@ -10,12 +10,14 @@ import {
   XEN_CHANGESET_INFO_LEN,
   XEN_EXTRAVERSION_LEN,
   XENFEAT_auto_translated_physmap,
+  XENFEAT_direct_mapped,
   XENFEAT_gnttab_map_avail_bits,
   XENFEAT_highmem_assist,
   XENFEAT_hvm_callback_vector,
   XENFEAT_hvm_safe_pvclock,
   XENFEAT_memory_op_vnode_supported,
   XENFEAT_mmu_pt_update_preserve_ad,
+  XENFEAT_not_direct_mapped,
   XENFEAT_pae_pgdir_above_4gb,
   XENVER_build_id,
   XENVER_capabilities,
@@ -35,17 +37,19 @@ export const XEN_VERSION = { major: 4, minor: 17 } as const;
 /** HYPERVISOR_VIRT_START of 64-bit PV guests (arch-x86/xen-x86_64.h), as a signed number; of 32-bit ones (xen-x86_32.h). */
 const VIRT_START = { wide: -0x8000_0000_0000, narrow: 0xf580_0000 } as const;
 const PAGE_BYTES = 4096;
+/** What others than the control domain read (Xen 4.17, CONFIG_XSM's xen_deny). */
+const DENIED = '<denied>';
 
 const bits = (...numbers: readonly number[]): number =>
   numbers.reduce((sum, n) => sum | (1 << n), 0);
 
 /** What Xen 4.17 offers an unprivileged guest (common/kernel.c). */
 const PV_FEATURES = bits(
-  XENFEAT_pae_pgdir_above_4gb,
   XENFEAT_mmu_pt_update_preserve_ad,
   XENFEAT_highmem_assist,
   XENFEAT_gnttab_map_avail_bits,
   XENFEAT_memory_op_vnode_supported,
+  XENFEAT_direct_mapped,
 );
 const FEATURES: Readonly<Record<Caller, number>> = {
   pv64: PV_FEATURES,
@@ -56,6 +60,7 @@ const FEATURES: Readonly<Record<Caller, number>> = {
     XENFEAT_hvm_callback_vector,
     XENFEAT_hvm_safe_pvclock,
     XENFEAT_memory_op_vnode_supported,
+    XENFEAT_not_direct_mapped,
   ),
 };
 
@@ -125,7 +130,8 @@ export const xenVersion = defineHypercall({
     },
     [XENVER_commandline]: {
       name: 'XENVER_commandline',
-      refuse: [-EPERM, 'the command line of the hypervisor is for the control domain'],
+      // It is for the control domain.
+      handle: (call, at) => putText(call, at, DENIED, DENIED.length + 1),
     },
     [XENVER_build_id]: {
       name: 'XENVER_build_id',
@@ -141,11 +147,13 @@ export const XEN_FEATURES: Readonly<Record<string, number>> = Object.fromEntries
   ),
 );
 
-function featuresLeft({ platform }: Call['domain'], caller: Caller): number {
+function featuresLeft({ platform, guest }: Call['domain'], caller: Caller): number {
   const { lacks } = platform;
-  if (!lacks) return FEATURES[caller];
+  const above4gb = guest.tablesAbove4gb?.() ?? false;
+  const has = FEATURES[caller] | (above4gb ? bits(XENFEAT_pae_pgdir_above_4gb) : 0);
+  if (!lacks) return has;
   const lacking = Object.entries(XEN_FEATURES).filter(([name]) => lacks(name));
-  return lacking.reduce((left, [, n]) => left & ~(1 << n), FEATURES[caller]);
+  return lacking.reduce((left, [, n]) => left & ~(1 << n), has);
 }
 
 function text(value: string, length: number): Uint8Array {

@@ -12,6 +12,7 @@ import * as calls from '../hypercalls/index.gen.ts';
 import type { XenGuest } from '../memory.ts';
 import { periodFired, timerFired, writeTime, writeWallClock } from '../time.ts';
 import { wakeUp } from '../upcall.ts';
+import { watchdogFired } from '../watchdog.ts';
 
 const PAGE = 4096;
 const WIDE = [7, 6, 2, 10, 8, 9];
@@ -43,6 +44,7 @@ export function testDomain(caller: Caller = 'hvm', more: readonly AnyHypercall[]
     singleshot: (vcpu) => timerFired(domain, vcpu),
     periodic: (vcpu) => periodFired(domain, vcpu),
     pollEnd: (vcpu) => wakeUp(domain, vcpu),
+    watchdog: watchdogFired,
   });
   const vcpu = domain.vcpus[0]!;
   domain.state.wideShared = wide;
