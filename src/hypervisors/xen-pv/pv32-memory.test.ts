@@ -145,6 +145,24 @@ it('an L3 takes an L2 in its first three entries; the last one and what is behin
   expect(all).toEqual([...WITH_L1, 0x1234, 0, EINVAL, EINVAL, EPERM, EPERM, 7]);
 });
 
+it('a page of zeros serves as the L2 of three entries at once, and is read as a page meanwhile', () => {
+  // Linux before 2.6.33 empties the user half of its own L3 by its zero page.
+  const entries = (p: Program32Parts, entry: number) => [0, 1, 2].map((slot) => update(p, L3, slot, entry)).join('\n');
+  const all = results((p) =>
+    [
+      ownTables(p),
+      map(p, 32, RO),
+      entries(p, p.mfn(32) * 4096 + 1),
+      map(p, 32, 0x25, 4),
+      `mov eax, [${p.page(4)}]; ${p.keep('eax')}`,
+      map(p, 32, RW, 4),
+      entries(p, 0),
+      map(p, 32, RW, 4),
+    ].join('\n'),
+  );
+  expect(all).toEqual([...OWN, 0, 0, 0, 0, 0, 0, EBUSY, 0, 0, 0, 0]);
+});
+
 it('there is no fourth level and no second base pointer', () => {
   const all = results((p) =>
     [
