@@ -147,7 +147,8 @@ it('an L3 takes an L2 in its first three entries; the last one and what is behin
 
 it('a page of zeros serves as the L2 of three entries at once, and is read as a page meanwhile', () => {
   // Linux before 2.6.33 empties the user half of its own L3 by its zero page.
-  const entries = (p: Program32Parts, entry: number) => [0, 1, 2].map((slot) => update(p, L3, slot, entry)).join('\n');
+  const entries = (p: Program32Parts, entry: number) =>
+    [0, 1, 2].map((slot) => update(p, L3, slot, entry)).join('\n');
   const all = results((p) =>
     [
       ownTables(p),

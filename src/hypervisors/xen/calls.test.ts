@@ -273,17 +273,23 @@ describe('sched_op', () => {
     [sched.SHUTDOWN_reboot, 0],
     [sched.SHUTDOWN_crash, 0],
     [sched.SHUTDOWN_suspend, 0],
-    [6, -22],
+    [6, 0],
   ])('SCHEDOP_shutdown with reason %i answers %i', (reason, result) => {
     const test = testDomain();
     expect(test.call(SCHED_OP, 2, test.put(sched.schedShutdown, { reason }))).toBe(result);
   });
 
-  it('SCHEDOP_shutdown_code must be a reason, and goes before what is said later', () => {
+  it('SCHEDOP_shutdown ends the domain with any reason, of which the low byte counts', () => {
+    const test = testDomain();
+    test.call(SCHED_OP, 2, test.put(sched.schedShutdown, { reason: 0x1_f4 }));
+    expect(test.domain.state.shutdownReason).toBe(0xf4);
+  });
+
+  it('SCHEDOP_shutdown_code counts the first time, and goes before what is said later', () => {
     const test = testDomain();
     const code = (reason: number) =>
       test.call(SCHED_OP, 5, test.put(sched.schedShutdown, { reason }));
-    expect([code(3), code(6), test.domain.state.shutdownCode]).toEqual([0, -22, 3]);
+    expect([code(0x1_03), code(6), test.domain.state.shutdownCode]).toEqual([0, 0, 3]);
     test.call(SCHED_OP, 2, test.put(sched.schedShutdown, { reason: sched.SHUTDOWN_poweroff }));
     expect(test.domain.state.shutdownReason).toBe(sched.SHUTDOWN_crash);
   });

@@ -20,6 +20,7 @@ export const SHUTDOWN_suspend = 2;
 export const SHUTDOWN_crash = 3;
 export const SHUTDOWN_watchdog = 4;
 export const SHUTDOWN_soft_reset = 5;
+export const SHUTDOWN_MAX = 5;
 
 export const schedShutdown = xenStruct(
   'struct sched_shutdown',

@@ -85,14 +85,13 @@ function shutdown({ domain, guest, frame }: Call, at: number): number {
   const arg = guest.read(abi.schedShutdown, at);
   if (!arg) return -EFAULT;
   const { lo, hi } = frame.words[2]!;
-  return shutDown(domain, arg.reason, hi === 0 ? lo : NO_FRAME);
+  return shutDown(domain, arg.reason & 0xff, hi === 0 ? lo : NO_FRAME);
 }
 
-/** Says beforehand what a shutdown by other means is to be taken for. */
+/** Says beforehand what a shutdown is to be taken for: what is said first counts. */
 function shutdownCode({ domain, guest }: Call, at: number): number {
   const arg = guest.read(abi.schedShutdown, at);
   if (!arg) return -EFAULT;
-  if (arg.reason > abi.SHUTDOWN_soft_reset) return -EINVAL;
-  domain.state.shutdownCode = arg.reason;
+  if (domain.state.shutdownCode < 0) domain.state.shutdownCode = arg.reason & 0xff;
   return 0;
 }
