@@ -1,6 +1,6 @@
 // Ways to break lguest: calls that do nothing or something else, a shadow that shows what it should not, faults and interrupts.
 
-import type { ExceptionExit, PolicyExit } from '../../src/cpu/border.ts';
+import type { ExceptionExit } from '../../src/cpu/border.ts';
 import { POLICY_INT } from '../../src/cpu/policy.ts';
 import type { Platform } from '../../src/hypervisors/index.ts';
 import {
@@ -12,6 +12,7 @@ import {
 import { bindingsWith } from '../../src/lab/probe/probe-kernel.ts';
 import { PROBES, probeImage } from '../../src/probe/index.ts';
 import {
+  atBorder,
   atEntry,
   beneath,
   inExits,
@@ -19,7 +20,6 @@ import {
   inMmu,
   inState,
   type Mutant,
-  wordAt,
 } from './mutant.ts';
 
 const PAGE = 4096;
@@ -30,7 +30,6 @@ const FXSR = 1 << 24;
 const [DE, UD, NM, NP, GP, PF] = [0, 6, 7, 11, 13, 14];
 /** Number and arguments, as in the ring: EAX, EBX, ECX, EDX, ESI. */
 const REGISTERS = [0, 3, 1, 2, 6] as const;
-const VMCALL = 0xc1010f;
 const SLOT_FREE = 0xff;
 
 const places = new Map<string, number>();
@@ -51,11 +50,6 @@ interface Words {
   set(n: number, value: number): void;
 }
 
-const isCall = (exit: PolicyExit, platform: Platform): boolean =>
-  exit.kind === 'exception' &&
-  exit.vector === UD &&
-  (wordAt(platform, platform.cpu.state.get('rip')) & 0xffffff) === VMCALL;
-
 function* callsOf({ cpu: { state }, ram }: Platform): Generator<Words> {
   yield {
     get: (n) => state.gpr32(REGISTERS[n]!),
@@ -73,11 +67,12 @@ function* callsOf({ cpu: { state }, ram }: Platform): Generator<Words> {
 
 /** Calls of this kind have other words. */
 const bent = (name: string, call: keyof typeof LHCALL, bend: (words: Words) => void): Mutant =>
-  inExits(name, (exit, platform) => {
-    if (!isCall(exit, platform)) return exit;
-    for (const words of callsOf(platform)) if (words.get(0) === LHCALL[call]) bend(words);
-    return exit;
-  });
+  atBorder(name, (border, platform) => ({
+    hypercall(by) {
+      for (const words of callsOf(platform)) if (words.get(0) === LHCALL[call]) bend(words);
+      return border.hypercall(by);
+    },
+  }));
 
 const lost = (call: keyof typeof LHCALL): Mutant =>
   bent(`${call} does nothing`, call, (words) => words.set(0, LHCALL.FLUSH_ASYNC));
@@ -90,7 +85,7 @@ const fault = (
   change: (exit: ExceptionExit) => ExceptionExit | number,
 ): Mutant =>
   inExits(name, (exit, platform) => {
-    if (exit.kind !== 'exception' || exit.vector !== vector || isCall(exit, platform)) return exit;
+    if (exit.kind !== 'exception' || exit.vector !== vector) return exit;
     const changed = change({ ...exit });
     if (typeof changed !== 'number') return changed;
     platform.cpu.complete(changed);
@@ -115,6 +110,10 @@ export const LGUEST_MUTANTS: readonly Mutant[] = [
   lost('LGUEST_INIT'),
   lost('SET_PTE'),
   bent('SET_PTE is of the next page', 'SET_PTE', more(2, PAGE)),
+  bent('SET_PTE maps the next frame', 'SET_PTE', (words) => {
+    if (words.get(3) & 1) words.set(3, words.get(3) + PAGE);
+  }),
+  bent('FLUSH_ASYNC forgets the shadow', 'FLUSH_ASYNC', (words) => words.set(0, LHCALL.SET_PMD)),
   bent('SET_PTE is of another address space', 'SET_PTE', more(1, PAGE)),
   lost('FLUSH_TLB'),
   lost('NEW_PGTABLE'),

@@ -10,7 +10,16 @@ import {
   ROM_AT,
   TRAP_BYTES,
 } from '../../src/hypervisors/vmi/rom/layout.ts';
-import { atBorder, beneath, inFaults, inMmu, type Mutant, setWordAt, wordAt } from './mutant.ts';
+import {
+  atBorder,
+  beneath,
+  inFaults,
+  inMmu,
+  inState,
+  type Mutant,
+  setWordAt,
+  wordAt,
+} from './mutant.ts';
 
 const [EAX, ECX, EDX, ESP] = [0, 1, 2, 4];
 const PAGE = 4096;
@@ -91,6 +100,17 @@ const fault = (name: string, vector: number, other: number, change = (error: num
     error: WITH_ERROR.includes(other) ? change(error ?? 0) : null,
   }));
 
+/** Leaving a lazy mode forgets what has been held back. */
+const waitingLost = inState('SetLazyMode loses what waits', 'vmi', (state, made, platform) => ({
+  border: {
+    ...made.border,
+    hypercall(by) {
+      if (isCall(platform, numberOf('SetLazyMode'))) state.waiting = [];
+      return made.border.hypercall(by);
+    },
+  },
+}));
+
 export const VMI_MUTANTS: readonly Mutant[] = [
   inRom('the ROM has no signature', 'rom_signature', 0),
   inRom('the ROM is of API 2', 'api_version_maj', 2),
@@ -150,6 +170,7 @@ export const VMI_MUTANTS: readonly Mutant[] = [
   }),
   answers('without features', 'CPUID', zero(EDX)),
   answers('with the same each time', 'RDTSC', zero(EAX)),
+  waitingLost,
   fault('#PF says the opposite of present', PF, PF, (error) => error ^ 1),
   fault('#UD comes as #DE', UD, DE),
   fault('#NP names the next selector', NP, NP, (error) => error + 8),

@@ -12,6 +12,8 @@ export const LOG_WORD = 'pvops-probe';
 export const END_LINE = `${LOG_WORD} end`;
 /** Both interrupt controllers say nothing: the clock's interrupt is all that is heard (8259A datasheet, OCW1). */
 const MUTE_PICS = 'mov al, 0xff; out 0x21, al; out 0xa1, al';
+/** COM1 sends eight bits, without parity: after a reset it is five (PC16550D datasheet 8.1). */
+const EIGHT_BITS = 'mov edx, 0x3fb; mov al, 3; out dx, al';
 const SPECIAL = { userGate: 0xee00, gate: 0x8e00 };
 const SOFTWARE = [3, 4, 0x80];
 
@@ -27,7 +29,7 @@ export function emitMain(
   probes: readonly PlannedProbe[],
 ): void {
   code.text('kernel.main:; mov {sp}, kernel.stack_top; call kernel.choose; call kernel.set_up');
-  code.text(`cmp dword ptr [kernel.pc], 0; je .no_pics; ${MUTE_PICS}; .no_pics:`);
+  code.text(`cmp dword ptr [kernel.pc], 0; je .no_pc; ${MUTE_PICS}; ${EIGHT_BITS}; .no_pc:`);
   code.text('call {word} ptr [ops.init]; mov {ax}, kernel.gdt_record').op('cpu.load_gdt');
   code.op('cpu.load_tr_desc').text('mov {ax}, kernel.idt_record').op('cpu.load_idt');
   code.text('call kernel.patch');
