@@ -9,13 +9,15 @@ import { PAGE_OFFSET } from '../../src/hypervisors/lguest/first-tables.ts';
 import { lguest } from '../../src/hypervisors/lguest/index.ts';
 import { CODE_AT, elf32 } from '../../src/hypervisors/lguest/testing/lguest-guest.ts';
 import { type BareGuest, bareGuest } from '../../src/hypervisors/testing/bare-guest.ts';
-import { openKernel } from '../../src/image/index.ts';
+import { type KernelImage, openKernel } from '../../src/image/index.ts';
 import { memoryStore, openDisk } from '../../src/machine/disk.ts';
 import type { GuestRam } from '../../src/machine/memory.ts';
-import type { Chance } from './chance.ts';
+import { Chance } from './chance.ts';
 import { snippet } from './program.ts';
+import { putBack } from './put-back.ts';
 
 const MEMORY = 4 << 20;
+const DISK_BYTES = 64 << 10;
 /** Steps between two looks at what the host must keep. */
 const LOOK = 8;
 const LIMIT = MEMORY + DEVICE_BYTES;
@@ -25,56 +27,76 @@ const [EAX, ECX, EDX, EBX, ESP, ESI] = [0, 1, 2, 3, 4, 6];
 const CALL_NUMBERS = Object.values(LHCALL);
 const VECTORS = [0, 1, 3, 6, 7, 13, 14, 17] as const;
 const CODE_BYTES = 0x4000;
+const PIECE_BYTES = 64;
+const PIECES = 1024;
 const STATE_MAX = 1 << 20;
 
-export interface LguestDrive {
-  readonly steps: number;
-  readonly chance: Chance;
-  readonly version: string;
-}
+/** One machine, put back for each seed. */
+export class LguestCalls {
+  private readonly guest: BareGuest;
+  private readonly disk = new Uint8Array(DISK_BYTES);
+  private readonly reset: (ramBytes?: number) => void;
+  private readonly size: number;
 
-/** Null if all went well, else what the host has lost. */
-export function driveLguest({ steps, chance, version }: LguestDrive): string | null {
-  const pae = chance.oneIn(2);
-  const disks = [openDisk(memoryStore(64 << 10), 'read-write', 'disk')];
-  const made = bareGuest(lguest, {
-    memoryBytes: MEMORY,
-    version,
-    engine: 'interpreter',
-    disks,
-    nets: ['link'],
-    transmit: () => {},
-  });
-  const fresh = made.snapshots.save();
-  const size = made.snapshots.bytes().length;
-  const kernel = openKernel(elf32(codeOf(chance), { pae }), 'nonsense');
-  const start = () => {
-    made.snapshots.restore(fresh);
-    made.attached.start({ kernel, initrd: null, commandLine: '' });
+  constructor(version: string) {
+    this.guest = bareGuest(lguest, {
+      memoryBytes: MEMORY,
+      version,
+      engine: 'interpreter',
+      disks: [openDisk(memoryStore(this.disk), 'read-write', 'disk')],
+      nets: ['link'],
+      transmit: () => {},
+    });
+    const { cpu, snapshots } = this.guest;
+    // Frames of the host's are emptied when they are taken.
+    this.reset = putBack(cpu, snapshots, LIMIT);
+    this.size = snapshots.bytes().length;
+  }
+
+  /** Null if all went well, else what the host has lost. */
+  drive(chance: Chance, steps: number): string | null {
+    const { guest } = this;
+    const pae = chance.oneIn(2);
+    const kernel = openKernel(elf32(codeOf(chance), { pae }), 'nonsense');
+    this.disk.fill(0);
+    this.reset();
+    this.start(kernel, chance);
+    for (let n = 0; n < steps; n++) {
+      if (guest.machine.parts.power.state !== 'running') this.start(kernel, chance);
+      step(guest, chance);
+      const lost = n % LOOK === 0 ? wrong(guest, pae) : null;
+      if (lost !== null) return `${lost}, after step ${n}`;
+    }
+    const grown = guest.snapshots.bytes().length - this.size;
+    return grown > STATE_MAX ? `a state grown by ${grown} bytes` : null;
+  }
+
+  private start(kernel: KernelImage, chance: Chance): void {
+    const { guest } = this;
+    this.reset(0);
+    guest.attached.start({ kernel, initrd: null, commandLine: '' });
     if (chance.oneIn(16)) return;
-    call(made, [LHCALL.LGUEST_INIT, DATA_AT, 0, 0, 0]);
+    call(guest, [LHCALL.LGUEST_INIT, DATA_AT, 0, 0, 0]);
     // Handlers somewhere in its code, so that it lives on.
     for (const vector of VECTORS)
-      call(made, [LHCALL.LOAD_IDT_ENTRY, vector, chance.below(CODE_BYTES), 0x10ee00, 0]);
-    made.cpu.state.setGpr32(ESP, PAGE_OFFSET + DATA_AT);
-    made.cpu.state.setVa('rip', CODE_AT);
-  };
-  start();
-  for (let n = 0; n < steps; n++) {
-    if (made.machine.parts.power.state !== 'running') start();
-    step(made, chance);
-    const lost = n % LOOK === 0 ? wrong(made, pae) : null;
-    if (lost !== null) return `${lost}, after step ${n}`;
+      call(guest, [LHCALL.LOAD_IDT_ENTRY, vector, chance.below(CODE_BYTES), 0x10ee00, 0]);
+    guest.cpu.state.setGpr32(ESP, PAGE_OFFSET + DATA_AT);
+    guest.cpu.state.setVa('rip', CODE_AT);
   }
-  const grown = made.snapshots.bytes().length - size;
-  return grown > STATE_MAX ? `a state grown by ${grown} bytes` : null;
 }
 
-/** Instructions of every form, one behind the other. */
+/** Instructions of every form, made once: to assemble them takes longer than to run them. */
+let pieces: readonly Uint8Array[] = [];
+
+/** One behind the other, those that the seed picks. */
 function codeOf(chance: Chance): Uint8Array {
+  if (pieces.length === 0) {
+    const maker = new Chance(0);
+    pieces = Array.from({ length: PIECES }, () => snippet(maker, 32).subarray(0, PIECE_BYTES));
+  }
   const code = new Uint8Array(CODE_BYTES).fill(0x90);
-  for (let at = 0; at < CODE_BYTES - 64; ) {
-    const piece = snippet(chance, 32).subarray(0, 64);
+  for (let at = 0; at < CODE_BYTES - PIECE_BYTES; ) {
+    const piece = chance.pick(pieces);
     code.set(piece, at);
     at += piece.length;
   }
@@ -98,7 +120,7 @@ function step(made: BareGuest, chance: Chance): void {
       cpu.state.setVa('rip', address(chance));
       return;
     case 3:
-      machine.run({ instructions: chance.below(chance.oneIn(8) ? 5000 : 64) });
+      machine.run({ instructions: chance.below(chance.oneIn(32) ? 5000 : 64) });
       return;
     case 4:
       attached.enter?.();

@@ -2,15 +2,17 @@
 
 import { InputError } from '../../src/base/errors.ts';
 import { lguest } from '../../src/hypervisors/lguest/index.ts';
+import { vmi } from '../../src/hypervisors/vmi/index.ts';
 import { build, MODELS } from './board.ts';
 import { Chance } from './chance.ts';
 import { drive } from './drive.ts';
 import { interfaceNames, runNonsense, WAYS } from './guest.ts';
 import { driveImage, samples } from './image.ts';
 import { driveInterface } from './interface.ts';
-import { driveLguest } from './lguest.ts';
+import { LguestCalls } from './lguest.ts';
 import { PvCalls } from './pv-calls.ts';
 import { drivePvStart } from './pv-start.ts';
+import { VmiCalls } from './vmi-calls.ts';
 import type { WorkCounter } from './work.ts';
 
 export interface Subject {
@@ -64,12 +66,28 @@ function interfaces(): Subject[] {
   }));
 }
 
-/** Interfaces whose calls do not pass the border of the CPU: 500 steps a seed. */
+/** Every entry point of the interfaces of 32 bits, each on one machine that is put back for a seed. */
 function entryPoints(): Subject[] {
-  return lguest.versions.map((version) => ({
-    name: `entries:lguest@${version}`,
-    drive: (seed) => driveLguest({ steps: ENTRIES, chance: new Chance(seed), version }),
-  }));
+  const makers = [
+    ...lguest.versions.map((version) => ({
+      name: `lguest@${version}`,
+      make: () => new LguestCalls(version),
+    })),
+    ...vmi.versions.map((version) => ({
+      name: `vmi@${version}`,
+      make: () => new VmiCalls(version),
+    })),
+  ];
+  return makers.map(({ name, make }) => {
+    let calls: LguestCalls | VmiCalls | null = null;
+    return {
+      name: `entries:${name}`,
+      drive(seed) {
+        calls ??= make();
+        return calls.drive(new Chance(seed), ENTRIES);
+      },
+    };
+  });
 }
 
 /** Xen PV domains of both widths: their calls, each on one machine that is put back for a seed, and damaged images. */
