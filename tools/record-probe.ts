@@ -1,8 +1,16 @@
-// Records what QEMU answers to the probe kernel (`npm run record:probe`), for tests/conformance/recorded.
+// Records what other machines answer to the probe kernel, for tests/conformance/recorded.
+// npm run record:probe                     those that are installed here: QEMU, Bochs
+// npm run record:probe -- NAME...          those whose names begin so
 
 import { keep, OUTSIDE_RUNS, record } from '../tests/conformance/outside.ts';
 
+const names = process.argv.slice(2);
 for (const run of OUTSIDE_RUNS) {
-  keep(run, record(run));
+  if (names.length > 0 && !names.some((name) => run.name.startsWith(name))) continue;
+  if (!run.peer?.version()) {
+    process.stdout.write(`${run.name} cannot be asked here\n`);
+    continue;
+  }
+  keep(run, record(run, run.peer));
   process.stdout.write(`recorded ${run.name}\n`);
 }

@@ -1,6 +1,5 @@
-// The probe kernel on machines that are not ours: how they are run, what they have answered, and what of it is theirs to explain.
+// The probe kernel on machines that are not ours: which, what they have answered, and what of it is theirs to explain.
 
-import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,75 +7,95 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { probeElf, probeElfByPvh } from '../../src/lab/probe/probe-kernel.ts';
 import { LOG_WORD } from '../../src/probe/index.ts';
+import { bochs, type Peer, qemu } from './peers.ts';
+
+type Explained = Readonly<Record<string, string>>;
 
 export interface OutsideRun {
   /** Of the recorded file. */
   readonly name: string;
+  readonly on: 'native' | 'xen-pv' | 'xen-pvh';
   readonly bits: 32 | 64;
-  readonly boot: 'multiboot' | 'pvh';
+  /** As ours is started beside it, and as the log says it. */
+  readonly boot: 'direct' | 'multiboot' | 'pvh';
+  readonly says: string;
+  /** Null: it takes the real Xen and a control domain (tools/record-probe.ts). */
+  readonly peer: Peer | null;
+  /** Probes that it fails, and why. The specification decides, and ours follows it. */
+  readonly explained: Explained;
 }
 
-export const OUTSIDE_RUNS: readonly OutsideRun[] = [
-  { name: 'qemu-32-multiboot', bits: 32, boot: 'multiboot' },
-  { name: 'qemu-64-multiboot', bits: 64, boot: 'multiboot' },
-  { name: 'qemu-64-pvh', bits: 64, boot: 'pvh' },
-];
-
-/** Probes that QEMU 7.2's TCG fails, by word size, and why. The specification decides, and ours follows it. */
-export const EXPLAINED: Readonly<Record<32 | 64, Readonly<Record<string, string>>>> = {
-  32: {
-    'cpu-cr0-refused': 'TCG takes NW without CD, which is #GP(0) (SDM 2B MOV to CR0)',
-    'cpu-cr4': 'TCG takes PCIDE outside long mode, which is #GP(0) (SDM 2B MOV to CR4)',
-    'cpu-msr': 'TCG reads MSRs that it does not know as 0, which is #GP(0) (SDM 2B RDMSR)',
-    'cpu-pmc': 'TCG has no RDPMC: #UD, where a counter that is not there is #GP(0) (SDM 2B RDPMC)',
-    'cpu-tscp': 'TCG takes IA32_TSC_AUX with an upper half, which is reserved (SDM 4 2.1)',
-  },
-  64: {
-    'cpu-cr0-refused': 'TCG takes NW without CD, which is #GP(0) (SDM 2B MOV to CR0)',
-    'cpu-cr8': 'TCG takes CR8 with bits above the fourth, which are #GP(0) (SDM 2B MOV to CR)',
-    'cpu-idt':
-      'TCG takes the vector times 16 for the error code of INT n (SDM 3A 6.13 has times 8)',
-    'cpu-idt-entry': 'TCG takes the vector times 16 for the error code of INT n (SDM 3A 6.13)',
-    'cpu-msr': 'TCG reads MSRs that it does not know as 0, which is #GP(0) (SDM 2B RDMSR)',
-    'cpu-pmc': 'TCG has no RDPMC: #UD, where a counter that is not there is #GP(0) (SDM 2B RDPMC)',
-    'cpu-tscp': 'TCG takes IA32_TSC_AUX with an upper half, which is reserved (SDM 4 2.1)',
-  },
+const QEMU_BOTH: Explained = {
+  'cpu-cr0-refused': 'TCG takes NW without CD, which is #GP(0) (SDM 2B MOV to CR0)',
+  'cpu-msr': 'TCG reads MSRs that it does not know as 0, which is #GP(0) (SDM 2B RDMSR)',
+  'cpu-pmc': 'TCG has no RDPMC: #UD, where a counter that is not there is #GP(0) (SDM 2B RDPMC)',
+  'cpu-tscp': 'TCG takes IA32_TSC_AUX with an upper half, which is reserved (SDM 4 2.1)',
+};
+const QEMU_32: Explained = {
+  ...QEMU_BOTH,
+  'cpu-cr4': 'TCG takes PCIDE outside long mode, which is #GP(0) (SDM 2B MOV to CR4)',
+};
+const QEMU_64: Explained = {
+  ...QEMU_BOTH,
+  'cpu-cr8': 'TCG takes CR8 with bits above the fourth, which are #GP(0) (SDM 2B MOV to CR)',
+  'cpu-idt': 'TCG takes the vector times 16 for the error code of INT n (SDM 3A 6.13 has times 8)',
+  'cpu-idt-entry': 'TCG takes the vector times 16 for the error code of INT n (SDM 3A 6.13)',
 };
 
-const ARGUMENTS = [
-  ...['-accel', 'tcg', '-cpu', 'max', '-m', '32', '-nodefaults', '-display', 'none', '-no-reboot'],
-  ...['-serial', 'stdio', '-monitor', 'none', '-kernel'],
+const BOCHS: Explained = {
+  'cpu-tscp': 'Bochs takes IA32_TSC_AUX with an upper half, which is reserved (SDM 4 2.1)',
+};
+
+const native = (
+  machine: 'qemu' | 'bochs',
+  bits: 32 | 64,
+  boot: 'multiboot' | 'pvh',
+  explained: Explained,
+): OutsideRun => ({
+  name: `${machine}-${bits}-${boot}`,
+  on: 'native',
+  bits,
+  boot,
+  says: boot,
+  peer: machine === 'qemu' ? qemu : bochs,
+  explained,
+});
+
+export const OUTSIDE_RUNS: readonly OutsideRun[] = [
+  native('qemu', 32, 'multiboot', QEMU_32),
+  native('qemu', 64, 'multiboot', QEMU_64),
+  native('qemu', 64, 'pvh', QEMU_64),
+  native('bochs', 32, 'multiboot', BOCHS),
+  native('bochs', 64, 'multiboot', BOCHS),
 ];
-const QEMU = 'qemu-system-x86_64';
-/** A machine that does not switch itself off is stopped. */
-const MILLISECONDS_MAX = 60_000;
+
 const FOLDER = fileURLToPath(new URL('recorded/', import.meta.url));
 
-export const hasQemu = (): boolean => spawnSync(QEMU, ['--version']).status === 0;
+export const imageOf = ({ bits, boot }: OutsideRun): Uint8Array =>
+  boot === 'pvh' ? probeElfByPvh(bits) : probeElf(bits);
 
-/** What the machine says, under a head that tells how it was asked. */
-export function record({ bits, boot }: OutsideRun): string {
-  const elf = boot === 'pvh' ? probeElfByPvh(bits) : probeElf(bits);
+/** What a machine says, under a head that tells how it was asked. */
+export function headed(run: OutsideRun, tool: string, command: string, said: string): string {
+  const lines = said.split(/\r*\n/);
+  const log = lines.slice(
+    lines.findIndex((line) => line.startsWith(`${LOG_WORD} 1 `)),
+    lines.findIndex((line) => line.startsWith(`${LOG_WORD} end`)) + 1,
+  );
+  const head = [
+    `# tool: ${tool}`,
+    `# command: ${command}`,
+    `# sha256 of the image: ${createHash('sha256').update(imageOf(run)).digest('hex')}`,
+  ];
+  return `${[...head, ...log].join('\n')}\n`;
+}
+
+/** Asks a machine that is installed here. */
+export function record(run: OutsideRun, peer: Peer): string {
   const folder = mkdtempSync(join(tmpdir(), 'pvops-outside-'));
   try {
-    const path = join(folder, 'probe.elf');
-    writeFileSync(path, elf);
-    const version = spawnSync(QEMU, ['--version'], { encoding: 'utf8' }).stdout.split('\n', 1)[0];
-    const { stdout } = spawnSync(QEMU, [...ARGUMENTS, path], {
-      encoding: 'latin1',
-      timeout: MILLISECONDS_MAX,
-    });
-    const lines = stdout.split(/\r?\n/);
-    const log = lines.slice(
-      lines.findIndex((line) => line.startsWith(`${LOG_WORD} 1 `)),
-      lines.findIndex((line) => line.startsWith(`${LOG_WORD} end`)) + 1,
-    );
-    const head = [
-      `# tool: ${version}`,
-      `# command: ${QEMU} ${ARGUMENTS.join(' ')} probe${bits}${boot === 'pvh' ? '-pvh' : ''}.elf`,
-      `# sha256 of the image: ${createHash('sha256').update(elf).digest('hex')}`,
-    ];
-    return `${[...head, ...log].join('\n')}\n`;
+    const name = `probe${run.bits}${run.boot === 'pvh' ? '-pvh' : ''}.elf`;
+    const said = peer.run(folder, imageOf(run));
+    return headed(run, peer.version() ?? 'none', peer.command(name), said);
   } finally {
     rmSync(folder, { recursive: true });
   }
