@@ -22,6 +22,7 @@ export function assertions(structs: readonly AnyXenStruct[], wide: boolean): str
     '#include <stddef.h>',
     '#include <stdint.h>',
     '#define __XEN_INTERFACE_VERSION__ __XEN_LATEST_INTERFACE_VERSION__',
+    '#define __XEN_TOOLS__', // Some structures are for tools alone.
     ...headers.map((header) => `#include <xen/${header}>`),
     ...structs.flatMap((type) => assertionsOf(type, wide)),
     '',
