@@ -1,4 +1,4 @@
-// `npm run bench:trace [-- --rounds N]`: what a trace adds to the CPU time of a boot, in alternating rounds.
+// `npm run bench:trace [-- --rounds N --on I]`: what a trace adds to the CPU time of a boot, in alternating rounds.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -11,33 +11,38 @@ const KERNEL = 'debian:12/cloud-amd64';
 interface Case {
   readonly name: string;
   readonly on: string;
-  /** Null: the plain run that the others of the interface are compared with. */
-  readonly trace: readonly string[] | null;
+  /** Words of the command; the first is its name. */
+  readonly words: readonly string[];
   readonly most: number;
 }
 
-const EVENTS = ['--out', '/dev/null', '--format', 'binary'];
+const OFF = ['run', '--no-counters'];
+const EVENTS = ['trace', '--out', '/dev/null', '--format', 'binary'];
 const CASES: readonly Case[] = [
-  { name: 'off', on: 'native', trace: null, most: 1 },
-  { name: 'counters', on: 'native', trace: ['--summary'], most: 1.05 },
-  { name: 'exit: every event', on: 'native', trace: EVENTS, most: Number.POSITIVE_INFINITY },
-  { name: 'watched: mmu.*', on: 'native', trace: [...EVENTS, '--ops', 'mmu.*'], most: 3 },
-  { name: 'off', on: 'xen-pv', trace: null, most: 1 },
-  { name: 'exit: every event', on: 'xen-pv', trace: EVENTS, most: 1.6 },
+  { name: 'off', on: 'native', words: OFF, most: 1 },
+  { name: 'counters', on: 'native', words: ['run'], most: 1.05 },
+  { name: 'exit: every event', on: 'native', words: EVENTS, most: Number.POSITIVE_INFINITY },
+  { name: 'watched: mmu.*', on: 'native', words: [...EVENTS, '--ops', 'mmu.*'], most: 3 },
+  { name: 'off', on: 'xen-pv', words: OFF, most: 1 },
+  { name: 'counters', on: 'xen-pv', words: ['run'], most: 1.05 },
+  { name: 'exit: every event', on: 'xen-pv', words: EVENTS, most: 1.6 },
 ];
 
-const { values } = parseArgs({ options: { rounds: { type: 'string', default: '11' } } });
+const { values } = parseArgs({
+  options: { rounds: { type: 'string', default: '11' }, on: { type: 'string' } },
+});
+const cases = CASES.filter(({ on }) => values.on === undefined || values.on === on);
 const rounds = Math.max(1, Number(values.rounds) || 11);
 if (!existsSync(PVOPS)) throw new Error(`${PVOPS} is missing: npm run build`);
 
-const seconds = CASES.map(() => [] as number[]);
+const seconds = cases.map(() => [] as number[]);
 for (let round = 0; round < rounds; round++) {
   // Every second round the other way round: a machine that grows slower or faster does so to all.
-  const order = CASES.map((_, n) => (round % 2 === 0 ? n : CASES.length - 1 - n));
-  for (const n of order) seconds[n]!.push(cpuSeconds(CASES[n]!));
+  const order = cases.map((_, n) => (round % 2 === 0 ? n : cases.length - 1 - n));
+  for (const n of order) seconds[n]!.push(cpuSeconds(cases[n]!));
 }
-for (const [n, { name, on, most }] of CASES.entries()) {
-  const off = CASES.findIndex((other) => other.on === on && other.trace === null);
+for (const [n, { name, on, most }] of cases.entries()) {
+  const off = cases.findIndex((other) => other.on === on && other.words === OFF);
   const ratios = seconds[n]!.map((value, round) => value / seconds[off]![round]!);
   const goal = Number.isFinite(most) ? `, goal ${most}` : '';
   process.stdout.write(
@@ -46,9 +51,8 @@ for (const [n, { name, on, most }] of CASES.entries()) {
 }
 
 /** Of the whole process, as the run itself reports it. */
-function cpuSeconds({ on, trace }: Case): number {
-  const command = trace === null ? ['run', KERNEL] : ['trace', KERNEL, ...trace];
-  const args = [PVOPS, ...command, '--on', on, '--expect-text', 'INIT-UP'];
+function cpuSeconds({ on, words: [command = '', ...words] }: Case): number {
+  const args = [PVOPS, command, KERNEL, ...words, '--on', on, '--expect-text', 'INIT-UP'];
   const { stderr } = spawnSync(process.execPath, args, {
     encoding: 'utf8',
     stdio: ['ignore', 'ignore', 'pipe'],

@@ -20,6 +20,8 @@ const SAME = 0;
 const DIFFERENT = 1;
 const ROWS_MAX = 40;
 const CONTEXT = 4;
+/** Functions beyond the one that asked. */
+const CALLERS_SHOWN = 3;
 
 interface DiffOptions {
   readonly json?: boolean;
@@ -80,15 +82,19 @@ function diffText(found: TraceDifference, { head: a }: Trace, { head: b }: Trace
 }
 
 function divergenceText(
-  { at, kind, events, before, after }: Divergence,
+  { at, kind, events, lengths, before, after }: Divergence,
   n: number,
   count: number,
 ): string {
+  const mark = kind === 'answer' ? '!' : '>';
   const side = (name: string, s: 0 | 1) => [
-    ...before[s].map((event) => `${name}    ${eventText(event)}`),
-    ...events[s].map((event) => `${name} ${kind === 'answer' ? '!' : '>'}  ${eventText(event)}`),
+    ...eventLines(before[s]).map((text) => `${name}    ${text}`),
+    ...eventLines(events[s]).map((text) => `${name} ${mark}  ${text}`),
     ...(events[s].length === 0 ? [`${name} >  nothing`] : []),
-    ...after[s].map((event) => `${name}    ${eventText(event)}`),
+    ...(lengths[s] > events[s].length
+      ? [`${name} >  and ${lengths[s] - events[s].length} more`]
+      : []),
+    ...eventLines(after[s]).map((text) => `${name}    ${text}`),
   ];
   const what =
     kind === 'answer' ? 'the same was asked, with another answer or argument' : 'they part';
@@ -99,11 +105,30 @@ function divergenceText(
   ].join('\n');
 }
 
-function eventText({ operations, entryPoint, args, effect, retired, caller }: TraceEvent): string {
+/** A line for each, but one for all of a row that have the same caller and ask for the same. */
+function eventLines(events: readonly TraceEvent[]): string[] {
+  const lines: string[] = [];
+  for (let n = 0; n < events.length; ) {
+    const first = events[n++]!;
+    const like = (event: TraceEvent | undefined) =>
+      event?.entryPoint === first.entryPoint &&
+      event.caller === first.caller &&
+      event.callers === first.callers;
+    let more = 0;
+    for (; like(events[n]); n++) more++;
+    lines.push(more === 0 ? eventText(first) : `${eventText(first)} and ${more} more like it`);
+  }
+  return lines;
+}
+
+function eventText(event: TraceEvent): string {
+  const { operations, entryPoint, args, effect, retired, caller, callers } = event;
   const list = Object.entries(args).map(([name, value]) => `${name}=${value}`);
   const result = effect === null ? '' : ` -> ${effect}`;
   const what = operations.length > 0 ? `${short(operations)} by ` : '';
-  return `[${retired}] ${what}${entryPoint}(${list.join(', ')})${result} from ${caller}`;
+  const outer = callers.split(' ', CALLERS_SHOWN).filter((name) => name !== '');
+  const from = [caller, ...outer].join(' < ');
+  return `[${retired}] ${what}${entryPoint}(${list.join(', ')})${result} from ${from}`;
 }
 
 function countTable(title: string, rows: readonly CountDifference[]): string {

@@ -42,6 +42,7 @@ export {
   multibootHeader,
   multibootLoad,
 } from './multiboot.ts';
+export { ORC_REG, ORC_TYPE, type OrcEntry, type OrcTable, orcTable } from './orc.ts';
 export {
   imageSymbols,
   readSymbols,

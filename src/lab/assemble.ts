@@ -11,6 +11,7 @@ import { seenInstructions } from '../hypervisors/hw/seen-instructions.ts';
 import { TableWatcher } from '../hypervisors/hw/table-watcher.ts';
 import { type Attached, type InterfaceChoice, policyFor } from '../hypervisors/index.ts';
 import { runGuest } from '../hypervisors/run-guest.ts';
+import { orcTable } from '../image/index.ts';
 import type { ConsoleEnd } from '../machine/console-ends.ts';
 import type { MachineCpu } from '../machine/cpu-link.ts';
 import { Machine } from '../machine/machine.ts';
@@ -144,7 +145,7 @@ function traced(
   border: Border,
 ): Pick<Cpu, 'run' | 'retired'> {
   const { symbols, elf } = tracer.names;
-  const sites = new CallSites(cpu, symbols, elf && new LinkAddress(elf));
+  const sites = new CallSites(cpu, symbols, elf && new LinkAddress(elf), elf && orcTable(elf));
   tracer.connect({
     retired: () => cpu.retired(),
     nanos: () => devices.clock.now(),

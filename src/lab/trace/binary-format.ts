@@ -3,7 +3,7 @@
 import { utf8Bytes } from '../../image/index.ts';
 
 /** The last letter is the version. */
-export const BINARY_MAGIC = utf8Bytes('PVTRACE1');
+export const BINARY_MAGIC = utf8Bytes('PVTRACE2');
 /** A block: bytes of its content, CRC-32 of them, the content. */
 export const BLOCK_HEAD = 8;
 /** Content of a block, about; what a reader believes at most. */

@@ -62,6 +62,7 @@ class Tables {
   private event(): TraceEvent {
     const { names, ...shape } = this.shape();
     const caller = this.text();
+    const callers = this.text();
     const vcpu = this.varint();
     const retired = unzigzag(this.varint());
     this.retired += retired;
@@ -72,7 +73,16 @@ class Tables {
     for (const name of names) args[name] = this.value() ?? 0;
     return {
       ...shape,
-      ...{ args, effect, vcpu, retired: this.retired, nanos: this.nanos, caller, instructions },
+      ...{
+        args,
+        effect,
+        vcpu,
+        retired: this.retired,
+        nanos: this.nanos,
+        caller,
+        callers,
+        instructions,
+      },
     };
   }
 

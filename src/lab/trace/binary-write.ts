@@ -46,6 +46,7 @@ class BlockWriter {
     const names = Object.keys(event.args);
     this.shape(event, names);
     this.text(event.caller);
+    this.text(event.callers);
     this.varint(event.vcpu);
     const [retired, nanos] = [event.retired - this.retired, event.nanos - this.nanos];
     this.varint(zigzag(retired));

@@ -33,6 +33,7 @@ const event: fc.Arbitrary<TraceEvent> = fc.record({
   retired: fc.nat(2 ** 31),
   nanos: fc.maxSafeNat().map((n) => Math.floor(n / 8)),
   caller: fc.constantFrom('start_kernel+0x1', '0xffffffff81000000'),
+  callers: fc.constantFrom('', 'f g'),
   instructions: fc.nat(100),
   within: fc.constantFrom(null, 'multicall'),
 });
@@ -57,6 +58,7 @@ const plain = (n: number): TraceEvent => ({
   retired: n * 1000,
   nanos: n * 1000,
   caller: `f${n % 5}+0x10`,
+  callers: `g${n % 3} h`,
   instructions: 1,
   within: null,
 });

@@ -4,15 +4,24 @@ import { decode } from '../../cpu/decode.ts';
 import type { Decoded } from '../../cpu/decoded.ts';
 import { type Peeked, peekAddress, peekBytes } from '../../cpu/peek.ts';
 import { GPR_AT } from '../../cpu/state.ts';
-import type { SymbolTable } from '../../image/index.ts';
+import type { OrcTable, SymbolTable } from '../../image/index.ts';
 import type { LinkAddress } from './link-address.ts';
 import { symbolAt } from './names.ts';
+import { Unwinder } from './unwinder.ts';
 
 export interface CallSite {
   /** `switch_mm_irqs_off+0x1a3`, or an address where no symbol is known. */
   readonly caller: string;
+  /** Functions beyond it, from the inside out, separated by spaces; empty where the stack cannot be told. */
+  readonly callers: string;
   /** Guest instructions from the call to its return; 1 where the caller has the instruction itself. */
   readonly instructions: number;
+}
+
+/** What does not change from one call to the next. */
+interface Site extends Omit<CallSite, 'callers'> {
+  /** Words on the stack that the call has taken; -1: there was none. */
+  readonly words: number;
 }
 
 /**
@@ -27,6 +36,7 @@ interface Stub {
 }
 
 const RSP = 4;
+const RBP = 5;
 /** What fits a slot of Xen's hypercall page. */
 const STUB_BYTES = 32;
 const STUB_INSTRUCTIONS = 16;
@@ -41,37 +51,62 @@ export class CallSites {
   private readonly symbols: SymbolTable | null;
   private readonly link: LinkAddress | null;
   private readonly stubs = new Map<number, Stub | null>();
-  private readonly sites = new Map<string, CallSite>();
+  private readonly sites = new Map<number, Map<number, Site>>();
+  private readonly unwinder: Unwinder | null;
+  private sitesKnown = 0;
   private rip = 0;
   private rsp = 0;
+  private rbp = 0;
 
-  constructor(cpu: Peeked, symbols: SymbolTable | null, link: LinkAddress | null) {
+  constructor(
+    cpu: Peeked,
+    symbols: SymbolTable | null,
+    link: LinkAddress | null,
+    orc: OrcTable | null = null,
+  ) {
     this.cpu = cpu;
     this.symbols = symbols;
     this.link = link;
+    this.unwinder = symbols && link && orc && new Unwinder(cpu, orc, symbols, link);
   }
 
   /** The instruction at `rip` is about to be answered. */
   enter(rip: number): void {
     this.rip = rip;
     this.rsp = this.cpu.state.vaAt(GPR_AT + RSP * 8);
+    this.rbp = this.cpu.state.vaAt(GPR_AT + RBP * 8);
   }
 
   /** Where the last one came from. */
   site(): CallSite {
-    const { rip } = this;
+    const { rip, rsp, rbp } = this;
     const stub = this.stubAt(rip);
-    const back = stub ? this.wordAt(this.rsp + stub.words * this.wordBytes()) : null;
-    const key = `${rip} ${back}`;
-    const known = this.sites.get(key);
+    const back = stub ? this.wordAt(rsp + stub.words * this.wordBytes()) : null;
+    const { caller, instructions, words } = this.siteOf(rip, stub, back);
+    const frame =
+      words < 0 || back === null
+        ? { ip: rip, sp: rsp, bp: rbp, returned: false }
+        : { ip: back, sp: rsp + words * this.wordBytes(), bp: rbp, returned: true };
+    return { caller, instructions, callers: this.unwinder?.callers(frame) ?? '' };
+  }
+
+  private siteOf(rip: number, stub: Stub | null, back: number | null): Site {
+    const known = this.sites.get(rip)?.get(back ?? 0);
     if (known) return known;
     const jumps = stub && back !== null ? this.jumpsTo(stub.entry, back) : -1;
     const site =
       stub && back !== null && jumps >= 0
-        ? { caller: this.name(back), instructions: 1 + jumps + stub.instructions }
-        : { caller: this.name(rip), instructions: 1 };
+        ? {
+            caller: this.name(back),
+            instructions: 1 + jumps + stub.instructions,
+            words: stub.words + 1,
+          }
+        : { caller: this.name(rip), instructions: 1, words: -1 };
     // A guest may make any number of places; the names of a kernel stay far below.
-    if (this.sites.size < SITES_MAX) this.sites.set(key, site);
+    if (this.sitesKnown++ < SITES_MAX) {
+      const here = this.sites.get(rip) ?? new Map<number, Site>();
+      this.sites.set(rip, here.set(back ?? 0, site));
+    }
     return site;
   }
 

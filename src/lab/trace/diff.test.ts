@@ -19,6 +19,7 @@ const event = (
   retired,
   nanos: retired,
   caller: 'start_kernel+0x1',
+  callers: '',
   instructions: 1,
   within: null,
   ...changes,
@@ -113,6 +114,42 @@ describe('traces of two interfaces', () => {
     expect(compareTraces(a, b)).toMatchObject({ compared: 'operations', divergenceCount: 0 });
   });
 
+  it('go by the functions beyond those of each interface, where these ask about as often', () => {
+    const cpuid = (n: number, caller: string, callers: string) =>
+      event('cpu.cpuid', n, { caller: `${caller}+0x9`, callers });
+    const beyond = ['early_cpu_init setup_arch', 'get_cpu_cap', 'init_amd identify_cpu'];
+    const side = (caller: string, on: string, names: readonly string[]) =>
+      trace(
+        names.map((name, n) => cpuid(n, caller, name)),
+        on,
+      );
+    const a = side('xen_cpuid', 'xen-pv@4.17', beyond);
+    const found = compareTraces(a, side('native_cpuid', 'native', beyond.toSpliced(1, 1)));
+    expect(found.divergenceCount).toBe(1);
+    expect(found.divergences[0]?.events[0]).toEqual([a.events[1]]);
+    expect(found.unequal).toMatchObject([{ caller: 'get_cpu_cap', counts: [1, 0] }]);
+    // Hundreds of calls through a function are not the few that the other side makes through it.
+    const many = Array.from({ length: 20 }, () => 'detect');
+    const mixed = trace(
+      [...many.map((name, n) => cpuid(n, 'native_cpuid', name)), cpuid(20, 'xen_cpuid', 'late')],
+      'xen-pv@4.17',
+    );
+    const plain = trace([
+      ...many.map((name, n) => cpuid(n, 'cpuid', name)),
+      cpuid(20, 'native_cpuid', 'late'),
+    ]);
+    expect(compareTraces(mixed, plain).divergenceCount).toBe(0);
+  });
+
+  it('leave out what may have been mostly what the other cannot show', () => {
+    const operations = ['mmu.set_pmd', 'mmu.set_pte', 'cpu.load_gdt'] as const;
+    const a = trace([event('cpu.load_gdt', 1)]);
+    const b = trace([event('cpu.load_gdt', 1), event('', 2, { operations })], 'xen-pv@4.17');
+    const found = compareTraces(a, b);
+    expect(found.divergenceCount).toBe(0);
+    expect(found.notCompared).toMatchObject([{ operation: operations.join(' '), counts: [0, 1] }]);
+  });
+
   it('leave out what one of them has no way to show, and list it', () => {
     const a = trace([event('cpu.io_delay', 1), event('cpu.cpuid', 2)]);
     const b = trace(
@@ -147,7 +184,7 @@ describe('traces of two interfaces', () => {
 
 describe('a trace read back', () => {
   const head = {
-    ...{ format: 'pvops-trace-2', interface: 'native', kernel: 'k', sha256: 's' },
+    ...{ format: 'pvops-trace-3', interface: 'native', kernel: 'k', sha256: 's' },
     operations: null,
     watched: false,
   };

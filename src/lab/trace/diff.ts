@@ -5,6 +5,7 @@ import { OPERATIONS } from '../../ops/index.ts';
 import { align } from './align.ts';
 import { operationClasses } from './operation-classes.ts';
 import type { Trace } from './read.ts';
+import { functionOf, sharedCallers } from './shared-callers.ts';
 import type { TraceEvent } from './tracer.ts';
 
 /** How often each side asked for something, from somewhere. */
@@ -22,6 +23,8 @@ export interface Divergence {
   /** What only one side did; `answer`: both asked the same thing, and got or gave something else. */
   readonly kind: 'asked' | 'answer';
   readonly events: readonly [readonly TraceEvent[], readonly TraceEvent[]];
+  /** How many events that are; `events` has the first of them. */
+  readonly lengths: readonly [number, number];
   /** What each side did just before, and just after. */
   readonly before: readonly [readonly TraceEvent[], readonly TraceEvent[]];
   readonly after: readonly [readonly TraceEvent[], readonly TraceEvent[]];
@@ -72,8 +75,11 @@ function compareExactly(a: Trace, b: Trace, limits: DiffLimits): TraceDifference
 
 function compareOperations(a: Trace, b: Trace, limits: DiffLimits): TraceDifference {
   const shown = [showable(a), showable(b)] as const;
-  const both = ({ operations }: TraceEvent) =>
-    operations.some((id) => shown[0].has(id) && shown[1].has(id));
+  // What may have been any of several operations is compared if both sides can show most of them.
+  const both = ({ operations }: TraceEvent) => {
+    const found = operations.filter((id) => shown[0].has(id) && shown[1].has(id));
+    return operations.length > 0 && found.length * 2 >= operations.length;
+  };
   const [left, right] = [a.events.filter(both), b.events.filter(both)];
   const classes = operationClasses([left, right]);
   const caller = sharedCallers(left, right, classes);
@@ -105,22 +111,6 @@ function showable({ head, events }: Trace): ReadonlySet<string> {
     if (visible && (asked?.has(op.id) ?? true)) shown.add(op.id);
   }
   return shown;
-}
-
-/** Callers of one class of operations count where both sides name them; elsewhere the way to the operation is another. */
-function sharedCallers(
-  left: readonly TraceEvent[],
-  right: readonly TraceEvent[],
-  classes: (event: TraceEvent) => string,
-): (event: TraceEvent) => string {
-  const key = (event: TraceEvent) => `${classes(event)}|${functionOf(event)}`;
-  const keys = [left, right].map((events) => new Set(events.map(key)));
-  return (event) => (keys.every((set) => set.has(key(event))) ? functionOf(event) : '');
-}
-
-/** `switch_mm_irqs_off+0x10` is `switch_mm_irqs_off`; so is what compilers split off. Addresses are nobody's name. */
-export function functionOf({ caller }: Pick<TraceEvent, 'caller'>): string {
-  return caller.startsWith('0x') ? '' : (/^[^+.]*/.exec(caller)?.[0] ?? '');
 }
 
 interface Found {
@@ -156,6 +146,7 @@ function divergencesOf(
       events: [left.slice(i, toI), right.slice(j, toJ)].map((list) =>
         list.slice(0, EVENTS_SHOWN),
       ) as unknown as Divergence['events'],
+      lengths: [toI - i, toJ - j],
       before: [left.slice(Math.max(i - context, 0), i), right.slice(Math.max(j - context, 0), j)],
       after: [left.slice(toI, toI + context), right.slice(toJ, toJ + context)],
     });

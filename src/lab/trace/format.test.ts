@@ -14,6 +14,7 @@ const EVENT: TraceEvent = {
   retired: 1234,
   nanos: 1500,
   caller: 'switch_mm_irqs_off+0x10',
+  callers: 'switch_mm __schedule',
   instructions: 1,
   within: null,
 };
@@ -33,6 +34,7 @@ it('a Chrome trace is JSON with the event at its time in microseconds, in the gr
       args: expect.objectContaining({
         ...{ value: '0x1000', entryPoint: 'MOV to CR3', effect: null, retired: 1234 },
         caller: 'switch_mm_irqs_off+0x10',
+        callers: 'switch_mm __schedule',
       }),
     }),
   ]);
@@ -41,7 +43,7 @@ it('a Chrome trace is JSON with the event at its time in microseconds, in the gr
 it('JSON lines are whole each, whatever comes after', () => {
   const writer = traceWriter('jsonl', HEAD);
   const lines = `${writer.head()}${writer.event(EVENT)}`.split('\n');
-  expect(JSON.parse(lines[0]!)).toEqual({ format: 'pvops-trace-2', ...HEAD });
+  expect(JSON.parse(lines[0]!)).toEqual({ format: 'pvops-trace-3', ...HEAD });
   expect(JSON.parse(lines[1]!)).toEqual(EVENT);
 });
 

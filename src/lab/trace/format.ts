@@ -6,7 +6,7 @@ import type { TraceEvent } from './tracer.ts';
 export const TRACE_FORMATS = ['jsonl', 'binary', 'chrome'] as const;
 export type TraceFormat = (typeof TRACE_FORMATS)[number];
 
-export const JSON_FORMAT = 'pvops-trace-2';
+export const JSON_FORMAT = 'pvops-trace-3';
 
 export interface TraceHead {
   readonly interface: string;

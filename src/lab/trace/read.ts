@@ -30,6 +30,7 @@ const eventSchema = v.object({
   retired: v.number(),
   nanos: v.number(),
   caller: v.string(),
+  callers: v.string(),
   instructions: v.number(),
   within: v.nullable(v.string()),
 });

@@ -47,7 +47,7 @@ describe('a traced run', () => {
 
   it('names the operations, their entry points, arguments and effects, at their instruction counts', async () => {
     const { head, events } = await traced(code);
-    expect(head).toMatchObject({ format: 'pvops-trace-2', interface: 'native', kernel: 'tiny' });
+    expect(head).toMatchObject({ format: 'pvops-trace-3', interface: 'native', kernel: 'tiny' });
     const named = events.map(({ operations, entryPoint, retired }) => [
       operations[0],
       entryPoint,

@@ -23,6 +23,8 @@ export interface TraceEvent {
   readonly nanos: number;
   /** Where it was called from, by symbol if one is known. */
   readonly caller: string;
+  /** Functions beyond it, from the inside out, separated by spaces; empty where the stack cannot be told. */
+  readonly callers: string;
   /** Guest instructions from the call to its return. */
   readonly instructions: number;
   /** The entry point that carried it among others, such as a multicall; null: it came by itself. */
@@ -78,7 +80,7 @@ const OTHER = 'other';
 export const COUNTED_GROUPS: readonly string[] = [...GROUPS, OTHER];
 
 const NONE: readonly OperationId[] = [];
-const NO_SITE: CallSite = { caller: '', instructions: 0 };
+const NO_SITE: CallSite = { caller: '', callers: '', instructions: 0 };
 const UNFINISHED = 'to be continued';
 
 const isCounted = ({ count }: Counter): boolean => count > 0;
@@ -147,6 +149,7 @@ export class Tracer {
         retired: this.clock.retired(),
         nanos: this.clock.nanos(),
         caller: site.caller,
+        callers: site.callers,
         instructions: site.instructions,
         within: within ?? null,
       };
