@@ -64,6 +64,8 @@ export function iret64(pv: PvDomain): void {
   }
   if (pv.state.assists & (1 << VMASST_TYPE_architectural_iopl))
     vcpu.iopl = (rflags & EFLAGS_IOPL) >> EFLAGS_IOPL_SHIFT;
+  // The end of a handler of NMIs, if it was one.
+  state.set(FIELDS.nmiMasked, 0);
   maskEvents(pv, (rflags & EFLAGS_IF) === 0);
   const before = state.get(FIELDS.eflags);
   writeFlags(state, (rflags & ~(EFLAGS_IOPL | EFLAGS_VM | EFLAGS_RF)) | EFLAGS_IF, ALL_FLAGS);

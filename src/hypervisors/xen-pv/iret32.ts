@@ -50,6 +50,8 @@ export function iret32(pv: PvDomain): void {
     ss = all[5]! & 0xffff;
   }
   setFlags(pv, eflags);
+  // The end of a handler of NMIs, if it was one.
+  state.set('nmiMasked', 0);
   maskEvents(pv, (eflags & EFLAGS_IF) === 0);
   state.setVa('rip', eip);
   state.setGpr32(RSP, esp);

@@ -199,3 +199,44 @@ it('an iret to user mode without user tables ends the domain', () => {
   );
   expect(why).toContain('without user tables');
 });
+
+it.each([
+  ['nmi_op', 0, 0],
+  ['callback_op', 4, 8],
+])(
+  'an NMI comes to the handler that %s has named, and ends the domain when it is gone',
+  (call, type, at) => {
+    const { results, why } = runProgram((p) =>
+      [
+        p.store(p.page(0), type),
+        `lea rax, [handler]; mov [rbx + ${at}], rax`,
+        p.call(call, 0, p.page(0)),
+        'mov edi, 11; xor esi, esi; xor edx, edx; mov eax, 24; syscall; nop',
+        p.store(p.page(0), type),
+        p.call(call, 1, p.page(0)),
+        'mov edi, 11; xor esi, esi; xor edx, edx; mov eax, 24; syscall; nop',
+        p.done,
+        'handler:',
+        'mov ebx, 0x77',
+        p.keep('rbx'),
+        'pop rcx; pop r11; push 0; push rcx; push r11; push rax; mov eax, 23; syscall',
+      ].join('\n'),
+    );
+    expect(results).toEqual([0, 0x77, 0]);
+    expect(why).toContain('no handler');
+  },
+);
+
+it('a write to the hypercall MSR puts the page of calls into a frame of its own', () => {
+  const { results, why } = runProgram((p) =>
+    [
+      `mov ecx, 0x40000000; mov rax, ${p.mfn(1)}; shl rax, 12; mov rdx, rax; shr rdx, 32; wrmsr`,
+      `mov rbx, ${p.page(1)}; mov rax, [rbx + ${17 * 32}]; ${p.keep('rax')}`,
+      `xor edi, edi; mov rbx, ${p.page(1)}; add rbx, ${17 * 32}; call rbx; ${p.keep('rax')}`,
+      p.done,
+    ].join('\n'),
+  );
+  expect(why).toContain('poweroff');
+  // push rcx; push r11; mov eax, 17 ...
+  expect(results).toEqual([0x0000_0011_b853_4151 + 0, 0x4_0011]);
+});

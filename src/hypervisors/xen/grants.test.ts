@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import * as abi from './abi/grant-table.ts';
 import { grantFrame } from './grant-frames.ts';
-import { grantedPage, mapGrant, readGrant, unmapGrant } from './grants.ts';
+import { grantedPage, mapGrant, readGrant, seedGrants, unmapGrant } from './grants.ts';
 import { ARG, testDomain } from './testing/domain.ts';
 
 const GRANT = 20;
@@ -185,5 +185,34 @@ describe('GNTTABOP_copy', () => {
     ],
   ])('is refused %s', (_what, over, status) => {
     expect(copy(over).status).toBe(status);
+  });
+});
+
+describe('the reserved entries', () => {
+  const seeded = () => {
+    const test = testDomain('pv64');
+    seedGrants(test.domain, { console: 0x30_0000, store: 0x31_0000 });
+    const at = test.domain.state.grants.frames[0]!;
+    const { ram } = test.platform;
+    return { ...test, flags: (ref: number) => ram.u16(at + ref * 8), ram, at };
+  };
+
+  it('grant console and store to the control domain, which has them mapped', () => {
+    const { flags, ram, at } = seeded();
+    expect([flags(0), flags(1), flags(2)]).toEqual([0x19, 0x19, 0]);
+    expect([ram.u32(at + 4), ram.u32(at + 12), ram.u16(at + 2)]).toEqual([0x300, 0x310, 0]);
+  });
+
+  it('do not change places, and do not keep a guest from changing the version', () => {
+    const { call, put, get, domain, ram, at } = seeded();
+    call(GRANT, 11, put(abi.gnttabSwapGrantRef, { ref_a: 5, ref_b: 1 }), 1);
+    expect(get(abi.gnttabSwapGrantRef).status).toBe(abi.GNTST_eagain);
+    expect(call(GRANT, 8, put(abi.gnttabSetVersion, { version: 2 }), 1)).toBe(0);
+    // In version 2 who has it mapped stands beside the entry.
+    expect([ram.u16(at + 16), ram.u16(domain.state.grants.statusFrames[0]! + 2)]).toEqual([
+      1, 0x18,
+    ]);
+    expect(call(GRANT, 8, put(abi.gnttabSetVersion, { version: 1 }), 1)).toBe(0);
+    expect(ram.u16(at + 8)).toBe(0x19);
   });
 });
