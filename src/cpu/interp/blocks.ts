@@ -15,7 +15,7 @@ import {
 } from '../state.ts';
 import { COUNTERS_BYTES, countersAt } from './counters.ts';
 import { type FormFacts, factsOf, type Handlers } from './handlers.ts';
-import { JUMP_SLOT_BYTES, JUMP_SLOTS } from './lookup.ts';
+import { JUMP_SET_BYTES, JUMP_SETS, JUMP_SLOT_BYTES, JUMP_SLOTS } from './lookup.ts';
 import {
   HANDLER_GUARD,
   HANDLER_HEAD,
@@ -36,6 +36,7 @@ export const MAX_BLOCK = 64;
 const MAX_INSN = 15;
 /** Decoded code is tracked in granules of 64 bytes: 64 to a page, as two words. */
 const GRANULE_SHIFT = 6;
+const JUMP_SLOT_WORDS = JUMP_SLOT_BYTES / 4;
 
 /**
  * A decoded block. `gpa2`: physical address of the second page of an instruction that crosses into it, or -1.
@@ -123,16 +124,20 @@ export class CodeCache {
   /** Puts a block where the hot function looks first; not if it depends on the limit of CS, which is no part of the key there. */
   remember(block: Block): void {
     if (block.modeKey & MODE_KEY_LIMIT) return;
-    const slot = this.jumpSlot(block.gpa);
-    this.views.u32[slot >> 2] = block.gpa;
-    this.views.u32[(slot + 4) >> 2] = block.modeKey;
-    this.views.i32[(slot + 8) >> 2] = block.record;
+    const { u32, i32 } = this.views;
+    const first = this.jumpSet(block.gpa) >> 2;
+    if (u32[first] !== block.gpa || u32[first + 1] !== block.modeKey)
+      i32.copyWithin(first + JUMP_SLOT_WORDS, first, first + JUMP_SLOT_WORDS);
+    u32[first] = block.gpa;
+    u32[first + 1] = block.modeKey;
+    i32[first + 2] = block.record;
   }
 
   /** The record that the hot function would find for this address, had the TLB its page; 0: none, or a guard, which has asked. */
   remembered(gpa: number, modeKey: number): number {
-    const slot = this.jumpSlot(gpa) >> 2;
     const { u16, u32, i32 } = this.views;
+    let slot = this.jumpSet(gpa) >> 2;
+    if (u32[slot] !== gpa || u32[slot + 1] !== modeKey) slot += JUMP_SLOT_WORDS;
     if (u32[slot] !== gpa || u32[slot + 1] !== modeKey) return 0;
     const record = i32[slot + 2] as number;
     return u16[(record + R_HANDLER) >> 1] === HANDLER_GUARD ? 0 : record;
@@ -279,10 +284,11 @@ export class CodeCache {
     this.byRecord.delete(b.record);
     this.onDrop?.(b);
     this.dropped++;
-    const slot = this.jumpSlot(b.gpa);
-    if (i32[(slot + 8) >> 2] === b.record) {
-      u32[slot >> 2] = 0xffffffff;
-      u32[(slot + 4) >> 2] = 0xffffffff;
+    const set = this.jumpSet(b.gpa) >> 2;
+    for (const slot of [set, set + JUMP_SLOT_WORDS]) {
+      if (i32[slot + 2] !== b.record) continue;
+      u32[slot] = 0xffffffff;
+      u32[slot + 1] = 0xffffffff;
     }
     // It may be running: nothing may lead from its end into other dropped blocks.
     if (b.chains > 0) i32[(b.last + R_CHAIN) >> 2] = 0;
@@ -424,8 +430,8 @@ export class CodeCache {
     if ((attr & FRAME_CODE) === 0) this.mmu.setFrame(page >>> 12, FRAME_CODE);
   }
 
-  private jumpSlot(gpa: number): number {
-    return this.jumpCache + (((gpa ^ (gpa >>> 12)) & (JUMP_SLOTS - 1)) << 4);
+  private jumpSet(gpa: number): number {
+    return this.jumpCache + ((gpa ^ (gpa >>> 12)) & (JUMP_SETS - 1)) * JUMP_SET_BYTES;
   }
 
   private clearJumpCache(): void {

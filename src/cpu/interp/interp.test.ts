@@ -40,8 +40,13 @@ describe('every form of the table', () => {
   });
 });
 
-/** A CPU in 64-bit code at CODE, whose border notes the retired count of every request. */
-function cpuWith(engine: EngineName, text: string, at: number = CODE): { cpu: Cpu; log: string[] } {
+/** A CPU in 64-bit code at CODE (32-bit in `protected`), whose border notes the retired count of every request. */
+function cpuWith(
+  engine: EngineName,
+  text: string,
+  at: number = CODE,
+  setup: 'long' | 'protected' = 'long',
+): { cpu: Cpu; log: string[] } {
   const border = recordingBorder();
   const cpu = createCpu({ ramBytes: RAM_BYTES, border, engine });
   const { mmioRead, mmioWrite } = border;
@@ -53,16 +58,22 @@ function cpuWith(engine: EngineName, text: string, at: number = CODE): { cpu: Cp
     border.log.push(`after ${cpu.retired()}:`);
     mmioWrite(...args);
   };
-  begin(cpu, text, at);
+  begin(cpu, text, at, setup);
   return { cpu, log: border.log };
 }
 
 /** The world as it is at the start, and the text as its code; also on a CPU that has run before. */
-function begin(cpu: Cpu, text: string, at: number = CODE): void {
+function begin(
+  cpu: Cpu,
+  text: string,
+  at: number = CODE,
+  setup: 'long' | 'protected' = 'long',
+): void {
   cpu.views.u8.set(pristine, cpu.layout.ramBase);
-  cpu.views.u8.set(new Assembler(64, at).text(text).finish(), cpu.layout.ramBase + at);
+  const code = new Assembler(setup === 'long' ? 64 : 32, at).text(text).finish();
+  cpu.views.u8.set(code, cpu.layout.ramBase + at);
   for (let gpa = 0; gpa < RAM_BYTES; gpa += PAGE) cpu.ramWritten(gpa, PAGE);
-  enterSetup(cpu.state, 'long');
+  enterSetup(cpu.state, setup);
   cpu.mmu.flushAll();
   cpu.stateChanged();
   cpu.state.set64('rip', BigInt(at));
@@ -84,16 +95,27 @@ function pictureOf(cpu: Cpu): object {
   };
 }
 
-function runIn(engine: EngineName, text: string, budget: number, at: number = CODE) {
-  const { cpu, log } = cpuWith(engine, text, at);
+function runIn(
+  engine: EngineName,
+  text: string,
+  budget: number,
+  at: number = CODE,
+  setup: 'long' | 'protected' = 'long',
+) {
+  const { cpu, log } = cpuWith(engine, text, at, setup);
   const exit = cpu.run(budget);
   return { exit: exit.kind, picture: pictureOf(cpu), log };
 }
 
 /** Runs on both engines; gives what the interpreter did. */
-function agreeing(text: string, budget: number, at: number = CODE) {
-  const result = runIn('interpreter', text, budget, at);
-  expect(result).toEqual(runIn('reference', text, budget, at));
+function agreeing(
+  text: string,
+  budget: number,
+  at: number = CODE,
+  setup: 'long' | 'protected' = 'long',
+) {
+  const result = runIn('interpreter', text, budget, at, setup);
+  expect(result).toEqual(runIn('reference', text, budget, at, setup));
   return result;
 }
 
@@ -184,6 +206,36 @@ describe('string instructions, many iterations at once', () => {
         done:
         jmp done`;
       agreeing(text, budget);
+    },
+  );
+
+  it.each(['movsb', 'movsw', 'movsd', 'stosb', 'stosw', 'stosd', 'es movsb', 'lodsb'])(
+    'in 32-bit code, too: rep %s',
+    (instruction) => {
+      for (const [from, to] of [
+        [DATA, DATA + 0x1f80],
+        [DATA + 0xfc0, DATA + 0x3004],
+        [DATA + 8, DATA + 9],
+      ]) {
+        const text = `
+          mov eax, 0x55555555
+          mov esi, ${from}
+          mov edi, ${to}
+          mov byte ptr [esi], 1
+          mov byte ptr [edi], 2
+          mov byte ptr [esi + 200], 3
+          mov byte ptr [edi + 200], 4
+          mov ecx, 150
+          rep ${instruction}
+          mov ecx, 1
+          rep ${instruction}
+          mov ecx, 0
+          rep ${instruction}
+          done:
+          jmp done`;
+        agreeing(text, 140, CODE, 'protected');
+        agreeing(text, 400, CODE, 'protected');
+      }
     },
   );
 });

@@ -3,9 +3,11 @@
 import { FETCH_TLB_ENTRIES, FIELDS, SEG_AT, SEG_STRIDE } from '../state.ts';
 import type { Code } from '../wasm/encode.ts';
 
-/** A slot of the jump cache: key i64 (mode key << 32 | guest-physical address), record i32. */
+/** A slot of the jump cache: key i64 (mode key << 32 | guest-physical address), record i32. Two make a set. */
 export const JUMP_SLOT_BYTES = 16;
 export const JUMP_SLOTS = 1 << 16;
+export const JUMP_SET_BYTES = 2 * JUMP_SLOT_BYTES;
+export const JUMP_SETS = JUMP_SLOTS / 2;
 
 const CS_BASE = SEG_AT + SEG_STRIDE;
 
@@ -28,19 +30,22 @@ export function emitLookup(c: Code, l: LookupLocals, jumpCache: number, miss: nu
   c.mem('i64.store', FIELDS.ripPage.at);
   emitFetchEntry(c, l);
   c.mem('i64.load', 0).get(l.lin).i64(-4096n).op('i64.and').op('i64.ne').brIf(miss);
-  // t: the guest-physical address of the instruction; u: its slot, see CodeCache.jumpSlot.
+  // lin: the key, from the guest-physical address in t; u: its set, see CodeCache.jumpSet.
   c.get(l.t).mem('i32.load', 8).get(l.lin).op('i32.wrap_i64').i32(4095).op('i32.and');
-  c.op('i32.or').tee(l.t).get(l.t).i32(12).op('i32.shr_u').op('i32.xor');
-  c.i32(JUMP_SLOTS - 1)
+  c.op('i32.or').tee(l.t).op('i64.extend_i32_u');
+  c.get(l.st).mem('i64.load32_u', FIELDS.modeKey.at).i64(32n).op('i64.shl').op('i64.or').set(l.lin);
+  c.get(l.t).get(l.t).i32(12).op('i32.shr_u').op('i32.xor');
+  c.i32(JUMP_SETS - 1)
     .op('i32.and')
-    .i32(4)
+    .i32(Math.log2(JUMP_SET_BYTES))
     .op('i32.shl')
     .op('global.get', jumpCache)
     .op('i32.add')
     .tee(l.u);
-  c.mem('i64.load', 0).get(l.t).op('i64.extend_i32_u');
-  c.get(l.st).mem('i64.load32_u', FIELDS.modeKey.at).i64(32n).op('i64.shl').op('i64.or');
-  c.op('i64.ne').brIf(miss);
+  c.mem('i64.load', 0).get(l.lin).op('i64.ne').iff();
+  c.get(l.u).i32(JUMP_SLOT_BYTES).op('i32.add').tee(l.u);
+  c.mem('i64.load', 0).get(l.lin).op('i64.ne').brIf(miss);
+  c.end();
   c.get(l.u).mem('i32.load', 8);
 }
 

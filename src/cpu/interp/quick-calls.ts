@@ -46,7 +46,6 @@ import {
   ATTR_P,
   ATTR_S,
   DATA_TLB_ENTRIES,
-  DATA_TLB_FOLD,
   DATA_TLB_STRIDE,
   FETCH_TLB_ENTRIES,
   FETCH_TLB_STRIDE,
@@ -64,6 +63,7 @@ import {
   SEG_STRIDE,
 } from '../state.ts';
 import { Code, ModuleBuilder } from '../wasm/encode.ts';
+import { bulkFunction, hitFunction, TLB_READ, TLB_WRITE } from './quick-bulk.ts';
 import { R_LEFT, R_OSIZE } from './records.ts';
 
 /** The frame of IRETQ. SDM 3A 6.14.3. */
@@ -94,7 +94,6 @@ const STACK_FIXED = STACK_VALUE | TYPE_CODE | DPL3;
 /** In the high word of a descriptor; what of it, shifted by 8, is the attributes. */
 const DESCRIPTOR_G = 1 << 23;
 const ATTR_MASK = 0xf0ff;
-const TLB_ADDEND = 16;
 
 const RCX = 1;
 const RSP = 4;
@@ -140,9 +139,13 @@ function quickModule(places: Places, names: readonly string[]): Uint8Array {
   const type = m.type(['i32'], ['i32']);
   const slow = m.importFunction('e', 'slow', ['i32'], ['i32']);
   m.importMemory('e', 'memory', 1);
+  const hitType = m.type(['i64', 'i32', 'i32'], ['i32']);
+  const read = m.addFunction(hitType, hitFunction(TLB_READ).body());
+  const write = m.addFunction(hitType, hitFunction(TLB_WRITE).body());
   const helpers = {
     flags: m.addFunction(type, flagsFunction().body()),
-    hit: m.addFunction(m.type(['i64', 'i32', 'i32'], ['i32']), hitFunction().body()),
+    hit: read,
+    bulk: m.addFunction(type, bulkFunction({ read, write }).body()),
     loadSegment: m.addFunction(m.type(['i32', 'i32', 'i32'], []), loadSegmentFunction().body()),
   };
   m.addFunction(type, new QuickCalls(places, helpers).dispatcher(names, slow).body(), 'slow');
@@ -153,22 +156,8 @@ function quickModule(places: Places, names: readonly string[]): Uint8Array {
 interface Helpers {
   readonly flags: number;
   readonly hit: number;
+  readonly bulk: number;
   readonly loadSegment: number;
-}
-
-/** `(va, bytes, data TLB) -> address of what may be read there, or 0`: only what the TLB maps, in one page. */
-function hitFunction(): Code {
-  const c = new Code(3);
-  const entry = c.take('i32');
-  c.get(0).op('i32.wrap_i64').tee(entry).get(entry).i32(DATA_TLB_FOLD).op('i32.shr_u');
-  c.op('i32.xor').i32(7).op('i32.shr_u');
-  c.i32((DATA_TLB_ENTRIES - 1) * DATA_TLB_STRIDE).op('i32.and');
-  c.get(2).op('i32.add').set(entry);
-  c.get(0).get(1).op('i64.extend_i32_u').op('i64.add').i64(1n).op('i64.sub');
-  c.i64(-4096n).op('i64.and').get(entry).mem('i64.load', 0).op('i64.ne').iff();
-  c.i32(0).op('return').end();
-  c.get(0).op('i32.wrap_i64').get(entry).mem('i32.load', TLB_ADDEND).op('i32.add');
-  return c;
 }
 
 /** `(address of the segment register, selector, address of the descriptor)`, see descriptors.ts `setSegment`. */
@@ -218,6 +207,7 @@ class QuickCalls {
       syscall: () => this.syscall(),
       sysret: () => this.sysret(),
       iret: () => this.iret(),
+      bulk: () => this.bulk(),
     };
     c.i32(this.places.state).set(this.st);
     this.decline = c.block();
@@ -420,6 +410,10 @@ class QuickCalls {
     c.get(rpl).iff();
     this.useUserTlbs();
     c.end();
+  }
+
+  private bulk(): void {
+    this.c.get(this.st).call(this.helpers.bulk).op('i32.eqz').brIf(this.decline);
   }
 
   private frameFlags(frame: number, mask: number): Code {
