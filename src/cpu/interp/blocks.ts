@@ -15,8 +15,16 @@ import {
 } from '../state.ts';
 import { COUNTERS_BYTES, countersAt } from './counters.ts';
 import { type FormFacts, factsOf, type Handlers } from './handlers.ts';
-import { JUMP_SET_BYTES, JUMP_SETS, JUMP_SLOT_BYTES, JUMP_SLOTS } from './lookup.ts';
 import {
+  ENTRY_SLOT_SHIFT,
+  JUMP_SET_BYTES,
+  JUMP_SETS,
+  JUMP_SLOT_BYTES,
+  JUMP_SLOTS,
+} from './lookup.ts';
+import {
+  H_INDEX,
+  H_SLOT,
   HANDLER_GUARD,
   HANDLER_HEAD,
   HANDLER_REGION,
@@ -131,6 +139,22 @@ export class CodeCache {
     u32[first] = block.gpa;
     u32[first + 1] = block.modeKey;
     i32[first + 2] = block.record;
+    i32[first + 3] = this.entryOf(block.record);
+  }
+
+  /** Translated code begins, or no longer begins, with this block: its head says so already. */
+  entryChanged(block: Block): void {
+    const { i32 } = this.views;
+    const set = this.jumpSet(block.gpa) >> 2;
+    for (const slot of [set, set + JUMP_SLOT_WORDS])
+      if (i32[slot + 2] === block.record) i32[slot + 3] = this.entryOf(block.record);
+  }
+
+  private entryOf(record: number): number {
+    const { u16, i32 } = this.views;
+    if (u16[(record + R_HANDLER) >> 1] !== HANDLER_REGION) return 0;
+    const slot = i32[(record + H_SLOT) >> 2] as number;
+    return (slot << ENTRY_SLOT_SHIFT) | (i32[(record + H_INDEX) >> 2] as number);
   }
 
   /** The record that the hot function would find for this address, had the TLB its page; 0: none, or a guard, which has asked. */

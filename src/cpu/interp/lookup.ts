@@ -3,9 +3,15 @@
 import { FETCH_TLB_ENTRIES, FIELDS, SEG_AT, SEG_STRIDE } from '../state.ts';
 import type { Code } from '../wasm/encode.ts';
 
-/** A slot of the jump cache: key i64 (mode key << 32 | guest-physical address), record i32. Two make a set. */
+/**
+ * A slot of the jump cache: key i64 (mode key << 32 | guest-physical address), record i32, and i32 where translated code
+ * begins with this block: its slot in the table and the block's index in it, else 0. Two make a set.
+ */
 export const JUMP_SLOT_BYTES = 16;
 export const JUMP_SLOTS = 1 << 16;
+export const JUMP_ENTRY = 12;
+export const ENTRY_SLOT_SHIFT = 8;
+export const ENTRY_INDEX_MASK = 0xff;
 export const JUMP_SET_BYTES = 2 * JUMP_SLOT_BYTES;
 export const JUMP_SETS = JUMP_SLOTS / 2;
 
@@ -20,7 +26,7 @@ export interface LookupLocals {
   readonly u: number;
 }
 
-/** Stores ripPage, and leaves the record; goes to `miss` if TLB or cache do not have it, with nothing changed. `jumpCache`: the global with its address. */
+/** Stores ripPage, and leaves the record, with its slot's address in `u`; goes to `miss` if TLB or cache do not have it, with nothing changed. `jumpCache`: the global with its address. */
 export function emitLookup(c: Code, l: LookupLocals, jumpCache: number, miss: number): void {
   c.get(l.rip).get(l.st).mem('i64.load', CS_BASE).op('i64.add').set(l.lin);
   c.get(l.st).mem('i32.load', FIELDS.codeMode.at).i32(64).op('i32.ne').iff();

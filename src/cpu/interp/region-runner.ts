@@ -4,7 +4,7 @@ import { REGION_BUDGET, REGION_LOOKUP } from '../jit/region.ts';
 import { FIELDS } from '../state.ts';
 import { Code } from '../wasm/encode.ts';
 import { emitCount } from './counters.ts';
-import { emitLookup } from './lookup.ts';
+import { ENTRY_INDEX_MASK, ENTRY_SLOT_SHIFT, emitLookup, JUMP_ENTRY } from './lookup.ts';
 import type { ModuleContext } from './module.ts';
 import { H_INDEX, H_SLOT, HANDLER_REGION, R_HANDLER, RECORD_BYTES } from './records.ts';
 
@@ -17,11 +17,20 @@ export function regionRunner(regionType: number, jumpCache: number, context: Mod
   const u = c.take('i32');
   const rip = c.take('i64');
   const lin = c.take('i64');
+  const entry = c.take('i32');
   const { counters } = context;
+  pushEntry(c, rec);
+  c.set(entry);
   const again = c.loop();
   emitCount(c, counters, 'entries', () => c.i64(1n));
   emitCount(c, counters, 'instructions', () => pushLeft(c, st));
-  c.get(st).get(rec).mem('i32.load', H_INDEX).get(rec).mem('i32.load', H_SLOT);
+  c.get(st)
+    .get(entry)
+    .i32(ENTRY_INDEX_MASK)
+    .op('i32.and')
+    .get(entry)
+    .i32(ENTRY_SLOT_SHIFT)
+    .op('i32.shr_u');
   c.callIndirect(regionType).set(t);
   emitCount(c, counters, 'instructions', () => {
     c.i64(0n);
@@ -41,7 +50,7 @@ export function regionRunner(regionType: number, jumpCache: number, context: Mod
   c.get(st).mem('i64.load', FIELDS.rip.at).set(rip);
   emitCount(c, counters, 'lookups', () => c.i64(1n));
   emitLookup(c, { st, rip, lin, t, u }, jumpCache, miss);
-  c.set(rec).br(found);
+  c.set(rec).get(u).mem('i32.load', JUMP_ENTRY).tee(entry).brIf(again).br(found);
   c.end();
   // A chain field wants to be filled: the hot function looks, and fills it.
   c.get(t)
@@ -55,10 +64,19 @@ export function regionRunner(regionType: number, jumpCache: number, context: Mod
   c.end();
   c.i32(REGION_LOOKUP).op('return');
   c.end();
-  c.get(rec).mem('i32.load16_u', R_HANDLER).i32(HANDLER_REGION).op('i32.eq').brIf(again);
+  c.get(rec).mem('i32.load16_u', R_HANDLER).i32(HANDLER_REGION).op('i32.eq').iff();
+  pushEntry(c, rec);
+  c.set(entry).br(again);
+  c.end();
   c.end();
   c.get(rec);
   return c;
+}
+
+/** Slot and index as the jump cache has them, from the block's head. */
+function pushEntry(c: Code, rec: number): void {
+  c.get(rec).mem('i32.load', H_SLOT).i32(ENTRY_SLOT_SHIFT).op('i32.shl');
+  c.get(rec).mem('i32.load', H_INDEX).op('i32.or');
 }
 
 /** Instructions that are granted and not yet paid for. */

@@ -201,6 +201,7 @@ export class Tier1 {
       i32[(b.record + H_INDEX) >> 2] = index;
       u32[(b.record + H_SLOT) >> 2] = slot;
       u16[(b.record + R_HANDLER) >> 1] = HANDLER_REGION;
+      this.p.cache.entryChanged(b);
     });
     this.regions++;
     this.translated += blocks.length;
@@ -211,6 +212,7 @@ export class Tier1 {
     if (u16[(b.record + R_HANDLER) >> 1] !== HANDLER_REGION) return;
     u16[(b.record + R_HANDLER) >> 1] = HANDLER_HEAD;
     i32[(b.record + H_COUNT) >> 2] = 0;
+    this.p.cache.entryChanged(b);
   }
 
   /** The blocks that can be reached from this one by jumps within the page, as far as they have run. */
