@@ -8,12 +8,17 @@ import { nodeHost, outputConsole, readUserFile } from '../host/node/index.ts';
 import {
   BOOT_WAYS,
   compareLogs,
+  type HostTimes,
+  hostTimes,
+  hostTimeTable,
   INTERFACES,
   type InterfaceChoice,
   ktapOfProbes,
   measureTable,
   PROBE_BITS,
   type ProbeReport,
+  type ProbeRun,
+  probeBzImage,
   probeElf,
   probeElfByPvh,
   probeTable,
@@ -30,6 +35,7 @@ export interface ProbeOptions {
   readonly seed: string;
   readonly out?: string;
   readonly compare?: string;
+  readonly hostTime?: boolean;
   readonly json?: boolean;
   readonly tap?: boolean;
 }
@@ -44,6 +50,10 @@ export function addProbe(program: Command): void {
     .option('--seed <number>', 'what differs between two machines', '0')
     .option('--out <folder>', 'write the images, to boot them elsewhere, and do not run them')
     .option('--compare <log>', 'read the console log of another machine: where ours parts from it')
+    .option(
+      '--host-time',
+      'measure the CPU time of this host as well, which is never the same twice',
+    )
     .option('--tap', 'print KTAP instead of the table')
     .option('--json', 'print everything as JSON')
     .action(async (options: ProbeOptions) => {
@@ -56,9 +66,17 @@ export async function probe(options: ProbeOptions): Promise<number> {
   if (options.out !== undefined) return writeImages(options.out, chosen);
   if (options.compare !== undefined) return compare(options.compare, options);
   const reports = await runAll(chosen, options);
-  if (options.json) process.stdout.write(`${JSON.stringify(reports.map(asJson), null, 2)}\n`);
+  const times = options.hostTime ? await timesOf(chosen, options) : null;
+  if (options.json)
+    process.stdout.write(
+      `${JSON.stringify(
+        reports.map((report, n) => asJson(report, times?.[n])),
+        null,
+        2,
+      )}\n`,
+    );
   else if (options.tap) process.stdout.write(ktapOfProbes(reports));
-  else printTable(reports);
+  else printTable(reports, times);
   return reports.every(({ outcome }) => outcome === 'pass' || outcome === 'skip') ? 0 : 1;
 }
 
@@ -68,21 +86,39 @@ async function interfacesOf(text: string): Promise<InterfaceChoice[]> {
   return Promise.all([...new Set(names)].map((name) => chosenInterface(name.trim())));
 }
 
-async function runAll(
+function runsOf(
   chosen: readonly InterfaceChoice[],
   { boot, engine, seed }: ProbeOptions,
-): Promise<ProbeReport[]> {
+): ProbeRun[] {
   const common = {
     boot: parseChoice(boot, '--boot', BOOT_WAYS),
     engine: parseEngine(engine),
     seed: parseWhole(seed, '--seed'),
   };
+  return chosen.flatMap((on) =>
+    (on.interface.guest?.bits ?? [64]).map((bits) => ({ ...common, on, bits })),
+  );
+}
+
+async function runAll(
+  chosen: readonly InterfaceChoice[],
+  options: ProbeOptions,
+): Promise<ProbeReport[]> {
   const host = nodeHost(outputConsole(null));
   const reports: ProbeReport[] = [];
-  for (const on of chosen)
-    for (const bits of on.interface.guest?.bits ?? [64])
-      reports.push(await runProbe(host, { ...common, on, bits }));
+  for (const run of runsOf(chosen, options)) reports.push(await runProbe(host, run));
   return reports;
+}
+
+async function timesOf(
+  chosen: readonly InterfaceChoice[],
+  options: ProbeOptions,
+): Promise<HostTimes[]> {
+  const host = nodeHost(outputConsole(null));
+  const times: HostTimes[] = [];
+  for (const run of runsOf(chosen, { ...options, boot: 'direct' }))
+    times.push(await hostTimes(host, run));
+  return times;
 }
 
 /** 0: no probe is judged otherwise there than here. */
@@ -117,11 +153,15 @@ async function compare(path: string, options: ProbeOptions): Promise<number> {
   return apart.length === 0 ? 0 : 1;
 }
 
-function printTable(reports: readonly ProbeReport[]): void {
+function printTable(reports: readonly ProbeReport[], times: readonly HostTimes[] | null): void {
   const { header, rows } = probeTable(reports);
   process.stdout.write(`${table(header, rows)}\n`);
   const costs = measureTable(reports);
   process.stdout.write(`\n${table(costs.header, costs.rows)}\n\n`);
+  if (times) {
+    const { header: head, rows: lines } = hostTimeTable(reports, times);
+    process.stdout.write(`${table(head, lines)}\n(of this host, now; not reproducible)\n\n`);
+  }
   for (const { on, bits, trouble, verdicts } of reports) {
     if (trouble !== '') process.stderr.write(`pvops: ${on} ${bits}: ${trouble}\n`);
     for (const { probe: asked, outcome, reasons } of verdicts) {
@@ -137,11 +177,12 @@ function printTable(reports: readonly ProbeReport[]): void {
   );
 }
 
-function asJson({ verdicts, log, result, ...report }: ProbeReport) {
+function asJson({ verdicts, log, result, ...report }: ProbeReport, times?: HostTimes) {
   return {
     ...report,
     patched: log?.patched ?? 0,
     measures: Object.fromEntries(log?.measures ?? []),
+    ...(times && { hostNanosNotReproducible: Object.fromEntries(times) }),
     probes: verdicts.map(({ probe: { id, title }, outcome, reasons }) => ({
       id,
       title,
@@ -162,6 +203,7 @@ function writeImages(folder: string, chosen: readonly InterfaceChoice[]): number
     const files = [
       [`probe${bits}.elf`, probeElf(bits, own)],
       [`probe${bits}-pvh.elf`, probeElfByPvh(bits, own)],
+      [`probe${bits}.bzImage`, probeBzImage(bits, own)],
     ] as const;
     for (const [name, bytes] of files) {
       writeFileSync(join(folder, name), bytes);

@@ -199,7 +199,7 @@ function startOfBios(biosDigest: string, options: RunOptions): Start {
 
 async function startOfKernel(name: string, where: Beneath, options: RunOptions): Promise<Start> {
   const { boot, fittings } = where;
-  if (isProbe(name)) return startOfProbe(name, where.on);
+  if (isProbe(name)) return startOfProbe(name, where);
   const found = await findKernel(name, boot !== 'direct' && boot !== 'pvh');
   checkStart({ kernel: found.kernel, fittings });
   return {
@@ -211,8 +211,8 @@ async function startOfKernel(name: string, where: Beneath, options: RunOptions):
 }
 
 /** The probe kernel ends by itself; `--expect-text` may still ask for something on the way. */
-function startOfProbe(name: string, on: InterfaceChoice): Start {
-  const kernel = probeNamed(name, on);
+function startOfProbe(name: string, { on, boot }: Beneath): Start {
+  const kernel = probeNamed(name, on, boot);
   return { kernel, kernelDigest: kernel.digest(), initrd: null };
 }
 

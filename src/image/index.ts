@@ -15,6 +15,7 @@ export {
 } from './bzimage.ts';
 export { crc32 } from './codec/crc.ts';
 export { CODECS, type Codec, detect } from './codec/detect.ts';
+export { packGzip } from './codec/gzip.ts';
 export { type DebPackage, isDeb, openDeb, parseControl } from './deb.ts';
 export {
   type ElfFile,

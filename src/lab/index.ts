@@ -100,17 +100,19 @@ export {
 } from './operations.ts';
 export { type Comparison, compareLogs, type Parting } from './probe/compare.ts';
 export { type ProbeCoverage, probeColumns, probeCoverage } from './probe/coverage.ts';
+export { type HostTimes, hostTimes } from './probe/host-time.ts';
 export {
   isProbe,
   PROBE_BITS,
   PROBE_END,
   type ProbeBits,
+  probeBzImage,
   probeElf,
   probeElfByPvh,
   probeKernel,
   probeNamed,
 } from './probe/probe-kernel.ts';
-export { ktapOfProbes, measureTable, probeTable } from './probe/reports.ts';
+export { hostTimeTable, ktapOfProbes, measureTable, probeTable } from './probe/reports.ts';
 export { type ProbeReport, type ProbeRun, probeSpec, runProbe } from './probe/run-probe.ts';
 export { QUIT, REQUEST_WORDS, requestOf } from './requests.ts';
 export { type RunResult, type RunWatcher, runKernel } from './run.ts';

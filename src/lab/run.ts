@@ -77,6 +77,8 @@ export interface RunWatcher {
   readonly tracer?: Tracer | null;
   /** Called between two slices, and once at the end: the place to write what a tracer has given. */
   flush?(): Promise<void>;
+  /** Hears each byte that the guest prints, as it does. */
+  printed?(byte: number): void;
   /** Called after each slice. */
   progress?(progress: Progress): void;
 }
@@ -107,6 +109,7 @@ export async function runKernel(
   const { interface: on } = spec.on;
   const cpuAtStart = host.cpuSeconds();
   const run = new Run(host, console, spec, tracerOf(spec, watcher));
+  if (watcher.printed) run.hearing = watcher.printed;
   const lacking = absent(on, spec.kernel);
   // An interface refuses what it cannot start; what was not even built for it is no wrong input.
   if (!lacking) run.start();
@@ -136,6 +139,8 @@ class Run {
   private readonly requests: TimedRequest[];
   private readonly seen: Seen = { goal: false, marker: false, panic: false, failed: false };
   private readonly hostCpuEnd: number;
+  /** Hears each byte that is printed. */
+  hearing: ((byte: number) => void) | null = null;
   /** A request has been to end the run. */
   private leaving = false;
   /** The run is to come back to this loop at once. */
@@ -424,6 +429,7 @@ class Run {
   }
 
   private transmit(byte: number): void {
+    this.hearing?.(byte);
     this.lastActivity = this.now();
     this.lastAlive = this.lastActivity;
     if (this.log.put(byte)) this.comeBack();

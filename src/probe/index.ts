@@ -11,6 +11,7 @@ export {
   type ProbeVerdict,
   worstOf,
 } from './judge.ts';
+export { bzImage } from './kernel/bzimage.ts';
 export { type ProbeImage, probeImage } from './kernel/image.ts';
 export { END_LINE, LOG_WORD } from './kernel/main.ts';
 export { type ProbeLog, readProbeLog } from './log.ts';
@@ -21,4 +22,4 @@ export { skipReason } from './plan.ts';
 export const PROBES: readonly Probe[] = Object.values(probes).sort((a, b) =>
   a.id < b.id ? -1 : 1,
 );
-export { MEASURE_NAMES } from './kernel/measure.ts';
+export { BEGIN_WORD, MEASURE_NAMES, type MeasurePlan, TIMED } from './kernel/measure.ts';

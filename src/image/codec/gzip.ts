@@ -1,5 +1,5 @@
 // gzip (RFC 1952): header and trailer are read here, the deflate stream between them by fflate.
-import { Inflate } from 'fflate';
+import { gzipSync, Inflate } from 'fflate';
 import { corrupt, tooLarge } from './corrupt.ts';
 import { crc32 } from './crc.ts';
 
@@ -26,6 +26,9 @@ export function gzip(bytes: Uint8Array, limit: number): Uint8Array {
   if (trailer.getUint32(0, true) !== crc32(out)) throw corrupt('gzip', 'its CRC does not match');
   return out;
 }
+
+/** One member without a name or a time: the same bytes give the same file. */
+export const packGzip = (bytes: Uint8Array): Uint8Array => gzipSync(bytes, { mtime: 0 });
 
 function deflateStart(bytes: Uint8Array): number {
   const flags = bytes[3] ?? RESERVED;

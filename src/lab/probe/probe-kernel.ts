@@ -1,10 +1,17 @@
 // The probe kernel for the interfaces that are known, and for one that the user brings.
 
-import type { InterfaceChoice } from '../../hypervisors/index.ts';
+import type { BootWay, InterfaceChoice } from '../../hypervisors/index.ts';
 import { INTERFACES } from '../../hypervisors/index.ts';
-import { type KernelImage, openKernel } from '../../image/index.ts';
+import { type KernelImage, openKernel, packGzip } from '../../image/index.ts';
 import type { GuestBinding } from '../../ops/index.ts';
-import { END_LINE, PROBES, probeImage } from '../../probe/index.ts';
+import {
+  bzImage,
+  END_LINE,
+  type MeasurePlan,
+  PROBES,
+  type ProbeImage,
+  probeImage,
+} from '../../probe/index.ts';
 
 export const PROBE_BITS = [32, 64] as const;
 export type ProbeBits = (typeof PROBE_BITS)[number];
@@ -20,17 +27,37 @@ export function bindingsWith(choice: InterfaceChoice | null): GuestBinding[] {
   return [known[0]!, own, ...known.slice(1).filter(({ id }) => id !== own.id)];
 }
 
-const images = new Map<string, Uint8Array>();
+const images = new Map<string, ProbeImage>();
 
-/** The file, the same for all the interfaces that we know. */
-export function probeElf(bits: ProbeBits, choice: InterfaceChoice | null = null): Uint8Array {
+/** Made once for each set of bindings. */
+function imageOf(bits: ProbeBits, choice: InterfaceChoice | null): ProbeImage {
   const bindings = bindingsWith(choice);
   const key = `${bits} ${bindings.map(({ id }) => id).join(' ')}`;
   const before = images.get(key);
   if (before) return before;
-  const { elf } = probeImage(bits, bindings, PROBES);
-  images.set(key, elf);
-  return elf;
+  const image = probeImage(bits, bindings, PROBES);
+  images.set(key, image);
+  return image;
+}
+
+/** One that asks nothing and measures for long, for a clock of the host's. */
+export function timedProbe(
+  bits: ProbeBits,
+  choice: InterfaceChoice,
+  plan: MeasurePlan,
+): KernelImage {
+  const { elf } = probeImage(bits, bindingsWith(choice), [], plan);
+  return openKernel(elf, `${probeName(bits)}, timed`);
+}
+
+/** The file, the same for all the interfaces that we know. */
+export const probeElf = (bits: ProbeBits, choice: InterfaceChoice | null = null): Uint8Array =>
+  imageOf(bits, choice).elf;
+
+/** For loaders of Linux kernels: those that run its setup code or enter behind it, and those that unpack the ELF file in it. */
+export function probeBzImage(bits: ProbeBits, choice: InterfaceChoice | null = null): Uint8Array {
+  const { elf, ...parts } = imageOf(bits, choice);
+  return bzImage({ ...parts, payload: packGzip(elf) });
 }
 
 /** Bytes of the file before the image, and of the image before its multiboot header (probe/kernel/elf.ts, entry.ts). */
@@ -43,8 +70,18 @@ export function probeElfByPvh(bits: ProbeBits, choice: InterfaceChoice | null = 
   return elf;
 }
 
-export const probeKernel = (bits: ProbeBits, choice: InterfaceChoice | null = null): KernelImage =>
-  openKernel(probeElf(bits, choice), probeName(bits));
+/** Ways that begin with a setup header. */
+const BY_SETUP_HEADER: readonly BootWay[] = ['setup', 'linux32', 'linux64'];
+
+/** In the form that the way of booting asks for. */
+export function probeKernel(
+  bits: ProbeBits,
+  choice: InterfaceChoice | null = null,
+  boot: BootWay = 'direct',
+): KernelImage {
+  const file = BY_SETUP_HEADER.includes(boot) ? probeBzImage : probeElf;
+  return openKernel(file(bits, choice), probeName(bits));
+}
 
 /** `probe`, which is of 64 bits where the interface has those, or `probe32`, `probe64`. */
 export const isProbe = (name: string): boolean => /^probe(32|64)?$/.test(name);
@@ -52,8 +89,8 @@ export const isProbe = (name: string): boolean => /^probe(32|64)?$/.test(name);
 /** What a run of it waits for. */
 export const PROBE_END = END_LINE;
 
-export function probeNamed(name: string, on: InterfaceChoice): KernelImage {
+export function probeNamed(name: string, on: InterfaceChoice, boot?: BootWay): KernelImage {
   const known = on.interface.guest?.bits ?? PROBE_BITS;
   const asked = name === 'probe' ? (known.includes(64) ? 64 : 32) : name === 'probe32' ? 32 : 64;
-  return probeKernel(asked, on);
+  return probeKernel(asked, on, boot);
 }

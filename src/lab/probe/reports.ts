@@ -2,6 +2,7 @@
 
 import type { ProbeOutcome, ProbeVerdict } from '../../probe/index.ts';
 import { MEASURE_NAMES, PROBES } from '../../probe/index.ts';
+import type { HostTimes } from './host-time.ts';
 import type { ProbeReport } from './run-probe.ts';
 
 export function ktapOfProbes(reports: readonly ProbeReport[]): string {
@@ -57,14 +58,27 @@ export function measureTable(reports: readonly ProbeReport[]): {
   };
   return {
     header: ['instructions', ...reports.map(({ on, bits }) => `${on} ${bits}`)],
-    rows: MEASURE_NAMES.filter((name) => name !== EMPTY_ROUND).map((name) => [
-      name,
-      ...reports.map((report) => cost(report, name)),
-    ]),
+    rows: MEASURED.map((name) => [name, ...reports.map((report) => cost(report, name))]),
+  };
+}
+
+/** CPU nanoseconds of the host for the same, in columns of the same runs. */
+export function hostTimeTable(
+  reports: readonly ProbeReport[],
+  times: readonly HostTimes[],
+): { header: string[]; rows: string[][] } {
+  const cost = (of: HostTimes, name: string): string => {
+    const [all, empty] = [of.get(name), of.get(EMPTY_ROUND)];
+    return all === undefined || empty === undefined ? '-' : (all - empty).toFixed(0);
+  };
+  return {
+    header: ['ns of the host', ...reports.map(({ on, bits }) => `${on} ${bits}`)],
+    rows: MEASURED.map((name) => [name, ...times.map((of) => cost(of, name))]),
   };
 }
 
 const EMPTY_ROUND = 'nothing';
+const MEASURED = MEASURE_NAMES.filter((name) => name !== EMPTY_ROUND);
 
 /** In a description, `#` begins a directive. */
 const description = (text: string): string =>

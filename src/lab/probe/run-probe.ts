@@ -2,6 +2,7 @@
 
 import type { EngineName } from '../../cpu/core.ts';
 import type { BootWay, InterfaceChoice } from '../../hypervisors/index.ts';
+import type { KernelImage } from '../../image/index.ts';
 import {
   END_LINE,
   judgeLog,
@@ -44,8 +45,10 @@ const MEMORY_BYTES = 32 << 20;
 const TIMEOUT_SECONDS = 5;
 const HOST_SECONDS = 60;
 
-export function probeSpec({ on, bits, boot, engine, seed, timeoutSeconds }: ProbeRun): RunSpec {
-  const kernel = probeKernel(bits, on);
+export function probeSpec(
+  { on, bits, boot, engine, seed, timeoutSeconds }: ProbeRun,
+  kernel: KernelImage = probeKernel(bits, on, boot),
+): RunSpec {
   return {
     kernel,
     kernelDigest: kernel.digest(),

@@ -21,6 +21,9 @@ const EFER_LME = 0x100;
 const CR4 = 0xa0;
 const CR0 = 0x80010000;
 
+const ZERO_MEMORY =
+  'cld; mov edi, kernel.bss; mov ecx, kernel.image_end; sub ecx, edi; shr ecx, 2; xor eax, eax; rep stosd';
+
 /** The first 0x240 bytes of the image. */
 export function emitHead(code: Emitter): void {
   code.in32('jmp entry.linux32').align(64);
@@ -59,15 +62,15 @@ function emitSubarchitectures(code: Emitter, bindings: readonly GuestBinding[]):
     code.in32(`cmp dword ptr [esi+${HEADER_AT}], ${HDRS}; jne ${next}`);
     code.in32(`cmp word ptr [esi+${VERSION_AT}], ${VERSION_WITH_SUBARCH}; jb ${next}`);
     code.in32(`cmp dword ptr [esi+${SUBARCH_AT}], ${start.subarchitecture}; jne ${next}`);
-    code.in32(`mov dword ptr [kernel.binding], ${n}; jmp ${start.label}; ${next}:`);
+    // A loader of bzImages has zeroed nothing.
+    code.in32(`${ZERO_MEMORY}; mov dword ptr [kernel.binding], ${n}; jmp ${start.label}; ${next}:`);
   }
 }
 
 /** Memory zeroed, own GDT, tables and paging. 32-bit code. */
 function emitFlat(code: Emitter): void {
   const wide = code.bits === 64;
-  code.in32('entry.flat:; cli; cld; mov edi, kernel.bss; mov ecx, kernel.image_end');
-  code.in32('sub ecx, edi; shr ecx, 2; xor eax, eax; rep stosd; mov esp, kernel.stack_top');
+  code.in32(`entry.flat:; cli; ${ZERO_MEMORY}; mov esp, kernel.stack_top`);
   code.in32(
     `lgdt [kernel.gdt_record]; push ${CS32}; push entry.cs; retf; entry.cs:; mov eax, ${DS}`,
   );

@@ -10,7 +10,7 @@ import { type Emitter, IMAGE_AT, PAGE } from './emitter.ts';
 import { ENTRY64_AT, emitEntries, emitHead } from './entry.ts';
 import { emitLibrary } from './library.ts';
 import { emitMain } from './main.ts';
-import { emitMeasures } from './measure.ts';
+import { COUNTED, emitMeasures, type MeasurePlan } from './measure.ts';
 import { emitChoice, emitParavirt, emitPatching, emitSites, labelOf } from './paravirt.ts';
 import { emitPrinting } from './print.ts';
 import { emitTrapHandler, emitTrapStubs, TRAP_VECTORS, trapStub } from './traps.ts';
@@ -22,6 +22,9 @@ const FLAT = { code32: 0x00cf9b00, code64: 0x00af9b00, data: 0x00cf9300, user: 0
 export interface ProbeImage {
   readonly bits: 32 | 64;
   readonly elf: Uint8Array;
+  /** What the ELF file loads at `IMAGE_AT`, and how much memory it has there. */
+  readonly image: Uint8Array;
+  readonly memoryBytes: number;
   /** Addresses by label, for whoever debugs it. */
   addressOf(label: string): number;
 }
@@ -31,6 +34,7 @@ export function probeImage(
   bits: 32 | 64,
   given: readonly GuestBinding[],
   probes: readonly Probe[],
+  measures: MeasurePlan = COUNTED,
 ): ProbeImage {
   const bindings = given.map((binding) => bindingIn(binding, bits));
   if (!bindings[0] || bindings[0].detect || bindings[0].start)
@@ -46,7 +50,7 @@ export function probeImage(
       .map((probe) => ({ probe, mask: maskOf(probe, bits, bindings) }))
       .filter(({ mask }) => mask !== 0),
   );
-  emitMeasures(code);
+  emitMeasures(code, measures);
   emitLibrary(code);
   emitPrinting(code);
   emitTrapHandler(code);
@@ -60,8 +64,9 @@ export function probeImage(
   const memoryEnd = placeMemory(code, fitting);
   const image = code.finish();
   const entry = IMAGE_AT + (bits === 64 ? ENTRY64_AT : 0);
-  const elf = elfFile({ bits, image, memoryBytes: memoryEnd - IMAGE_AT, entry, notes });
-  return { bits, elf, addressOf: (label) => code.addressOf(label) };
+  const memoryBytes = memoryEnd - IMAGE_AT;
+  const elf = elfFile({ bits, image, memoryBytes, entry, notes });
+  return { bits, elf, image, memoryBytes, addressOf: (label) => code.addressOf(label) };
 }
 
 const maskOf = (probe: Probe, bits: 32 | 64, bindings: readonly GuestBinding[]): number =>

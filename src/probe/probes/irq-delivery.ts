@@ -1,6 +1,6 @@
 // An interrupt must wait while interrupts are off, come once they are on, and come once.
 
-import { armClock, waitForTick } from '../clock.ts';
+import { armClock, waitForPending, waitForTick } from '../clock.ts';
 import { defineProbe } from '../define.ts';
 
 export const irqDelivery = defineProbe<{
@@ -22,7 +22,7 @@ export const irqDelivery = defineProbe<{
     ] as const) {
       a.op('irq.irq_disable').text('mov dword ptr [kernel.ticks], 0');
       armClock(a, 2000);
-      waitForTick(a); // In vain.
+      waitForPending(a); // In vain.
       ticks('held');
       enable();
       a.text('nop');
