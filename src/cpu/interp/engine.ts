@@ -161,7 +161,7 @@ export class Interpreter implements Engine {
       this.settleFault();
       if (!this.restarting) return this.stopped('fault');
       this.restarting = false;
-      const gpa = this.p.mmu.fetch(state.getVa(FIELDS.rip) + state.segBase(1));
+      const gpa = this.p.mmu.fetch(this.linearRip());
       if (gpa < 0) bug('an instruction that ran cannot be fetched again');
       this.cache.isolate(gpa);
     }
@@ -258,8 +258,7 @@ export class Interpreter implements Engine {
     const base = state.segBase(1);
     const modeKey = this.limitedKey(base);
     if (modeKey < 0) return 0;
-    const rip = state.getVa(FIELDS.rip);
-    const linear = mode === 64 ? rip + base : (rip + base) >>> 0;
+    const linear = this.linearRip();
     const gpa = mmu.fetch(linear);
     if (gpa < 0) return 0;
     if (!mmu.isRam(gpa)) {
@@ -295,6 +294,12 @@ export class Interpreter implements Engine {
     this.cache.remember(block);
     if (patch !== 0) views.i32[patch >> 2] = block.record;
     return block.record;
+  }
+
+  private linearRip(): number {
+    const { state } = this.p;
+    const linear = state.getVa(FIELDS.rip) + state.segBase(1);
+    return state.get(FIELDS.codeMode) === 64 ? linear : linear >>> 0;
   }
 
   /** The mode key, with the place where CS ends if that matters in this page; -1 after raising #GP(0). SDM 3A 5.3. */

@@ -334,6 +334,35 @@ describe('code that is written', () => {
   });
 });
 
+describe('32-bit code whose segment base wraps at 4 GiB', () => {
+  // GNU Mach has its kernel at 3 GiB and its segments at 1 GiB, so that linear addresses are physical ones.
+  const BASE = 0x4000_0000;
+  const run = (engine: EngineName, text: string, at: number) => {
+    const { cpu, log } = cpuWith(engine, '', at);
+    cpu.views.u8.set(new Assembler(32, at).text(text).finish(), cpu.layout.ramBase + at);
+    cpu.ramWritten(at, 64);
+    enterSetup(cpu.state, 'protected');
+    cpu.state.setSegBase(1, BASE);
+    cpu.mmu.flushAll();
+    cpu.stateChanged();
+    cpu.state.set64('rip', BigInt((at - BASE) >>> 0));
+    return { exit: cpu.run(20).kind, picture: pictureOf(cpu), log };
+  };
+
+  it.each([
+    ['crosses into the next page', 'mov ebx, 0x11223344; hlt', CODE + PAGE - 2],
+    [
+      'acts on a device in the middle of a block',
+      `mov ecx, 1; mov eax, [${MMIO}]; inc ecx; mov [${MMIO}], ecx; hlt`,
+      CODE,
+    ],
+  ])('%s', (_what, text, at) => {
+    const result = run('interpreter', text, at);
+    expect(result.exit).toBe('halt');
+    expect(result).toEqual(run('reference', text, at));
+  });
+});
+
 describe('mappings that change', () => {
   it('fetches a crossing instruction from the page that is mapped second now', () => {
     // The crossing instruction runs twice; between, the second page is remapped to a copy with another immediate.

@@ -28,10 +28,7 @@ export interface LookupLocals {
 
 /** Stores ripPage, and leaves the record, with its slot's address in `u`; goes to `miss` if TLB or cache do not have it, with nothing changed. `jumpCache`: the global with its address. */
 export function emitLookup(c: Code, l: LookupLocals, jumpCache: number, miss: number): void {
-  c.get(l.rip).get(l.st).mem('i64.load', CS_BASE).op('i64.add').set(l.lin);
-  c.get(l.st).mem('i32.load', FIELDS.codeMode.at).i32(64).op('i32.ne').iff();
-  c.get(l.lin).i64(0xffffffffn).op('i64.and').set(l.lin);
-  c.end();
+  emitLinear(c, l, l.rip);
   c.get(l.st).get(l.rip).get(l.lin).i64(4095n).op('i64.and').op('i64.sub');
   c.mem('i64.store', FIELDS.ripPage.at);
   emitFetchEntry(c, l);
@@ -53,6 +50,14 @@ export function emitLookup(c: Code, l: LookupLocals, jumpCache: number, miss: nu
   c.mem('i64.load', 0).get(l.lin).op('i64.ne').brIf(miss);
   c.end();
   c.get(l.u).mem('i32.load', 8);
+}
+
+/** From a local with an offset in CS to `lin`, which wraps at 4 GiB outside 64-bit code. */
+export function emitLinear(c: Code, l: Pick<LookupLocals, 'st' | 'lin'>, offset: number): void {
+  c.get(offset).get(l.st).mem('i64.load', CS_BASE).op('i64.add').set(l.lin);
+  c.get(l.st).mem('i32.load', FIELDS.codeMode.at).i32(64).op('i32.ne').iff();
+  c.get(l.lin).i64(0xffffffffn).op('i64.and').set(l.lin);
+  c.end();
 }
 
 /** Leaves the address of the fetch TLB's entry for `lin`, also in `t`. */

@@ -10,7 +10,7 @@ import { X87_QUICK } from '../lower/x87-module.ts';
 import { FIELDS } from '../state.ts';
 import { Code, ModuleBuilder } from '../wasm/encode.ts';
 import { emitCount } from './counters.ts';
-import { emitFetchEntry, emitLookup, type LookupLocals } from './lookup.ts';
+import { emitFetchEntry, emitLinear, emitLookup, type LookupLocals } from './lookup.ts';
 import {
   H_COUNT,
   HANDLER_END,
@@ -337,14 +337,8 @@ class HotFunction implements LookupLocals {
   /** The second page of a crossing instruction must still be the one that it was decoded from. */
   private emitGuard(): void {
     const { c } = this;
-    c.get(this.st)
-      .mem('i64.load', FIELDS.ripPage.at)
-      .get(this.st)
-      .mem('i64.load', 0x0c0 + 32)
-      .op('i64.add')
-      .i64(4096n)
-      .op('i64.add')
-      .set(this.lin);
+    c.get(this.st).mem('i64.load', FIELDS.ripPage.at).i64(4096n).op('i64.add').set(this.lin);
+    emitLinear(c, this, this.lin);
     emitFetchEntry(c, this);
     c.mem('i64.load', 0).get(this.lin).op('i64.eq');
     c.get(this.t)
