@@ -206,7 +206,8 @@ export function dataTlbIndex(lo: number): number {
 }
 /** A data TLB entry: read tag i64 @0, write tag i64 @8, addend u32 @16 (linear-memory address = low 32 bits of va + addend), frame u32 @20, flags u32 @24. */
 export const DATA_TLB_STRIDE = 32;
-export const FETCH_TLB_ENTRIES = 512;
+/** Reaches 16 MiB: kernels have that much code, and entries for it that are global. */
+export const FETCH_TLB_ENTRIES = 4096;
 /** A fetch TLB entry: tag i64 @0, guest-physical address of the page u32 @8, flags u32 @12. */
 export const FETCH_TLB_STRIDE = 16;
 /** A tag is the virtual page address (va & ~0xfff) as a signed number; this one never matches. */
