@@ -1,17 +1,17 @@
 // `pvops diff`: two traces, where they first part, and what one asked for that the other did not.
 
 import type { Command } from 'commander';
-import { readUserFile, readUserJsonLines } from '../host/node/index.ts';
+import { eachUserJsonLine, readUserFile, readUserHead } from '../host/node/index.ts';
 import {
   type CountDifference,
   compareTraces,
   type Divergence,
   isBinaryTrace,
   readBinaryTrace,
-  readTrace,
   type Trace,
   type TraceDifference,
   type TraceEvent,
+  TraceReader,
 } from '../lab/index.ts';
 import { shortList, table } from './report.ts';
 import { parseWhole } from './values.ts';
@@ -20,6 +20,7 @@ const SAME = 0;
 const DIFFERENT = 1;
 const ROWS_MAX = 40;
 const CONTEXT = 4;
+const HEAD_BYTES = 64;
 /** Functions beyond the one that asked. */
 const CALLERS_SHOWN = 3;
 
@@ -54,10 +55,11 @@ async function traceOf(path: string): Promise<Trace> {
 }
 
 async function readTraceFile(path: string): Promise<Trace> {
-  const bytes = await readUserFile(path, 'trace');
-  if (isBinaryTrace(bytes)) return readBinaryTrace(bytes, path);
-  const { lines, cut } = await readUserJsonLines(path, 'trace');
-  return readTrace(lines, cut, path);
+  if (isBinaryTrace(await readUserHead(path, 'trace', HEAD_BYTES)))
+    return readBinaryTrace(await readUserFile(path, 'trace'), path);
+  const reader = new TraceReader(path);
+  const cut = await eachUserJsonLine(path, 'trace', (value) => reader.line(value));
+  return reader.trace(cut);
 }
 
 const isSame = ({ divergenceCount, onlyTime, unequal, notCompared }: TraceDifference): boolean =>

@@ -137,7 +137,7 @@ export {
 } from './trace/diff.ts';
 export { TRACE_FORMATS, type TraceFormat } from './trace/format.ts';
 export { kernelNames } from './trace/names.ts';
-export { readTrace, type Trace } from './trace/read.ts';
+export { type Trace, TraceReader } from './trace/read.ts';
 export { startTrace, type TraceSession } from './trace/session.ts';
 export {
   type BatchCount,

@@ -1,11 +1,14 @@
 // Files that the user names: read whole, or refused in a sentence.
 
 import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { InputError } from '../../base/errors.ts';
 
 /** Larger than any kernel or initrd that fits the machine's memory. */
 const FILE_BYTES_MAX = 3 * 1024 ** 3;
+const CHUNK_BYTES = 1 << 20;
+const LINE_LETTERS_MAX = 1 << 24;
 
 /** `what` is what the file was to be: `kernel`, `initrd`. */
 export async function readUserFile(path: string, what: string): Promise<Uint8Array> {
@@ -31,21 +34,57 @@ export async function readUserJson(path: string, what: string): Promise<unknown>
   }
 }
 
-/** Values of a file with one JSON text a line. A last line without its end may be cut off: it is left out then. */
-export async function readUserJsonLines(
+/** Its first bytes, by which a format is known. */
+export async function readUserHead(path: string, what: string, bytes: number): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  for await (const part of chunksOf(path, what, bytes, bytes - 1)) parts.push(part);
+  return Buffer.concat(parts);
+}
+
+/**
+ * Passes on the values of a file with one JSON text a line, which may be longer than any string. A last line without its
+ * end may be cut off: it is left out then, and the answer is true.
+ */
+export async function eachUserJsonLine(
   path: string,
   what: string,
-): Promise<{ lines: unknown[]; cut: boolean }> {
-  const texts = new TextDecoder().decode(await readUserFile(path, what)).split('\n');
-  const last = texts.pop() ?? '';
-  const lines = texts.map((text, n) => {
+  onLine: (value: unknown) => void,
+  chunkBytes = CHUNK_BYTES,
+): Promise<boolean> {
+  const decoder = new TextDecoder();
+  let rest = '';
+  let count = 0;
+  for await (const chunk of chunksOf(path, what, chunkBytes)) {
+    const texts = (rest + decoder.decode(chunk, { stream: true })).split('\n');
+    rest = texts.pop() ?? '';
+    if (rest.length > LINE_LETTERS_MAX)
+      throw refused(path, what, `line ${count + texts.length + 1} has no end`);
+    for (const text of texts) onLine(parsed(text, ++count));
+  }
+  return rest + decoder.decode() !== '';
+
+  function parsed(text: string, n: number): unknown {
     try {
-      return JSON.parse(text) as unknown;
+      return JSON.parse(text);
     } catch {
-      throw refused(path, what, `line ${n + 1} is not JSON`);
+      throw refused(path, what, `line ${n} is not JSON`);
     }
-  });
-  return { lines, cut: last !== '' };
+  }
+}
+
+/** Up to the byte `end`, or all of it. */
+async function* chunksOf(
+  path: string,
+  what: string,
+  chunkBytes: number,
+  end = Number.POSITIVE_INFINITY,
+): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const chunk of createReadStream(path, { highWaterMark: chunkBytes, end }))
+      yield chunk as Uint8Array;
+  } catch (error) {
+    throw error instanceof InputError ? error : refused(path, what, reason(error));
+  }
 }
 
 export function sha256OfBytes(bytes: Uint8Array): string {
@@ -65,6 +104,7 @@ function refused(path: string, what: string, why: string): InputError {
 function reason(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (code === 'ENOENT' || code === 'ENOTDIR') return 'there is no such file';
+  if (code === 'EISDIR') return 'it is a directory';
   if (code === 'EACCES' || code === 'EPERM') return 'permission denied';
   return error instanceof Error ? error.message : String(error);
 }

@@ -3,7 +3,13 @@
 export { cacheDirectory } from './cache.ts';
 export { type CellEvents, initrdFor, runCells, serveCells } from './cells.ts';
 export { type DiskFile, openDiskFile } from './disk-file.ts';
-export { readUserFile, readUserJson, readUserJsonLines, sha256OfBytes } from './files.ts';
+export {
+  eachUserJsonLine,
+  readUserFile,
+  readUserHead,
+  readUserJson,
+  sha256OfBytes,
+} from './files.ts';
 export { FLAVOUR_NAMES } from './flavours.ts';
 export { nodeHost } from './host.ts';
 export { type FoundKernel, findKernel, kernelOfPackage } from './kernels.ts';

@@ -42,22 +42,68 @@ export function traceHead(text: string, name: string): TraceHead {
   return head.output;
 }
 
-/** What the lines of a file gave as JSON; `name` is the subject of errors. */
+/** Takes the lines of a file one by one, as what they gave as JSON; `name` is the subject of errors. */
+export class TraceReader {
+  private readonly name: string;
+  private head: TraceHead | null = null;
+  private readonly events: TraceEvent[] = [];
+  /** Equal texts and lists become one: a trace has millions of them, and few that differ. */
+  private readonly texts = new Map<string, string>();
+  private readonly lists = new Map<string, TraceEvent['operations']>();
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  line(value: unknown): void {
+    if (!this.head) {
+      this.head = this.headOf(value);
+      return;
+    }
+    const event = v.safeParse(eventSchema, value);
+    if (!event.success) throw notTrace(this.name, `line ${this.events.length + 2} is not an event`);
+    const { operations, entryPoint, caller, callers, ...rest } = event.output;
+    this.events.push({
+      ...rest,
+      operations: this.list(operations),
+      entryPoint: this.text(entryPoint),
+      caller: this.text(caller),
+      callers: this.text(callers),
+    });
+  }
+
+  /** `cut`: the last line has no end. */
+  trace(cut: boolean): Trace {
+    return { head: this.head ?? this.headOf(null), events: this.events, cut };
+  }
+
+  private headOf(value: unknown): TraceHead {
+    const head = v.safeParse(headSchema, value);
+    if (!head.success) throw notTrace(this.name, 'its first line does not say what was traced');
+    const { format: _, ...rest } = head.output;
+    return rest;
+  }
+
+  private text(text: string): string {
+    const known = this.texts.get(text);
+    if (known === undefined) this.texts.set(text, text);
+    return known ?? text;
+  }
+
+  /** Operations that this version does not know stay strings. */
+  private list(own: readonly string[]): TraceEvent['operations'] {
+    const key = own.join(' ');
+    const known = this.lists.get(key) ?? (own as TraceEvent['operations']);
+    this.lists.set(key, known);
+    return known;
+  }
+}
+
+/** All lines at once. */
 export function readTrace(lines: readonly unknown[], cut: boolean, name: string): Trace {
-  const head = v.safeParse(headSchema, lines[0]);
-  if (!head.success) throw notTrace(name, 'its first line does not say what was traced');
-  const lists = new Map<string, TraceEvent['operations']>();
-  const events = lines.slice(1).map((line, n) => {
-    const event = v.safeParse(eventSchema, line);
-    if (!event.success) throw notTrace(name, `line ${n + 2} is not an event`);
-    // Operations that this version does not know stay strings. Equal lists become one.
-    const own = event.output.operations as unknown as TraceEvent['operations'];
-    const operations = lists.get(own.join(' ')) ?? own;
-    lists.set(own.join(' '), operations);
-    return { ...event.output, operations };
-  });
-  const { format: _, ...rest } = head.output;
-  return { head: rest, events, cut };
+  const reader = new TraceReader(name);
+  for (const line of lines) reader.line(line);
+  return reader.trace(cut);
 }
 
 export function notTrace(name: string, why: string): InputError {
