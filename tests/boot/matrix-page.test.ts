@@ -44,9 +44,13 @@ function page(): string {
   return htmlOf(judge(cells, { require: false, baseline: null }));
 }
 
-function seen(width: number, dark: boolean) {
+/** Chromium's own time to show anything, on a host that may be busy. */
+const EMPTY =
+  '<!doctype html><html><body class="matrix"><details id="cell-0"></details></body></html>';
+
+function seen(width: number, dark: boolean, html = page()) {
   const path = join(folder, 'page.html');
-  writeFileSync(path, page().replace('</body>', `<script>${PROBE}</script></body>`));
+  writeFileSync(path, html.replace('</body>', `<script>${PROBE}</script></body>`));
   const args = ['--headless=new', '--no-sandbox', '--disable-gpu', `--window-size=${width},900`];
   if (dark) args.push('--blink-settings=preferredColorScheme=0');
   // The link of a cell that has passed: its details are closed until somebody follows it.
@@ -69,7 +73,8 @@ describe.skipIf(!there)('the page of a matrix of 4 by 6', () => {
       const found = seen(width, dark);
       expect(found).toMatchObject({ rows: 4, cells: 24, open: true, fits: true, back });
       expect(found.charts).toBeGreaterThan(24 * 6);
-      expect(found.millis).toBeLessThan(1000);
+      const nothing = seen(width, dark, EMPTY).millis as number;
+      expect((found.millis as number) - nothing).toBeLessThan(1000);
     },
   );
 });
