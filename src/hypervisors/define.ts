@@ -50,6 +50,8 @@ export interface Platform {
   readonly memoryMap: readonly MemoryMapEntry[];
   /** To be called where the interface has decoded what its guest asks. Not given: nobody listens. */
   readonly seen?: Seen;
+  /** `seen` only counts by name: arguments that take work to tell may be left away. */
+  readonly onlyCounted?: boolean;
   /**
    * Whether this run is to be without an entry point or a feature bit: then it is answered as by an implementation that never
    * had it. To be asked where calls are told apart. Not given: nothing is left out.

@@ -121,7 +121,7 @@ export function assemble(parts: Assembly): Assembled {
       memoryBytes,
       memoryMap: memoryMap(memoryBytes),
       rsdp,
-      ...(parts.tracer && { seen: parts.tracer.seen }),
+      ...(parts.tracer && { seen: parts.tracer.seen, onlyCounted: !parts.tracer.wantsSites }),
     },
     choice.version,
   );

@@ -119,14 +119,20 @@ class CallFrame implements Frame, Call {
 
 /** One call, whose arguments lie in `frame.words`. */
 export function perform(frame: Frame, number: number): CallResult {
-  const { seen } = frame.domain.platform;
+  const { seen, onlyCounted } = frame.domain.platform;
   if (!seen) return performUnseen(frame, number);
   const call = frame.table.get(number);
   const args = call ? decode(call, frame) : {}; // A call that continues changes its words.
   const result = performUnseen(frame, number);
   const effect = typeof result === 'number' ? result : UNANSWERED[result];
   const name = call ? entryName(call, args) : `hypercall ${number}`;
-  seen(name, plainArguments(args), effect, undefined, frame.nested ? 'multicall' : undefined);
+  seen(
+    name,
+    onlyCounted ? {} : plainArguments(args),
+    effect,
+    undefined,
+    frame.nested ? 'multicall' : undefined,
+  );
   return result;
 }
 

@@ -114,10 +114,10 @@ function reportUpdate(
 ): void {
   if (!platform.seen) return;
   const command = ptr & COMMAND;
-  const value = `0x${((BigInt(hi >>> 0) << 32n) | BigInt(lo >>> 0)).toString(16)}`;
+  const value = () => `0x${((BigInt(hi >>> 0) << 32n) | BigInt(lo >>> 0)).toString(16)}`;
   platform.seen(
     updateName(ptr),
-    { entry: mfn * 4096 + (ptr & 0xfff & ~COMMAND), value },
+    platform.onlyCounted ? {} : { entry: mfn * 4096 + (ptr & 0xfff & ~COMMAND), value: value() },
     result,
     command === MMU_NORMAL_PT_UPDATE ? OPERATIONS[frames.typeOf(mfn) - TYPE_L1] : undefined,
     'mmu_update',

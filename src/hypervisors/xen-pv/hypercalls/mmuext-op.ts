@@ -75,10 +75,13 @@ function one(pv: PvDomain, call: Call, at: number, bytes: number): number {
   return result;
 }
 
-function commandName(cmd: number): string {
-  const named = Object.entries(abi).find(([name, n]) => name.startsWith('MMUEXT_') && n === cmd);
-  return named ? named[0] : `${cmd}`;
-}
+const commandName = (cmd: number): string => COMMAND_NAMES.get(cmd) ?? `${cmd}`;
+
+const COMMAND_NAMES: ReadonlyMap<number, string> = new Map(
+  Object.entries(abi).flatMap(([name, n]) =>
+    name.startsWith('MMUEXT_') && typeof n === 'number' ? [[n, name] as const] : [],
+  ),
+);
 
 interface Words {
   readonly lo: number;
