@@ -40,14 +40,19 @@ for (let round = 0; round < rounds; round++) {
   // Every second round the other way round: a machine that grows slower or faster does so to all.
   const order = cases.map((_, n) => (round % 2 === 0 ? n : cases.length - 1 - n));
   for (const n of order) seconds[n]!.push(cpuSeconds(cases[n]!));
+  if (round < rounds - 1) process.stderr.write(`after round ${round + 1}:\n${report()}`);
 }
-for (const [n, { name, on, most }] of cases.entries()) {
-  const off = cases.findIndex((other) => other.on === on && other.words === OFF);
-  const ratios = seconds[n]!.map((value, round) => value / seconds[off]![round]!);
-  const goal = Number.isFinite(most) ? `, goal ${most}` : '';
-  process.stdout.write(
-    `${on.padEnd(8)} ${name.padEnd(18)} ${median(seconds[n]!).toFixed(2)} CPU s, ${median(ratios).toFixed(3)} of off${goal}\n`,
-  );
+process.stdout.write(report());
+
+/** Medians so far. */
+function report(): string {
+  const lines = cases.map(({ name, on, most }, n) => {
+    const off = cases.findIndex((other) => other.on === on && other.words === OFF);
+    const ratios = seconds[n]!.map((value, round) => value / seconds[off]![round]!);
+    const goal = Number.isFinite(most) ? `, goal ${most}` : '';
+    return `${on.padEnd(8)} ${name.padEnd(18)} ${median(seconds[n]!).toFixed(2)} CPU s, ${median(ratios).toFixed(3)} of off${goal}\n`;
+  });
+  return lines.join('');
 }
 
 /** Of the whole process, as the run itself reports it. */
