@@ -1,16 +1,53 @@
 // Records what other machines answer to the probe kernel, for tests/conformance/recorded.
 // npm run record:probe                     those that are installed here: QEMU, Bochs
-// npm run record:probe -- NAME...          those whose names begin so
+// npm run record:probe -- NAME...          those whose names begin so; `xen` runs it beside a control domain of Debian's, for many minutes
+//   [--bochs] [--folder F] [--seconds N]   for the real Xen: on Bochs, not QEMU; where its image is made; how long it may take
 
-import { keep, OUTSIDE_RUNS, record } from '../tests/conformance/outside.ts';
+import { mkdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import {
+  headed,
+  imageOf,
+  keep,
+  OUTSIDE_RUNS,
+  type OutsideRun,
+  record,
+} from '../tests/conformance/outside.ts';
+import { bochs, qemu } from '../tests/conformance/peers.ts';
+import { boot, commandLine, hypervisorVersion, makeImage } from './xen-reference/dom0.ts';
 
-const names = process.argv.slice(2);
+const { values, positionals: names } = parseArgs({
+  allowPositionals: true,
+  options: {
+    bochs: { type: 'boolean', default: false },
+    folder: { type: 'string', default: join(tmpdir(), 'xen-reference') },
+    seconds: { type: 'string', default: '3600' },
+  },
+});
+
 for (const run of OUTSIDE_RUNS) {
-  if (names.length > 0 && !names.some((name) => run.name.startsWith(name))) continue;
-  if (!run.peer?.version()) {
-    process.stdout.write(`${run.name} cannot be asked here\n`);
-    continue;
+  const isNamed = names.some((name) => run.name.startsWith(name));
+  if (names.length === 0 ? run.peer === null : !isNamed) continue;
+  if (run.peer && !run.peer.version()) print(`${run.name} cannot be asked here`);
+  else {
+    keep(run, run.peer ? record(run, run.peer) : await recordOnXen(run));
+    print(`recorded ${run.name}`);
   }
-  keep(run, record(run, run.peer));
-  process.stdout.write(`recorded ${run.name}\n`);
+}
+
+/** A guest of the real Xen: its console is the control domain's to tell. */
+async function recordOnXen(run: OutsideRun): Promise<string> {
+  const machine = values.bochs ? 'bochs' : 'qemu';
+  mkdirSync(values.folder, { recursive: true });
+  makeImage(values.folder, imageOf(run), 0);
+  const said = await boot(values.folder, machine, Number(values.seconds));
+  const beneath = (values.bochs ? bochs : qemu).version();
+  const tool = `xen-hypervisor-4.17-amd64 ${hypervisorVersion(values.folder)} on ${beneath}`;
+  return headed(run, tool, commandLine(machine), said);
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
 }

@@ -164,7 +164,7 @@ export function driveImage(sample: Sample, seed: number): void {
 }
 
 /** A copy with some bytes flipped, numbers set to what no writer would, ranges moved, or its end cut off. */
-function damage(chance: Chance, whole: Uint8Array): Uint8Array {
+export function damage(chance: Chance, whole: Uint8Array): Uint8Array {
   let bytes = Uint8Array.from(whole);
   for (let n = chance.below(6); n >= 0; n--) {
     if (bytes.length < 8) break;
