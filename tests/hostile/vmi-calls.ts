@@ -32,6 +32,8 @@ const ENTRIES = [INIT_AT, RELOC_AT, ...Array.from({ length: CALLS_END }, (_, n) 
 const ENDING = VMI_CALLS.filter(({ name }) =>
   ['Reboot', 'Shutdown', 'IRET', 'SYSEXIT', 'Halt', 'SetCR0', 'SetCR3'].includes(name),
 ).map(({ number }) => stubAt(number));
+const SET_CR0 = stubAt(VMI_CALLS.find(({ name }) => name === 'SetCR0')!.number);
+const PE_AND_PG = 0x80000001;
 const TRAPS = Object.fromEntries(Array.from({ length: 64 }, (_, n) => [n, 'landed']));
 const POINTERS = [
   0,
@@ -96,6 +98,8 @@ export class VmiCalls {
     if (!chance.oneIn(8)) ram.setU32(state.gpr32(ESP), CODE_PAGE);
     const entry = chance.pick(ENTRIES);
     const offset = ENDING.includes(entry) && !chance.oneIn(16) ? chance.pick(ENTRIES) : entry;
+    // Without paging it soon runs where there is no RAM, which nothing can be learnt from.
+    if (offset === SET_CR0) state.setGpr32(0, (state.gpr32(0) | PE_AND_PG) >>> 0);
     // Where it lies with paging, too, so that a call which ends paging returns.
     state.setVa('rip', ROM_AT + offset);
     cpu.stateChanged();
