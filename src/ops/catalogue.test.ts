@@ -52,6 +52,23 @@ describe('the vocabularies', () => {
     expect(LINUX_VERSIONS.map((version) => vocabulary(version).length)).toEqual([76, 88, 104, 84]);
   });
 
+  it('of 2.6.21 has the members of that structure, in the order of the header', () => {
+    const members = [
+      'patch arch_setup memory_setup init_IRQ banner get_wallclock set_wallclock time_init cpuid',
+      'get_debugreg set_debugreg clts read_cr0 write_cr0 read_cr2 write_cr2 read_cr3 write_cr3',
+      'read_cr4_safe read_cr4 write_cr4 save_fl restore_fl irq_disable irq_enable safe_halt halt wbinvd',
+      'read_msr write_msr read_tsc read_pmc get_scheduled_cycles get_cpu_khz load_tr_desc load_gdt',
+      'load_idt store_gdt store_idt set_ldt store_tr load_tls write_ldt_entry write_gdt_entry',
+      'write_idt_entry load_esp0 set_iopl_mask io_delay apic_write apic_write_atomic apic_read',
+      'setup_boot_clock setup_secondary_clock flush_tlb_user flush_tlb_kernel flush_tlb_single',
+      'map_pt_hook alloc_pt alloc_pd alloc_pd_clone release_pt release_pd set_pte set_pte_at set_pmd',
+      'pte_update pte_update_defer set_pte_atomic set_pte_present set_pud pte_clear pmd_clear',
+      'set_lazy_mode irq_enable_sysexit iret startup_ipi_hook',
+    ].flatMap((line) => line.split(' '));
+    const named = vocabulary('2.6.21').map((op) => slotName(op, '2.6.21')?.split('.')[1]);
+    expect(named.sort()).toEqual(members.sort());
+  });
+
   it('of 2.6.32 shrink to what each configuration has', () => {
     const count = (keep: (op: Operation) => boolean) => vocabulary('2.6.32').filter(keep).length;
     expect(count(lacks('x86-64', 'pae', '3 levels', '4 levels'))).toBe(91);

@@ -42,8 +42,14 @@ describe.skipIf(!moved)(titleOf('debian:12/cloud-amd64', moved), () => {
       { tracer: session.tracer },
     );
     const lines = session.finish().join('').trimEnd().split('\n').slice(1);
-    const callers = lines.map((line) => (JSON.parse(line) as TraceEvent).caller);
+    const events = lines.map((line) => JSON.parse(line) as TraceEvent);
+    const callers = events.map(({ caller }) => caller);
     expect(callers).toContainEqual(expect.stringMatching(/^cr4_update_irqsoff\+0x/));
     expect(callers).toContainEqual(expect.stringMatching(/^x86_64_start_kernel\+0x/));
+    // Beyond them, by the tables that the image has for its own unwinder.
+    const beyond = events.map((event) => event.callers);
+    expect(beyond).toContainEqual(
+      expect.stringMatching(/^cr4_set_bits .*\binit_mem_mapping setup_arch start_kernel\b/),
+    );
   });
 });

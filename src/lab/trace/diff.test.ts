@@ -141,6 +141,22 @@ describe('traces of two interfaces', () => {
     expect(compareTraces(mixed, plain).divergenceCount).toBe(0);
   });
 
+  it('are refused if no operation shows in both', () => {
+    const only = (operations: readonly string[]) => {
+      const whole = trace(operations.map((name, n) => event(name, n)));
+      return { ...whole, head: { ...whole.head, operations } };
+    };
+    const compare = () => compareTraces(only(['cpu.cpuid']), only(['mmu.write_cr3']));
+    expect(compare).toThrow('cannot be compared: no operation shows in both');
+  });
+
+  it('of one interface, asked for other operations, are compared by those of both', () => {
+    const all = trace(NAMES.map((name, n) => event(name, n)));
+    const some = { ...all, events: all.events.slice(1, 2) };
+    const found = compareTraces(all, { ...some, head: { ...all.head, operations: ['cpu.cpuid'] } });
+    expect(found).toMatchObject({ compared: 'operations', divergenceCount: 0, unequal: [] });
+  });
+
   it('leave out what may have been mostly what the other cannot show', () => {
     const operations = ['mmu.set_pmd', 'mmu.set_pte', 'cpu.load_gdt'] as const;
     const a = trace([event('cpu.load_gdt', 1)]);

@@ -1,8 +1,10 @@
 // Two traces side by side: where they part, and what one asked for that the other did not.
 
+import { InputError } from '../../base/errors.ts';
 import { entryPointsOf, findInterfaceOf } from '../../hypervisors/index.ts';
 import { OPERATIONS } from '../../ops/index.ts';
 import { align } from './align.ts';
+import type { TraceHead } from './format.ts';
 import { operationClasses } from './operation-classes.ts';
 import type { Trace } from './read.ts';
 import { functionOf, sharedCallers } from './shared-callers.ts';
@@ -55,9 +57,17 @@ const LIMITS: DiffLimits = { divergences: 10, context: 5 };
 const EVENTS_SHOWN = 20;
 
 export function compareTraces(a: Trace, b: Trace, limits: DiffLimits = LIMITS): TraceDifference {
-  const exact = a.head.interface === b.head.interface && a.head.sha256 === b.head.sha256;
-  return exact ? compareExactly(a, b, limits) : compareOperations(a, b, limits);
+  return isSameCell(a.head, b.head)
+    ? compareExactly(a, b, limits)
+    : compareOperations(a, b, limits);
 }
+
+/** Two runs that have to show the same: one kernel on one interface, asked for the same. */
+const isSameCell = (a: TraceHead, b: TraceHead): boolean =>
+  a.interface === b.interface &&
+  a.sha256 === b.sha256 &&
+  a.watched === b.watched &&
+  JSON.stringify(a.operations) === JSON.stringify(b.operations);
 
 function compareExactly(a: Trace, b: Trace, limits: DiffLimits): TraceDifference {
   const name = ({ operations, entryPoint, caller }: TraceEvent) =>
@@ -75,6 +85,7 @@ function compareExactly(a: Trace, b: Trace, limits: DiffLimits): TraceDifference
 
 function compareOperations(a: Trace, b: Trace, limits: DiffLimits): TraceDifference {
   const shown = [showable(a), showable(b)] as const;
+  if (![...shown[0]].some((id) => shown[1].has(id))) throw nothingInCommon(a.head, b.head);
   // What may have been any of several operations is compared if both sides can show most of them.
   const both = ({ operations }: TraceEvent) => {
     const found = operations.filter((id) => shown[0].has(id) && shown[1].has(id));
@@ -96,6 +107,14 @@ function compareOperations(a: Trace, b: Trace, limits: DiffLimits): TraceDiffere
     unequal: unequalCounts(left, right, classes, caller),
     notCompared: unequalCounts(others[0] ?? [], others[1] ?? [], label, () => ''),
   };
+}
+
+function nothingInCommon(a: TraceHead, b: TraceHead): InputError {
+  return new InputError(
+    'trace/nothing-in-common',
+    `the traces of ${a.interface} and of ${b.interface} cannot be compared: no operation shows in both`,
+    'make both with the same --ops, or with none.',
+  );
 }
 
 /** What a trace could show: what its interface's manifest lets out, as far as the trace was asked for it. */
