@@ -21,7 +21,8 @@ import {
 } from '../src/lab/index.ts';
 
 import { allPrograms } from '../tests/oracle/programs/index.ts';
-import { readExplained } from '../tests/xen/recording.ts';
+import { askedRows } from '../tests/xen/asked.ts';
+import { readExplained, SUITES, type Suite } from '../tests/xen/suites.ts';
 
 /** Each document with its generated parts. */
 type Parts = Readonly<Record<string, () => string>>;
@@ -37,7 +38,8 @@ export function generatedDocs(): ReadonlyMap<string, Parts> {
     .map(({ id, ops, calls }) => {
       const operations = ops && { operations: () => entryPoints(id) };
       const table = calls && { calls: () => callTable(id, calls) };
-      const differences = id === 'xen-pv' && { explained: explainedDifferences };
+      const suite = SUITES.find(({ on }) => on === id);
+      const differences = suite && { explained: () => explainedDifferences(suite) };
       const parts = { ...operations, ...table, ...differences } as Parts;
       return [`docs/hypervisors/${id}.md`, parts] as const;
     });
@@ -91,8 +93,8 @@ export function staleDocs(root: string): { path: string; text: string }[] {
 }
 
 /** Where the real Xen answers otherwise. */
-function explainedDifferences(): string {
-  const rows = [...readExplained()].map(([name, reason]) => [`\`${name}\``, reason]);
+function explainedDifferences(suite: Suite): string {
+  const rows = [...readExplained(suite)].map(([name, reason]) => [`\`${name}\``, reason]);
   return markdown(['program', 'why'], rows);
 }
 
@@ -194,14 +196,28 @@ function callTable(id: string, calls: NonNullable<(typeof INTERFACES)[number]['c
     id.startsWith('xen') ? /^xen.*\.test\.ts$/ : new RegExp(`^${id}/.*\\.test\\.ts$`),
   );
   const worded = calls.some(({ words }) => words !== undefined);
+  const asked = programCounts(id);
   const rows = calls.map(({ number, call, sub, words, state, why }) => {
     const covering = tests.filter(({ text }) => new RegExp(`\\b${sub ?? call}\\b`).test(text));
     const names = covering.map(({ name }) => `\`${name}\``).join(' ');
     const middle = (worded ? words : sub) ?? '';
     const here = why === '' ? state : `${state}: ${why}`;
-    return [String(number), call, middle, here, names || '-'];
+    const programs = asked && [String(asked.get(`${call} ${sub ?? ''}`) ?? '-')];
+    return [String(number), call, middle, here, names || '-', ...(programs ?? [])];
   });
-  return markdown(['no', 'call', worded ? 'words' : 'sub-operation', 'here', 'tests'], rows);
+  const header = ['no', 'call', worded ? 'words' : 'sub-operation', 'here', 'tests'];
+  return markdown([...header, ...(asked ? ['programs'] : [])], rows);
+}
+
+/** How many programs of `tests/xen` make each call, for what the real Xen has been asked; null: an interface without any. */
+function programCounts(id: string): Map<string, number> | null {
+  const suite = SUITES.find(({ on }) => on === id);
+  if (!suite) return null;
+  return new Map(
+    askedRows(suite)
+      .filter(({ programs }) => programs.length > 0)
+      .map(({ call, sub, programs }) => [`${call} ${sub}`, programs.length]),
+  );
 }
 
 /** The tests of an interface, or of its family. */

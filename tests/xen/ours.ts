@@ -1,4 +1,4 @@
-// The Xen programs on our own xen-pv: the same file, begun again behind each program that ends the domain.
+// The Xen programs on our own Xen: the same file, begun again behind each program that ends the domain.
 
 import { findInterface } from '../../src/hypervisors/index.ts';
 import { openKernel } from '../../src/image/index.ts';
@@ -6,11 +6,14 @@ import type { LabConsole } from '../../src/lab/host.ts';
 import { runKernel } from '../../src/lab/run.ts';
 import { stillHost, tinySpec } from '../../src/lab/testing/tiny-kernel.ts';
 import { ENDED, readAnswers } from './answers.ts';
+import type { Suite } from './suites.ts';
 
 const MEMORY = 64 << 20;
 
 /** An answer a program. */
-export async function ourAnswers(file: Uint8Array, count: number): Promise<string[]> {
+export async function ourAnswers(suite: Suite): Promise<string[]> {
+  const file = suite.kernel();
+  const count = suite.programs.length;
   const answers: string[] = [];
   while (answers.length < count) {
     let text = '';
@@ -23,7 +26,7 @@ export async function ourAnswers(file: Uint8Array, count: number): Promise<strin
     };
     await runKernel(stillHost, console, {
       ...tinySpec([]),
-      on: findInterface('xen-pv'),
+      on: findInterface(suite.on),
       kernel: openKernel(file, 'the Xen programs'),
       memoryBytes: MEMORY,
       append: `first=${answers.length}`,

@@ -16,6 +16,7 @@ import {
 import { basename, join } from 'node:path';
 
 export type Machine = 'bochs' | 'qemu';
+export type GuestKind = 'xen-pv' | 'xen-pvh';
 
 /** What the control domain runs; libraries are found by what these need. */
 const TOOLS = ['xl', 'xenstored', 'xenconsoled', 'xen-init-dom0'];
@@ -39,6 +40,8 @@ const PACKAGES = [
 ];
 /** The control domain says so when all is done. */
 const DONE = 'ALL-DONE';
+/** A guest that has not said anything for so long waits for what does not come, and is ended. */
+const STILL_SECONDS = 40;
 /** The next program begins behind the one that has ended the domain; the numbers of programs are in hexadecimal. */
 const INIT = `#!/bin/busybox sh
 /bin/busybox --install -s /bin
@@ -55,8 +58,15 @@ log=/var/log/xen/console/guest-t.log
 n=0
 while :; do
   rm -f $log
-  printf 'name="t"\\nkernel="/guest.elf"\\nmemory=64\\ncmdline="first=%d"\\non_crash="destroy"\\n' $n > /t.cfg
-  xl create -F /t.cfg < /dev/null > /xl.log 2>&1
+  printf 'name="t"\\nkernel="/guest.elf"\\ntype="TYPE"\\nmemory=64\\ncmdline="first=%d"\\non_crash="destroy"\\non_reboot="destroy"\\n' $n > /t.cfg
+  xl create -F /t.cfg < /dev/null > /xl.log 2>&1 &
+  creator=$!; still=0; size=
+  while kill -0 $creator 2> /dev/null; do
+    sleep 1
+    before=$size; size=$(wc -c 2> /dev/null < $log)
+    still=$((still + 1)); [ "$size" = "$before" ] || still=0
+    [ $still = ${STILL_SECONDS} ] && xl destroy t
+  done
   cat $log
   grep -q '^[.]' $log && break
   last=$(grep '^#' $log | tail -1 | cut -d' ' -f1 | tr -d '#\\r')
@@ -91,24 +101,21 @@ log: log
 panic: action=fatal
 clock: sync=none
 `;
-/** QEMU 7.2 returns wrongly from interrupts under SMAP, so it is run without. */
-const QEMU = [
-  ...[
-    '-accel',
-    'tcg',
-    '-cpu',
-    'max,-smap,-smep,-la57',
-    '-m',
-    '768',
-    '-nodefaults',
-    '-display',
-    'none',
-  ],
+/**
+ * QEMU 7.2 returns wrongly from interrupts under SMAP, so it is run without. PVH needs a processor with SVM and nested paging,
+ * and waits, for which Xen uses a form of MWAIT that QEMU has not.
+ */
+const QEMU_CPU = {
+  'xen-pv': 'max,-smap,-smep,-la57',
+  'xen-pvh': 'EPYC,+svm,+npt,-smap,-smep,-monitor',
+};
+const qemuArguments = (kind: GuestKind): readonly string[] => [
+  ...['-accel', 'tcg', '-cpu', QEMU_CPU[kind], '-m', '768', '-nodefaults', '-display', 'none'],
   ...['-no-reboot', '-serial', 'file:serial', '-cdrom', 'image.iso'],
 ];
 
-export function commandLine(machine: Machine): string {
-  if (machine === 'qemu') return `qemu-system-x86_64 ${QEMU.join(' ')}`;
+export function commandLine(machine: Machine, kind: GuestKind): string {
+  if (machine === 'qemu') return `qemu-system-x86_64 ${qemuArguments(kind).join(' ')}`;
   return `bochs -q -f bochsrc -rc commands; bochsrc: ${/cpu: .*/.exec(BOCHSRC)?.[0]}`;
 }
 
@@ -119,7 +126,7 @@ export function hypervisorVersion(folder: string): string {
 }
 
 /** Fetches the packages and makes `image.iso` in the folder. `kernelPackage`: a file of Debian's linux-image-amd64. */
-export function makeImage(folder: string, guest: Uint8Array, count: number): void {
+export function makeImage(folder: string, kind: GuestKind, guest: Uint8Array, count: number): void {
   const run = (program: string, ...args: string[]) =>
     execFileSync(program, args, { cwd: folder, stdio: ['ignore', 'pipe', 'ignore'] }).toString();
   const image = /Depends: (linux-image-\S+)/.exec(run('apt-cache', 'depends', 'linux-image-amd64'));
@@ -155,7 +162,10 @@ export function makeImage(folder: string, guest: Uint8Array, count: number): voi
   for (const name of MODULES)
     copyFileSync(join(folder, found(`${name}.ko`)), join(to, `${name}.ko`));
   writeFileSync(join(to, 'guest.elf'), guest);
-  writeFileSync(join(to, 'init'), INIT.replace('COUNT', String(count)));
+  writeFileSync(
+    join(to, 'init'),
+    INIT.replace('COUNT', String(count)).replace('TYPE', kind.slice(4)),
+  );
   chmodSync(join(to, 'init'), 0o755);
   const boot = join(folder, 'iso/boot');
   mkdirSync(join(boot, 'grub'), { recursive: true });
@@ -167,14 +177,19 @@ export function makeImage(folder: string, guest: Uint8Array, count: number): voi
 }
 
 /** What came over the serial line until the control domain said that it is done, or `seconds` were over. */
-export async function boot(folder: string, machine: Machine, seconds: number): Promise<string> {
+export async function boot(
+  folder: string,
+  machine: Machine,
+  kind: GuestKind,
+  seconds: number,
+): Promise<string> {
   writeFileSync(join(folder, 'bochsrc'), BOCHSRC);
   writeFileSync(join(folder, 'commands'), 'c\n');
   const serial = join(folder, 'serial');
   rmSync(serial, { force: true });
   const [program, args] =
     machine === 'qemu'
-      ? (['qemu-system-x86_64', QEMU] as const)
+      ? (['qemu-system-x86_64', qemuArguments(kind)] as const)
       : (['bochs', ['-q', '-unlock', '-f', 'bochsrc', '-rc', 'commands']] as const);
   const child = spawn(program, args, {
     cwd: folder,

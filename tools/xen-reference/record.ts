@@ -1,21 +1,20 @@
 // Runs the Xen programs as a guest of Debian's Xen 4.17, on Bochs or QEMU, and writes down what they answer.
-// npx tsx tools/xen-reference/record.ts [--qemu] [--folder F] [--seconds N]    records
-// npx tsx tools/xen-reference/record.ts --show [text]                          prints recorded answers beside ours
+// npx tsx tools/xen-reference/record.ts [--on xen-pvh] [--qemu] [--folder F] [--seconds N]    records
+// npx tsx tools/xen-reference/record.ts [--on xen-pvh] --show [text]                          prints recorded answers beside ours
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ENDED, readAnswers } from '../../tests/xen/answers.ts';
-import { digest, kernelFile } from '../../tests/xen/image.ts';
 import { ourAnswers } from '../../tests/xen/ours.ts';
-import { allPrograms } from '../../tests/xen/programs/index.ts';
-import { RECORDING, readRecording } from '../../tests/xen/recording.ts';
+import { findSuite, readRecording } from '../../tests/xen/suites.ts';
 import { boot, commandLine, hypervisorVersion, type Machine, makeImage } from './dom0.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
+    on: { type: 'string', default: 'xen-pv' },
     qemu: { type: 'boolean', default: false },
     folder: { type: 'string', default: join(tmpdir(), 'xen-reference') },
     seconds: { type: 'string', default: '3600' },
@@ -23,30 +22,33 @@ const { values, positionals } = parseArgs({
   },
 });
 
+const suite = findSuite(values.on);
+const { programs } = suite;
+
 async function record(machine: Machine): Promise<void> {
   mkdirSync(values.folder, { recursive: true });
-  makeImage(values.folder, kernelFile(allPrograms), allPrograms.length);
+  makeImage(values.folder, suite.on, suite.kernel(), programs.length);
   const { lines, finished } = readAnswers(
-    await boot(values.folder, machine, Number(values.seconds)),
+    await boot(values.folder, machine, suite.on, Number(values.seconds)),
   );
   if (!finished)
     throw new Error(`the programs did not come to their end; see ${values.folder}/serial`);
-  const answers = allPrograms.map(
-    (program, n) => `${digest(program)} ${program.name} => ${lines.get(n) ?? ENDED}`,
+  const answers = programs.map(
+    ({ name, digest }, n) => `${digest} ${name} => ${lines.get(n) ?? ENDED}`,
   );
   const header = [
     `# Answers of xen-hypervisor-4.17-amd64 ${hypervisorVersion(values.folder)} to the programs of tests/xen/programs; written by tools/xen-reference/record.ts.`,
-    `# ${commandLine(machine)}`,
+    `# ${commandLine(machine, suite.on)}`,
   ];
-  writeFileSync(RECORDING, `${[...header, ...answers].join('\n')}\n`);
+  writeFileSync(suite.recording, `${[...header, ...answers].join('\n')}\n`);
   print(`${answers.length} answers`);
 }
 
 /** Programs named so, or all that differ. */
 async function show(text: string): Promise<void> {
-  const recorded = readRecording();
-  const ours = await ourAnswers(kernelFile(allPrograms), allPrograms.length);
-  allPrograms.forEach((program, n) => {
+  const recorded = readRecording(suite);
+  const ours = await ourAnswers(suite);
+  programs.forEach((program, n) => {
     const xen = recorded.get(program.name)?.answer ?? 'not recorded';
     if (text === '' ? xen !== ours[n] : program.name.includes(text))
       print(`${program.name}\n  xen  ${xen}\n  ours ${ours[n]}`);

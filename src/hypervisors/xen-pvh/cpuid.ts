@@ -7,11 +7,11 @@ import { XEN_VERSION } from '../xen/hypercalls/xen-version.ts';
 const TSC_KHZ = 1_000_000;
 const TSC_SHIFT = 1;
 const TSC_MUL = 0x8000_0000;
-/** Highest leaf of an HVM guest: the leaf of PV parameters is for others (traps.c, cpuid_hypervisor_leaves). */
-const LAST = abi.XEN_CPUID_FIRST_LEAF + 4;
+const LAST = abi.XEN_CPUID_FIRST_LEAF + abi.XEN_CPUID_MAX_NUM_LEAVES;
+/** How often the domain has been made or moved. */
+const INCARNATION = 1;
 const FEATURES =
-  abi.XEN_HVM_CPUID_APIC_ACCESS_VIRT |
-  abi.XEN_HVM_CPUID_X2APIC_VIRT |
+  abi.XEN_HVM_CPUID_IOMMU_MAPPINGS |
   abi.XEN_HVM_CPUID_VCPU_ID_PRESENT |
   abi.XEN_HVM_CPUID_DOMID_PRESENT |
   abi.XEN_HVM_CPUID_UPCALL_VECTOR;
@@ -28,11 +28,14 @@ export function xenLeaf(
     case 1:
       return [(XEN_VERSION.major << 16) | XEN_VERSION.minor, 0, 0, 0];
     case 2:
-      return [1, abi.XEN_HYPERCALL_MSR, abi.XEN_CPUID_FEAT1_MMU_PT_UPDATE_PRESERVE_AD, 0];
+      return [1, abi.XEN_HYPERCALL_MSR, 0, 0];
     case 3:
       return timeLeaf(domain, subleaf);
     case 4:
       return subleaf === 0 ? [FEATURES, 0, domain.id, 0] : [0, 0, 0, 0];
+    // Parameters of PV guests.
+    case 5:
+      return [0, 0, 0, 0];
     default:
       return null;
   }
@@ -42,7 +45,7 @@ export function xenLeaf(
 function timeLeaf({ platform }: XenDomain, subleaf: number): readonly number[] {
   switch (subleaf) {
     case 0:
-      return [0, 0, TSC_KHZ, 0];
+      return [0, 0, TSC_KHZ, INCARNATION];
     case 1: {
       const offset = BigInt.asUintN(64, platform.cpu.state.get64('tscOffset'));
       return [Number(offset & 0xffff_ffffn), Number(offset >> 32n), TSC_MUL, TSC_SHIFT];

@@ -13,6 +13,7 @@ import { callFacts } from '../xen/call-facts.ts';
 import { XEN_DEVICES } from '../xen/devices/devices.ts';
 import { createDomain } from '../xen/domain.ts';
 import { hypercall } from '../xen/hypercall.ts';
+import { e820 } from '../xen/memory-operations.ts';
 import { XEN_OMITS } from '../xen/operations.ts';
 import { forgetDomain, placeSharedInfo } from '../xen/resume.ts';
 import { endDomain } from '../xen/shutdown.ts';
@@ -24,9 +25,9 @@ import { PVH_CALL_LIST, PVH_CALLS } from './calls.ts';
 import { xenLeaf } from './cpuid.ts';
 import { xenPvhGuest } from './guest.ts';
 import { writeHypercallPage } from './hypercall-page.ts';
-import { callbackVector } from './hypercalls/hvm-op.ts';
 import { guestMemoryMap } from './memory-map.ts';
 import { XEN_PVH_MANIFEST } from './operations.ts';
+import { callbackVector } from './parameters.ts';
 import { ownBytes, PAGE_BYTES, Physmap, type PvhDomain } from './physmap.ts';
 import { pvhGuest } from './pvh-guest.ts';
 import { latchWordSize } from './word-size.ts';
@@ -35,6 +36,8 @@ import { latchWordSize } from './word-size.ts';
 const FEATURES: FeatureChanges = { more: ['hypervisor'], less: ['constant_tsc'] };
 const RAX = 0;
 const CR0_PE = 1;
+/** XEN_MSR_PAT of Xen 4.17, which guests of this kind begin with. */
+const XEN_PAT = 0x0000_0501_0007_0406n;
 
 export const xenPvh = defineInterface({
   id: 'xen-pvh',
@@ -68,6 +71,7 @@ export const xenPvh = defineInterface({
 /** What the toolstack does before the guest runs: shared pages, rings, ports, the store. */
 function makeDomain(platform: Platform): PvhDomain {
   const physmap = new Physmap(platform);
+  physmap.state.memoryMap = e820(guestMemoryMap(platform));
   const made = createDomain({
     platform,
     guest: pvhGuest(platform, physmap, () => resume(domain, toolstack)),
@@ -79,7 +83,7 @@ function makeDomain(platform: Platform): PvhDomain {
   });
   const domain: PvhDomain = { ...made, physmap };
   const { state, vcpus } = domain;
-  for (const vcpu of vcpus) vcpu.state.up = true;
+  for (const vcpu of vcpus) Object.assign(vcpu.state, { up: true, initialised: true });
   placeSharedInfo(domain, physmap.hostFrame());
   state.params = Array.from({ length: abi.HVM_NR_PARAMS }, () => ({ lo: 0, hi: 0 }));
   const param = (index: number) => state.params[index]!;
@@ -132,7 +136,11 @@ function border(
       if (own) out.set(own);
       else hardware.cpuid(leaf, subleaf, out);
     },
-    rdmsr: hardware.rdmsr,
+    rdmsr(index, out) {
+      if (index >>> 0 !== abi.XEN_HYPERCALL_MSR) return hardware.rdmsr(index, out);
+      out.fill(0);
+      return true;
+    },
     mmioWrite(gpa, bytes, lo, hi) {
       platform.devices.mmioWrite(gpa, bytes, lo, hi);
       giveHeldUpcall();
@@ -177,4 +185,5 @@ function start(platform: Platform, guest: Guest): void {
     );
   }
   startByPvh({ ...platform, memoryMap: guestMemoryMap(platform) }, guest, entry);
+  platform.cpu.state.set64('pat', XEN_PAT);
 }

@@ -25,6 +25,8 @@ export interface PhysmapState {
   free: number[];
   /** The guest's reservation, in frames. */
   reserved: number;
+  /** What XENMEM_memory_map tells, as XENMEM_set_memory_map changes it. */
+  memoryMap: number[];
 }
 
 export class Physmap {
@@ -39,7 +41,14 @@ export class Physmap {
     this.platform = platform;
     this.maximum = platform.memoryBytes / PAGE_BYTES;
     const away = new Uint8Array(this.maximum);
-    this.state = { away, placed: [], given: 0, free: [], reserved: this.maximum };
+    this.state = {
+      away,
+      placed: [],
+      given: 0,
+      free: [],
+      reserved: this.maximum,
+      memoryMap: [],
+    };
     platform.snapshots.addState('xen-pvh.physmap', this.state, () => this.restored());
   }
 
@@ -49,6 +58,11 @@ export class Physmap {
     if (frame !== undefined) return frame * PAGE_BYTES;
     const own = Number.isInteger(gfn) && gfn >= 0 && gfn < this.maximum;
     return own && this.state.away[gfn] === 0 ? gfn * PAGE_BYTES : -1;
+  }
+
+  /** One of the hypervisor's frames is there, which is not memory of the guest's own. */
+  isBorrowed(gfn: number): boolean {
+    return this.state.placed.some((entry) => entry.gfn === gfn && !entry.lent);
   }
 
   /** Where the guest finds the frame at that RAM address; where it would be if it has been put nowhere. */
@@ -166,7 +180,9 @@ export class Physmap {
   }
 }
 
-const isFrame = (gfn: number): boolean => Number.isInteger(gfn) && gfn >= 0 && gfn < FRAMES_END;
+/** A frame that an entry of a page table can name. */
+export const isFrame = (gfn: number): boolean =>
+  Number.isInteger(gfn) && gfn >= 0 && gfn < FRAMES_END;
 
 /** A domain with such memory. */
 export interface PvhDomain extends XenDomain {

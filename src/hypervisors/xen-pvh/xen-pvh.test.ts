@@ -64,11 +64,11 @@ describe('CPUID', () => {
       border.cpuid(0x40000000 + n, sub, out);
       return [...out];
     };
-    expect(leaf(0)).toEqual([0x40000004, 0x566e6558, 0x65584d4d, 0x4d4d566e]);
+    expect(leaf(0)).toEqual([0x40000005, 0x566e6558, 0x65584d4d, 0x4d4d566e]);
     expect(leaf(1)[0]).toBe(0x40011);
     expect(leaf(2).slice(0, 2)).toEqual([1, 0x40000000]);
-    expect(leaf(3)).toEqual([0, 0, 1_000_000, 0]);
-    expect(leaf(4)[0]! & 0x48).toBe(0x48);
+    expect(leaf(3)).toEqual([0, 0, 1_000_000, 1]);
+    expect(leaf(4)).toEqual([0x5c, 0, expect.any(Number), 0]);
   });
 });
 
@@ -126,10 +126,29 @@ describe('hvm_op', () => {
       param(g, 1, 0, 9),
       g.call(HVM_OP, 0, NOWHERE),
       g.call(HVM_OP, 1, NOWHERE),
-    ]).toEqual([-1, -3, -14, -14]);
-    expect([param(g, 0, 2, SELF, 77), param(g, 0, 14, SELF, 1), param(g, 0, 14, SELF, 3)]).toEqual([
-      -17, -22, 0,
+    ]).toEqual([-22, -3, -14, -14]);
+    // Ports may be set; the S state may not, and numbers without a meaning are another error.
+    expect([param(g, 0, 2, SELF, 77), param(g, 0, 14), param(g, 1, 14), param(g, 1, 20)]).toEqual([
+      0, -1, -1, -22,
     ]);
+    expect([param(g, 0, 36, SELF, 4), param(g, 0, 36, SELF, 5), param(g, 0, 19, SELF, 1)]).toEqual([
+      0, -22, -19,
+    ]);
+  });
+
+  it('HVMOP_set_param with a TSS that is too small is the end', () => {
+    const g = guest();
+    const value = { lo: 0x1000, hi: 104 };
+    const set = (patch: { lo: number; hi: number }) =>
+      g.call(HVM_OP, 0, g.put(hvm.hvmParam, { domid: SELF, index: 37, value: patch }));
+    expect([set(value), param(g, 1, 15), g.get(hvm.hvmParam).value]).toEqual([
+      0,
+      0,
+      { lo: 0x1000, hi: 0 },
+    ]);
+    expect(set({ lo: 0x1000, hi: 103 })).toBe(-22);
+    const { shutdownReason } = g.platform.snapshots.save().slots.xen as { shutdownReason: number };
+    expect(shutdownReason).toBe(3);
   });
 
   it("HVMOP_get_time is the machine's clock, HVMOP_get_mem_type what is there", () => {
@@ -148,10 +167,22 @@ describe('hvm_op', () => {
     expect([call(HVM_OP, 5, 0), call(HVM_OP, 5, ARG)]).toEqual([0, -22]);
   });
 
-  it('HVMOP_pagetable_dying, HVMOP_guest_request_vm_event and HVMOP_altp2m are refused, HVMOP_xentrace is not modelled', () => {
+  it('HVMOP_pagetable_dying and HVMOP_altp2m are refused, HVMOP_guest_request_vm_event has no argument', () => {
     const { call } = guest();
-    expect([9, 24, 25, 11, 2, 99].map((op) => call(HVM_OP, op, ARG))).toEqual([
-      -95, -95, -95, -38, -38, -38,
+    expect([9, 25, 24, 2, 99].map((op) => call(HVM_OP, op, ARG))).toEqual([
+      -95, -95, -22, -38, -38,
+    ]);
+    expect([call(HVM_OP, 9, NOWHERE), call(HVM_OP, 24, 0)]).toEqual([-14, 0]);
+  });
+
+  it('HVMOP_xentrace takes an event that is none of Xen’s own, and 28 bytes', () => {
+    const { call, ram } = guest();
+    const trace = (event: number, bytes: number) => {
+      ram.setU32(ARG, event | (bytes << 16));
+      return call(HVM_OP, 11, ARG);
+    };
+    expect([trace(0xfff, 28), trace(0x1000, 0), trace(1, 29), call(HVM_OP, 11, NOWHERE)]).toEqual([
+      0, -22, -22, -14,
     ]);
   });
 });
@@ -244,10 +275,11 @@ describe('memory_op', () => {
     expect(g.call(MEMORY_OP, memory.XENMEM_maximum_ram_page)).toBeGreaterThan(0);
   });
 
-  it('refuses other domains, orders that are too high, and XENMEM_increase_reservation gives nothing', () => {
+  it('refuses other domains, orders that are too high, and XENMEM_increase_reservation gives what has been given back', () => {
     const g = guest();
-    expect([reservation(g, 1, [0x500], 0, 0), reservation(g, 1, [0x500], 0, 9)]).toEqual([-1, -3]);
-    expect([reservation(g, 1, [0x500], 10), reservation(g, 0, [0])]).toEqual([0, 1]);
+    expect([reservation(g, 1, [0x500], 0, 0), reservation(g, 1, [0x500], 0, 9)]).toEqual([0, 0]);
+    expect([reservation(g, 1, [0x500], 10), reservation(g, 0, [0])]).toEqual([0, 0]);
+    expect([reservation(g, 1, [0x500]), reservation(g, 0, [0])]).toEqual([1, 1]);
     expect([count(g, 3, 0), count(g, 4, 9), g.call(MEMORY_OP, 14, NOWHERE)]).toEqual([-1, -3, -14]);
   });
 
@@ -284,7 +316,7 @@ describe('memory_op', () => {
       add(g, 0, 0, 2 ** 40),
       add(g, 0, 0, 0x301, 0),
       add(g, 9, 0, 0x301),
-    ]).toEqual([-22, -22, -1, -38]);
+    ]).toEqual([-22, -2, -13, -22]);
   });
 
   it('XENMEM_add_to_physmap shows grant frames up to the 64th, moves frames of its own, and knows no foreign ones', () => {
@@ -301,7 +333,42 @@ describe('memory_op', () => {
       g.ram.u32(0x311 * 4096),
       add(g, 2, 0x310, 0x312),
       add(g, 4, 0, 0x312),
-    ]).toEqual([0, 0x77, -22, -3]);
+    ]).toEqual([0, 0x77, -22, -38]);
+    expect([add(g, 5, 0, 0x312), add(g, 6, 0, 0x312)]).toEqual([-13, -22]);
+  });
+
+  it('XENMEM_add_to_physmap moves a range page by page', () => {
+    const g = guest();
+    g.ram.setU32(0x312 * 4096, 0x12);
+    g.ram.setU32(0x410 * 4096, 0x77);
+    const range = { domid: SELF, space: 3, size: 300, idx: 0x311, gpfn: 0x700 };
+    expect(g.call(MEMORY_OP, 7, g.put(memory.addToPhysmap, range))).toBe(0);
+    expect([g.ram.u32(0x701 * 4096), g.ram.u32(0x7ff * 4096)]).toEqual([0x12, 0x77]);
+    expect([add(g, 3, 0x311, 0x900), add(g, 0, 0, 0x320)]).toEqual([0, 0]);
+  });
+
+  it('keeps what is not its own when a page is given back', () => {
+    const g = guest();
+    expect([add(g, 0, 0, 0x300), reservation(g, 1, [0x300])]).toEqual([0, 0]);
+  });
+
+  it('XENMEM_exchange finds nothing to exchange', () => {
+    const g = guest();
+    const exchange = (frame: number, order: number, domid = SELF) => {
+      const one = {
+        extent_start: ARG + 0x100,
+        nr_extents: 1,
+        extent_order: order,
+        mem_flags: 0,
+        domid,
+      };
+      g.ram.setU64(ARG + 0x100, frame, 0);
+      return g.call(MEMORY_OP, 11, g.put(memory.memoryExchange, { in: one, out: one }));
+    };
+    expect([exchange(5, 0), exchange(0x7777_7777, 0), exchange(5, 10), exchange(5, 0, 9)]).toEqual([
+      -95, -22, -1, -3,
+    ]);
+    expect(g.call(MEMORY_OP, 11, NOWHERE)).toBe(-14);
   });
 
   it('XENMEM_add_to_physmap_batch has an error for each, XENMEM_remove_from_physmap takes one away', () => {
@@ -327,10 +394,32 @@ describe('memory_op', () => {
     expect([remove(0x330), remove(0x330), remove(0x7777_7777)]).toEqual([0, -2, -2]);
   });
 
-  it('XENMEM_machine_memory_map, XENMEM_set_memory_map, XENMEM_exchange, XENMEM_machphys_mapping and XENMEM_machphys_mfn_list are refused', () => {
-    const { call } = guest();
-    expect([10, 13, 11, 12, 5].map((op) => call(MEMORY_OP, op, ARG))).toEqual([
-      -1, -1, -95, -38, -1,
+  it('XENMEM_machine_memory_map, XENMEM_machphys_mapping and XENMEM_acquire_resource are refused, XENMEM_machphys_mfn_list is empty', () => {
+    const g = guest();
+    expect([10, 12, 28, 5].map((op) => g.call(MEMORY_OP, op, ARG))).toEqual([-38, -38, -13, 0]);
+    expect(g.call(MEMORY_OP, 5, NOWHERE)).toBe(-14);
+  });
+
+  it('XENMEM_set_pod_target and XENMEM_get_pod_target are for the toolstack, and not for domains of another kind', () => {
+    const g = guest();
+    const target = (op: number, domid: number) =>
+      g.call(MEMORY_OP, op, g.put(memory.podTarget, { domid }));
+    expect([target(16, SELF), target(17, SELF), target(17, 0), target(16, 9)]).toEqual([
+      -1, -1, -22, -3,
+    ]);
+  });
+
+  it('XENMEM_set_memory_map changes what XENMEM_memory_map tells', () => {
+    const g = guest();
+    g.ram.setU64(ARG + 0x200, 0x1000, 0);
+    const map = { nr_entries: 1, buffer: ARG + 0x200 };
+    const set = (domid: number) =>
+      g.call(MEMORY_OP, 13, g.put(memory.foreignMemoryMap, { domid, map }));
+    expect([set(0), set(SELF)]).toEqual([-1, 0]);
+    const read = { nr_entries: 10, buffer: ARG + 0x100 };
+    expect(g.call(MEMORY_OP, 9, g.put(memory.memoryMapArgument, read))).toBe(0);
+    expect([g.get(memory.memoryMapArgument).nr_entries, g.ram.u32(ARG + 0x100)]).toEqual([
+      1, 0x1000,
     ]);
   });
 });

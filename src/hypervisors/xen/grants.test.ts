@@ -11,7 +11,7 @@ const SELF = 0x7ff0;
 const NOWHERE = 0x4000_0000;
 
 function withTable() {
-  const test = testDomain();
+  const test = testDomain('pv64');
   const { ram } = test.platform;
   const table = grantFrame(test.domain, 0);
   const grant = (ref: number, frame: number, flags: number = abi.GTF_permit_access, domid = 0) => {
@@ -62,6 +62,11 @@ describe('the table', () => {
     expect([0, 9].map((dom) => call(GRANT, 10, put(abi.gnttabGetVersion, { dom }), 1))).toEqual([
       -1, -3,
     ]);
+  });
+
+  it('knows fewer operations for a guest of translated memory', () => {
+    const { call } = testDomain('hvm');
+    expect([4, 7, 9, 12].map((op) => call(GRANT, op, ARG, 1))).toEqual([-38, -38, -38, -38]);
   });
 
   it('GNTTABOP_swap_grant_ref changes two entries, unless one is mapped', () => {

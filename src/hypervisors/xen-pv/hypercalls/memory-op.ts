@@ -2,8 +2,9 @@
 
 import { EACCES, EFAULT, EINVAL, ENOSYS, EOPNOTSUPP, EPERM } from '../../xen/abi/errno.ts';
 import * as abi from '../../xen/abi/memory.ts';
-import { type Call, defineHypercall, type SubOperation } from '../../xen/define.ts';
-import { isNumbered, names, notAnother, notMine, notThere } from '../../xen/domid.ts';
+import { type Call, defineHypercall } from '../../xen/define.ts';
+import { names, notAnother, notMine, notThere } from '../../xen/domid.ts';
+import { SHARED_MEMORY_OPERATIONS } from '../../xen/memory-operations.ts';
 import { changeReservation } from '../change-reservation.ts';
 import { exchange } from '../memory-exchange.ts';
 import { memoryMap, setMemoryMap } from '../memory-map.ts';
@@ -27,6 +28,7 @@ export const memoryOp = defineHypercall({
   args: { cmd: 'u32', arg: 'gva' },
   subMask: abi.MEMOP_CMD_MASK,
   subOperations: {
+    ...SHARED_MEMORY_OPERATIONS,
     [abi.XENMEM_increase_reservation]: {
       name: 'XENMEM_increase_reservation',
       handle: (call, at, args) => changeReservation(call, at, args.cmd!, 'increase'),
@@ -56,10 +58,6 @@ export const memoryOp = defineHypercall({
       handle: (call, at) => ofDomain(call, at, pvOf(call).state.maxPages - 1),
     },
     [abi.XENMEM_machphys_mfn_list]: { name: 'XENMEM_machphys_mfn_list', handle: machphysList },
-    [abi.XENMEM_machphys_compat_mfn_list]: {
-      name: 'XENMEM_machphys_compat_mfn_list',
-      refuse: [-EOPNOTSUPP, TOOLS],
-    },
     [abi.XENMEM_add_to_physmap]: {
       name: 'XENMEM_add_to_physmap',
       first({ domain, guest }, at) {
@@ -102,34 +100,6 @@ export const memoryOp = defineHypercall({
       first: names(abi.podTarget, notThere),
       refuse: POD,
     },
-    // Domains share no pages here.
-    [abi.XENMEM_get_sharing_freed_pages]: {
-      name: 'XENMEM_get_sharing_freed_pages',
-      handle: () => 0,
-    },
-    [abi.XENMEM_get_sharing_shared_pages]: {
-      name: 'XENMEM_get_sharing_shared_pages',
-      handle: () => 0,
-    },
-    [abi.XENMEM_access_op]: {
-      name: 'XENMEM_access_op',
-      first: names(abi.memAccessOp, notAnother),
-      refuse: [-EINVAL, 'the other domain has no second-level tables'],
-    },
-    [abi.XENMEM_claim_pages]: claimPages(),
-    [abi.XENMEM_get_vnumainfo]: {
-      name: 'XENMEM_get_vnumainfo',
-      first({ domain, guest }, at) {
-        const arg = guest.read(abi.vnumaTopologyInfo, at);
-        if (!arg) return -EFAULT;
-        return arg.pad === 0 ? notMine(domain, arg.domid) : -EINVAL;
-      },
-      refuse: [-EOPNOTSUPP, 'the domain has no virtual NUMA nodes'],
-    },
-    [abi.XENMEM_reserved_device_memory_map]: {
-      name: 'XENMEM_reserved_device_memory_map',
-      handle: reservedMap,
-    },
     [abi.XENMEM_acquire_resource]: {
       name: 'XENMEM_acquire_resource',
       first({ domain, guest }, at) {
@@ -141,20 +111,6 @@ export const memoryOp = defineHypercall({
     },
   },
 });
-
-/** Whom it is for is looked at last. */
-function claimPages(): SubOperation {
-  return {
-    name: 'XENMEM_claim_pages',
-    first({ domain, guest }, at) {
-      const arg = guest.read(abi.memoryReservation, at);
-      if (!arg) return -EFAULT;
-      if (arg.extent_start !== 0 || arg.extent_order !== 0 || arg.mem_flags !== 0) return -EINVAL;
-      return isNumbered(domain, arg.domid) ? 0 : -EINVAL;
-    },
-    refuse: [-EPERM, 'the toolstack claims memory'],
-  };
-}
 
 function machphysMapping(call: Call, at: number): number {
   const { guest, wide } = call;
@@ -178,14 +134,6 @@ function machphysList(call: Call, at: number): number {
   for (const [n, mfn] of frames.entries())
     if (!guest.putUlong(arg.extent_start + n * (wide ? 8 : 4), mfn)) return -EFAULT;
   return guest.write(abi.machphysMfnList, at, { nr_extents: frames.length }) ? 0 : -EFAULT;
-}
-
-/** No device reserves memory. */
-function reservedMap({ guest }: Call, at: number): number {
-  const arg = guest.read(abi.reservedDeviceMemoryMap, at);
-  if (!arg) return -EFAULT;
-  if (arg.flags & ~abi.XENMEM_RDM_ALL) return -EINVAL;
-  return guest.write(abi.reservedDeviceMemoryMap, at, { nr_entries: 0 }) ? 0 : -EFAULT;
 }
 
 function ofDomain({ domain, guest }: Call, at: number, value: number): number {

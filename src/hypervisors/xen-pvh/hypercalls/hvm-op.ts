@@ -1,44 +1,17 @@
 // hvm_op: the parameters by which guest and toolstack agree on rings, ports and the way of an upcall.
 
-import { EEXIST, EFAULT, EINVAL, ENOENT, EOPNOTSUPP, EPERM, ESRCH } from '../../xen/abi/errno.ts';
+import { EFAULT, EINVAL, ENOENT, EOPNOTSUPP } from '../../xen/abi/errno.ts';
 import * as abi from '../../xen/abi/hvm.ts';
-import { DOMID_CONTROL, DOMID_SELF } from '../../xen/abi/xen.ts';
 import { type Call, defineHypercall } from '../../xen/define.ts';
-import { vcpuOf, type XenDomain } from '../../xen/domain.ts';
+import { vcpuOf } from '../../xen/domain.ts';
+import { notMine } from '../../xen/domid.ts';
 import { systemTime } from '../../xen/runstate.ts';
 import { upcallPending } from '../../xen/upcall.ts';
+import { getParam, setParam } from '../parameters.ts';
 import type { PvhDomain } from '../physmap.ts';
-import { latchWordSize } from '../word-size.ts';
 
-/** xsm/dummy.h and hvm.c of Xen, hvm_allow_set_param and hvm_allow_get_param: what a guest may do with parameters of its own. */
-const MAY_SET: ReadonlySet<number> = new Set([
-  abi.HVM_PARAM_CALLBACK_IRQ,
-  abi.HVM_PARAM_VM86_TSS,
-  abi.HVM_PARAM_VM86_TSS_SIZED,
-  abi.HVM_PARAM_ACPI_S_STATE,
-  abi.HVM_PARAM_VM_GENERATION_ID_ADDR,
-  abi.HVM_PARAM_STORE_EVTCHN,
-  abi.HVM_PARAM_CONSOLE_EVTCHN,
-]);
-/** The toolstack has set these, and they are not to be set twice. */
-const SET_ONCE: ReadonlySet<number> = new Set([
-  abi.HVM_PARAM_STORE_EVTCHN,
-  abi.HVM_PARAM_CONSOLE_EVTCHN,
-]);
-const MAY_GET: ReadonlySet<number> = new Set([
-  abi.HVM_PARAM_CALLBACK_IRQ,
-  abi.HVM_PARAM_VM86_TSS,
-  abi.HVM_PARAM_VM86_TSS_SIZED,
-  abi.HVM_PARAM_ACPI_S_STATE,
-  abi.HVM_PARAM_VM_GENERATION_ID_ADDR,
-  abi.HVM_PARAM_STORE_PFN,
-  abi.HVM_PARAM_STORE_EVTCHN,
-  abi.HVM_PARAM_CONSOLE_PFN,
-  abi.HVM_PARAM_CONSOLE_EVTCHN,
-]);
 /** Vectors below are exceptions. */
 const FIRST_VECTOR = 16;
-const CALLBACK_TYPE_SHIFT = 24; // Of the high half.
 
 export const hvmOp = defineHypercall({
   number: 34,
@@ -59,6 +32,7 @@ export const hvmOp = defineHypercall({
     },
     [abi.HVMOP_pagetable_dying]: {
       name: 'HVMOP_pagetable_dying',
+      first: ({ guest }, at) => (guest.bytes(at, abi.HVM_PAGETABLE_DYING_BYTES) ? 0 : -EFAULT),
       refuse: [-EOPNOTSUPP, 'there are no shadow page tables that could be told'],
     },
     [abi.HVMOP_get_time]: {
@@ -66,10 +40,7 @@ export const hvmOp = defineHypercall({
       handle: ({ domain, guest }, at) =>
         guest.write(abi.hvmGetTime, at, { now: systemTime(domain) }) ? 0 : -EFAULT,
     },
-    [abi.HVMOP_xentrace]: {
-      name: 'HVMOP_xentrace',
-      notModelled: "there is no trace buffer of Xen's format",
-    },
+    [abi.HVMOP_xentrace]: { name: 'HVMOP_xentrace', handle: trace },
     [abi.HVMOP_get_mem_type]: { name: 'HVMOP_get_mem_type', handle: memType },
     [abi.HVMOP_set_evtchn_upcall_vector]: {
       name: 'HVMOP_set_evtchn_upcall_vector',
@@ -77,7 +48,8 @@ export const hvmOp = defineHypercall({
     },
     [abi.HVMOP_guest_request_vm_event]: {
       name: 'HVMOP_guest_request_vm_event',
-      refuse: [-EOPNOTSUPP, 'nobody monitors the domain'],
+      // Nobody monitors the domain.
+      handle: (_call, at) => (at === 0 ? 0 : -EINVAL),
     },
     [abi.HVMOP_altp2m]: {
       name: 'HVMOP_altp2m',
@@ -86,57 +58,13 @@ export const hvmOp = defineHypercall({
   },
 });
 
-/** A domain may only speak of itself. */
-function notMine(domain: XenDomain, domid: number): number {
-  if (domid === DOMID_SELF || domid === domain.id) return 0;
-  return domid === DOMID_CONTROL ? -EPERM : -ESRCH;
-}
-
-function setParam(call: Call, at: number): number {
-  const { domain, guest } = call;
-  const arg = guest.read(abi.hvmParam, at);
-  if (!arg) return -EFAULT;
-  if (arg.index >= abi.HVM_NR_PARAMS) return -EINVAL;
-  const error = notMine(domain, arg.domid);
-  if (error) return error;
-  if (!MAY_SET.has(arg.index)) return -EPERM;
-  const { lo, hi } = arg.value;
-  const old = domain.state.params[arg.index]!;
-  const fresh = old.lo === 0 && old.hi === 0;
-  const same = old.lo === lo && old.hi === hi;
-  if (SET_ONCE.has(arg.index) && !fresh && !same) return -EEXIST;
-  // Awake, or asleep in S3 (ACPI).
-  if (arg.index === abi.HVM_PARAM_ACPI_S_STATE && (hi !== 0 || (lo !== 0 && lo !== 3)))
-    return -EINVAL;
-  old.lo = lo;
-  old.hi = hi;
-  if (arg.index === abi.HVM_PARAM_CALLBACK_IRQ) setCallback(call);
-  return 0;
-}
-
-/** From now on events come this way; one that waits comes at once. The word size of shared_info is the caller's. */
-function setCallback({ domain, vcpu, wide }: Call): void {
-  latchWordSize(domain, wide);
-  if (upcallPending(domain, vcpu)) domain.guest.upcall(vcpu);
-}
-
-/** The vector of HVM_PARAM_CALLBACK_IRQ, -1 if events are announced otherwise. */
-export function callbackVector({ state }: XenDomain): number {
-  const { lo, hi } = state.params[abi.HVM_PARAM_CALLBACK_IRQ]!;
-  const vector = lo & 0xff;
-  const byVector = hi >>> CALLBACK_TYPE_SHIFT === abi.HVM_PARAM_CALLBACK_TYPE_VECTOR;
-  return byVector && vector >= FIRST_VECTOR ? vector : -1;
-}
-
-function getParam({ domain, guest }: Call, at: number): number {
-  const arg = guest.read(abi.hvmParam, at);
-  if (!arg) return -EFAULT;
-  if (arg.index >= abi.HVM_NR_PARAMS) return -EINVAL;
-  const error = notMine(domain, arg.domid);
-  if (error) return error;
-  if (!MAY_GET.has(arg.index)) return -EPERM;
-  const value = { ...domain.state.params[arg.index]! };
-  return guest.write(abi.hvmParam, at, { value }) ? 0 : -EFAULT;
+/** Xen traces nothing unless the control domain asks, which does not happen. */
+function trace({ guest }: Call, at: number): number {
+  const bytes = guest.bytes(at, 4 + abi.XENTRACE_EXTRA_BYTES);
+  if (!bytes) return -EFAULT;
+  const [event0 = 0, event1 = 0, extra0 = 0, extra1 = 0] = bytes;
+  const [event, extra] = [event0 | (event1 << 8), extra0 | (extra1 << 8)];
+  return extra > abi.XENTRACE_EXTRA_BYTES || event >= abi.XENTRACE_EVENTS ? -EINVAL : 0;
 }
 
 function setUpcallVector({ domain, guest }: Call, at: number): number {

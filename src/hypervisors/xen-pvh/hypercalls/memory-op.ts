@@ -1,15 +1,33 @@
 // memory_op of a PVH guest: its memory map, its reservation, and frames of Xen's own that it puts into its memory.
 
-import { EFAULT, EINVAL, ENOENT, ENOSYS, EOPNOTSUPP, EPERM, ESRCH } from '../../xen/abi/errno.ts';
+import {
+  EACCES,
+  EFAULT,
+  EINVAL,
+  ENOENT,
+  ENOSYS,
+  EOPNOTSUPP,
+  EPERM,
+  ESRCH,
+} from '../../xen/abi/errno.ts';
 import * as abi from '../../xen/abi/memory.ts';
-import { DOMID_CONTROL, DOMID_SELF } from '../../xen/abi/xen.ts';
-import { type Call, type CallResult, defineHypercall } from '../../xen/define.ts';
+import { DOMID_CONTROL } from '../../xen/abi/xen.ts';
+import {
+  type Call,
+  type CallResult,
+  defineHypercall,
+  type SubOperation,
+} from '../../xen/define.ts';
 import type { XenDomain } from '../../xen/domain.ts';
+import { isSelf, names, notMine } from '../../xen/domid.ts';
 import { grantFrame } from '../../xen/grant-frames.ts';
-import { guestMemoryMap } from '../memory-map.ts';
-import type { Physmap, PvhDomain } from '../physmap.ts';
+import {
+  givenMemoryMap,
+  readMemoryMap,
+  SHARED_MEMORY_OPERATIONS,
+} from '../../xen/memory-operations.ts';
+import { isFrame, type Physmap, type PvhDomain } from '../physmap.ts';
 
-const E820_BYTES = 20;
 /** Extents done before events are looked at. */
 const EXTENTS_PER_TURN = 256;
 /** Orders that a guest may ask for at a time: CONFIG_DOMU_MAX_ORDER of Xen. */
@@ -23,13 +41,14 @@ export const memoryOp = defineHypercall({
   args: { cmd: 'u32', arg: 'gva' },
   subMask: abi.MEMOP_CMD_MASK,
   subOperations: {
+    ...SHARED_MEMORY_OPERATIONS,
     [abi.XENMEM_increase_reservation]: {
       name: 'XENMEM_increase_reservation',
-      handle: (call, at, args) => extents(call, at, args, () => true),
+      handle: (call, at, args) => extents(call, at, args, increase),
     },
     [abi.XENMEM_decrease_reservation]: {
       name: 'XENMEM_decrease_reservation',
-      handle: (call, at, args) => extents(call, at, args, release),
+      handle: (call, at, args) => extents(call, at, args, giveBack),
     },
     [abi.XENMEM_populate_physmap]: {
       name: 'XENMEM_populate_physmap',
@@ -60,33 +79,43 @@ export const memoryOp = defineHypercall({
     [abi.XENMEM_memory_map]: { name: 'XENMEM_memory_map', handle: memoryMap },
     [abi.XENMEM_machine_memory_map]: {
       name: 'XENMEM_machine_memory_map',
-      refuse: [-EPERM, 'the memory map of the machine is for the control domain'],
+      refuse: [-ENOSYS, 'the memory map of the machine is not for translated guests'],
     },
-    [abi.XENMEM_set_memory_map]: {
-      name: 'XENMEM_set_memory_map',
-      refuse: [-EPERM, 'the memory map of a domain is set by its toolstack'],
-    },
-    [abi.XENMEM_exchange]: {
-      name: 'XENMEM_exchange',
-      refuse: [-EOPNOTSUPP, 'a translated guest has no machine frames to exchange'],
-    },
+    [abi.XENMEM_set_memory_map]: { name: 'XENMEM_set_memory_map', handle: setMemoryMap },
+    [abi.XENMEM_exchange]: { name: 'XENMEM_exchange', handle: exchange },
     [abi.XENMEM_machphys_mapping]: {
       name: 'XENMEM_machphys_mapping',
       refuse: [-ENOSYS, 'a translated guest has no machine-to-physical table'],
     },
-    [abi.XENMEM_machphys_mfn_list]: {
-      name: 'XENMEM_machphys_mfn_list',
-      refuse: [-EPERM, 'the machine-to-physical table is for the control domain'],
+    [abi.XENMEM_machphys_mfn_list]: { name: 'XENMEM_machphys_mfn_list', handle: machphysList },
+    [abi.XENMEM_set_pod_target]: podTarget('XENMEM_set_pod_target'),
+    [abi.XENMEM_get_pod_target]: podTarget('XENMEM_get_pod_target'),
+    [abi.XENMEM_acquire_resource]: {
+      name: 'XENMEM_acquire_resource',
+      refuse: [-EACCES, 'a translated guest has no frames that could be counted'],
     },
   },
 });
 
-const physmapOf = (domain: XenDomain): Physmap => (domain as PvhDomain).physmap;
-
-function notMine(domain: XenDomain, domid: number): number {
-  if (domid === DOMID_SELF || domid === domain.id) return 0;
-  return domid === DOMID_CONTROL ? -EPERM : -ESRCH;
+/** Only HVM domains are populated on demand, and only the toolstack asks. */
+function podTarget(name: string): SubOperation {
+  return {
+    name,
+    first: names(abi.podTarget, (domain, domid) => {
+      if (isSelf(domain, domid)) return 0;
+      return domid === DOMID_CONTROL ? -EINVAL : -ESRCH;
+    }),
+    refuse: [-EPERM, 'the toolstack says how much of a domain is there'],
+  };
 }
+
+/** For calls on a domain's physical map: that of the control domain is not to be changed. */
+function notMapped(domain: XenDomain, domid: number): number {
+  if (isSelf(domain, domid)) return 0;
+  return domid === DOMID_CONTROL ? -EACCES : -ESRCH;
+}
+
+const physmapOf = (domain: XenDomain): Physmap => (domain as PvhDomain).physmap;
 
 /**
  * Walks a list of extents; how far it has come is in the high bits of the command when the call continues. The result is
@@ -103,8 +132,7 @@ function extents(
   const arg = guest.read(abi.memoryReservation, at);
   if (!arg || arg.nr_extents >= 2 ** (32 - abi.MEMOP_EXTENT_SHIFT)) return from;
   if (from > arg.nr_extents || arg.extent_order > ORDER_MAX) return from;
-  const error = notMine(domain, arg.domid);
-  if (error) return error;
+  if (!isSelf(domain, arg.domid)) return from;
   const bytes = wide ? 8 : 4;
   for (let n = from; n < arg.nr_extents; n++) {
     if (n - from === EXTENTS_PER_TURN) return call.continueLater({ cmd: goOn(args.cmd!, n) });
@@ -117,7 +145,19 @@ function extents(
 const goOn = (cmd: number, n: number): number =>
   ((cmd & abi.MEMOP_CMD_MASK) | (n << abi.MEMOP_EXTENT_SHIFT)) >>> 0;
 
+/** Memory that is nowhere until it is put somewhere. */
+function increase(physmap: Physmap, _first: number, count: number): boolean {
+  if (physmap.state.reserved + count > physmap.maximum) return false;
+  physmap.state.reserved += count;
+  return true;
+}
+
 /** The hypervisor's own frames are not the guest's to give back. */
+function giveBack(physmap: Physmap, first: number, count: number): boolean {
+  for (let n = 0; n < count; n++) if (physmap.isBorrowed(first + n)) return false;
+  return release(physmap, first, count);
+}
+
 function release(physmap: Physmap, first: number, count: number): boolean {
   for (let n = 0; n < count; n++) if (physmap.addressOf(first + n) < 0) return false;
   for (let n = 0; n < count; n++) physmap.remove(first + n);
@@ -146,12 +186,25 @@ function reservation(
   return error || answer(physmapOf(domain));
 }
 
-function addToPhysmap(call: Call, at: number): number {
-  const arg = call.guest.read(abi.addToPhysmap, at);
+/** Of a range, pages are moved one by one; the structure says where a continued call goes on. */
+function addToPhysmap(call: Call, at: number): CallResult {
+  const { domain, guest } = call;
+  const arg = guest.read(abi.addToPhysmap, at);
   if (!arg) return -EFAULT;
-  const error = notMine(call.domain, arg.domid);
+  // Only the batch has a place to name another domain.
+  if (arg.space === abi.XENMAPSPACE_gmfn_foreign) return -ENOSYS;
+  const error = notMapped(domain, arg.domid);
   if (error) return error;
-  return addOne(call.domain, arg.space, arg.idx, arg.gpfn);
+  const { space, idx, gpfn, size } = arg;
+  if (space !== abi.XENMAPSPACE_gmfn_range) return addOne(domain, space, idx, gpfn);
+  const count = Math.min(size, EXTENTS_PER_TURN);
+  for (let n = 0; n < count; n++) {
+    const failed = moveOwn(physmapOf(domain), idx + n, gpfn + n);
+    if (failed) return failed;
+  }
+  if (count === size) return 0;
+  const rest = { idx: idx + count, gpfn: gpfn + count, size: size - count };
+  return guest.write(abi.addToPhysmap, at, rest) ? call.continueLater({}) : -EFAULT;
 }
 
 function addBatch(call: Call, at: number, args: Readonly<Record<string, number>>): CallResult {
@@ -159,7 +212,7 @@ function addBatch(call: Call, at: number, args: Readonly<Record<string, number>>
   const from = args.cmd! >>> abi.MEMOP_EXTENT_SHIFT;
   const arg = guest.read(abi.addToPhysmapBatch, at);
   if (!arg) return -EFAULT;
-  const error = notMine(domain, arg.domid);
+  const error = notMapped(domain, arg.domid);
   if (error) return error;
   const bytes = wide ? 8 : 4;
   for (let n = from; n < arg.size; n++) {
@@ -174,6 +227,7 @@ function addBatch(call: Call, at: number, args: Readonly<Record<string, number>>
 
 function addOne(domain: XenDomain, space: number, idx: number, gpfn: number): number {
   const physmap = physmapOf(domain);
+  if (!isFrame(gpfn)) return -ENOENT;
   switch (space) {
     case abi.XENMAPSPACE_shared_info:
       return idx === 0 && place(physmap, domain.state.sharedInfo, gpfn) ? 0 : -EINVAL;
@@ -185,8 +239,10 @@ function addOne(domain: XenDomain, space: number, idx: number, gpfn: number): nu
       return moveOwn(physmap, idx, gpfn);
     case abi.XENMAPSPACE_gmfn_foreign:
       return -ESRCH;
+    case abi.XENMAPSPACE_dev_mmio:
+      return -EACCES;
     default:
-      return -ENOSYS;
+      return -EINVAL;
   }
 }
 
@@ -212,25 +268,41 @@ function moveOwn(physmap: Physmap, idx: number, gpfn: number): number {
 function removeFromPhysmap({ domain, guest }: Call, at: number): number {
   const arg = guest.read(abi.removeFromPhysmap, at);
   if (!arg) return -EFAULT;
-  const error = notMine(domain, arg.domid);
+  const error = notMapped(domain, arg.domid);
   if (error) return error;
   return release(physmapOf(domain), arg.gpfn, 1) ? 0 : -ENOENT;
 }
 
-function memoryMap({ domain, guest }: Call, at: number): number {
-  const arg = guest.read(abi.memoryMapArgument, at);
+function memoryMap(call: Call, at: number): number {
+  return readMemoryMap(call, at, physmapOf(call.domain).state.memoryMap);
+}
+
+function setMemoryMap(call: Call, at: number): number {
+  const map = givenMemoryMap(call, at);
+  if (typeof map === 'number') return map;
+  physmapOf(call.domain).state.memoryMap = map;
+  return 0;
+}
+
+/** Nothing can be exchanged for nothing; frames cannot, for a translated guest has none of the machine's. */
+function exchange({ domain, guest }: Call, at: number): number {
+  const arg = guest.read(abi.memoryExchange, at);
   if (!arg) return -EFAULT;
-  const entries = guestMemoryMap(domain.platform).slice(0, arg.nr_entries);
-  const bytes = new Uint8Array(entries.length * E820_BYTES);
-  const view = new DataView(bytes.buffer);
-  entries.forEach(({ start, size, type }, n) => {
-    const e = n * E820_BYTES;
-    view.setUint32(e, start >>> 0, true);
-    view.setUint32(e + 4, Math.floor(start / 2 ** 32), true);
-    view.setUint32(e + 8, size >>> 0, true);
-    view.setUint32(e + 12, Math.floor(size / 2 ** 32), true);
-    view.setUint32(e + 16, type, true);
-  });
-  if (!guest.put(arg.buffer, bytes)) return -EFAULT;
-  return guest.write(abi.memoryMapArgument, at, { nr_entries: entries.length }) ? 0 : -EFAULT;
+  const { in: given, out: wanted, nr_exchanged: done } = arg;
+  if (Math.max(given.extent_order, wanted.extent_order) > ORDER_MAX) return -EPERM;
+  const same =
+    given.nr_extents * 2 ** given.extent_order === wanted.nr_extents * 2 ** wanted.extent_order;
+  if (done > given.nr_extents || given.domid !== wanted.domid || !same) return -EINVAL;
+  if (done === given.nr_extents) return 0;
+  const error = notMine(domain, given.domid);
+  if (error) return error;
+  const first = guest.ulong(given.extent_start);
+  if (first === null) return -EFAULT;
+  return physmapOf(domain).addressOf(first) < 0 ? -EINVAL : -EOPNOTSUPP;
+}
+
+// Deviates: there is no such table, so its list is empty. Only the control domain could map what it tells of.
+function machphysList({ guest }: Call, at: number): number {
+  if (!guest.read(abi.machphysMfnList, at)) return -EFAULT;
+  return guest.write(abi.machphysMfnList, at, { nr_extents: 0 }) ? 0 : -EFAULT;
 }

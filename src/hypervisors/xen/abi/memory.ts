@@ -39,6 +39,7 @@ export const XENMAPSPACE_grant_table = 1;
 export const XENMAPSPACE_gmfn = 2;
 export const XENMAPSPACE_gmfn_range = 3;
 export const XENMAPSPACE_gmfn_foreign = 4;
+export const XENMAPSPACE_dev_mmio = 5;
 export const XENMAPIDX_grant_table_status = 0x8000_0000;
 
 /** The low bits of the command are the sub-operation; the rest is how far a continued call has come (memory.h of Xen's own). */

@@ -1,6 +1,7 @@
 // event_channel_op: opens, binds, closes and signals ports, and chooses the ABI that carries their bits.
 
 import {
+  EACCES,
   EBUSY,
   EEXIST,
   EFAULT,
@@ -254,8 +255,9 @@ function setPriority({ domain, guest }: Call, at: number): number {
   if (!arg) return -EFAULT;
   if (!hasPort(domain, arg.port)) return -EINVAL;
   if (!domain.state.fifo) return -ENOSYS;
-  if (arg.priority >= abi.EVTCHN_FIFO_MAX_QUEUES) return -EINVAL;
   const channel = channelAt(domain, arg.port);
-  if (channel) channel.priority = arg.priority;
+  if (!channel) return -EACCES;
+  if (arg.priority >= abi.EVTCHN_FIFO_MAX_QUEUES) return -EINVAL;
+  channel.priority = arg.priority;
   return 0;
 }

@@ -19,6 +19,7 @@ import {
   XENFEAT_mmu_pt_update_preserve_ad,
   XENFEAT_not_direct_mapped,
   XENFEAT_pae_pgdir_above_4gb,
+  XENFEAT_writable_page_tables,
   XENVER_build_id,
   XENVER_capabilities,
   XENVER_changeset,
@@ -55,8 +56,8 @@ const FEATURES: Readonly<Record<Caller, number>> = {
   pv64: PV_FEATURES,
   pv32: PV_FEATURES,
   hvm: bits(
+    XENFEAT_writable_page_tables,
     XENFEAT_auto_translated_physmap,
-    XENFEAT_gnttab_map_avail_bits,
     XENFEAT_hvm_callback_vector,
     XENFEAT_hvm_safe_pvclock,
     XENFEAT_memory_op_vnode_supported,
@@ -108,8 +109,9 @@ export const xenVersion = defineHypercall({
     },
     [XENVER_platform_parameters]: {
       name: 'XENVER_platform_parameters',
-      handle: ({ guest, wide }, at) => {
-        const virt_start = wide ? 0 : VIRT_START.narrow;
+      handle: ({ guest, wide, caller }, at) => {
+        // 32-bit code of an HVM domain has no part of Xen's above it.
+        const virt_start = wide || caller === 'hvm' ? 0 : VIRT_START.narrow;
         if (!guest.write(platformParameters, at, { virt_start })) return -EFAULT;
         return wide && !guest.putUlong(at, VIRT_START.wide) ? -EFAULT : 0;
       },

@@ -1,7 +1,7 @@
 // xenpmu_op: performance counters.
 
-import { EOPNOTSUPP } from '../../xen/abi/errno.ts';
-import { defineHypercall } from '../../xen/define.ts';
+import { EOPNOTSUPP } from '../abi/errno.ts';
+import { defineHypercall } from '../define.ts';
 
 export const xenpmuOp = defineHypercall({
   number: 40,

@@ -1,14 +1,14 @@
 // platform_op: the machine's own affairs.
 
-import { XENPF_INTERFACE_VERSION, xenPlatformOp } from '../../xen/abi/control.ts';
-import { EACCES, EFAULT, EPERM } from '../../xen/abi/errno.ts';
-import { defineHypercall } from '../../xen/define.ts';
+import { XENPF_INTERFACE_VERSION, xenPlatformOp } from '../abi/control.ts';
+import { EACCES, EFAULT, EPERM } from '../abi/errno.ts';
+import { defineHypercall } from '../define.ts';
 
 export const platformOp = defineHypercall({
   number: 7,
   name: 'platform_op',
   ref: 'platform.h',
-  callers: ['pv64', 'pv32'],
+  callers: ['pv64', 'pv32', 'hvm'],
   args: { op: 'gva' },
   first({ guest }, { op }) {
     const arg = guest.read(xenPlatformOp, op);

@@ -1,0 +1,94 @@
+// The Xen programs of each kind of guest: what they are, the kernel file, and where the recorded answers are.
+
+import { readFileSync } from 'node:fs';
+import { digest, pvhKernel, pvKernel } from './image.ts';
+import { type CommonParts, partsOf, type XenProgram } from './program.ts';
+import { allPrograms, allPvhPrograms } from './programs/index.ts';
+import { pvhPartsOf } from './pvh-program.ts';
+
+export interface SuiteProgram {
+  readonly name: string;
+  readonly digest: string;
+  /** The hypercalls that it makes, each with its first argument if that is a number. */
+  readonly calls: readonly { readonly number: number; readonly first: number | null }[];
+}
+
+export interface Suite {
+  readonly on: 'xen-pv' | 'xen-pvh';
+  readonly programs: readonly SuiteProgram[];
+  kernel(): Uint8Array;
+  /** Answers of the real Xen. */
+  readonly recording: URL;
+  /** Programs to which our answer is another, and why that is right. */
+  readonly explained: URL;
+}
+
+export const SUITES: readonly Suite[] = [
+  {
+    on: 'xen-pv',
+    programs: allPrograms.map((program) => described(program, partsOf(0), ['call'])),
+    kernel: () => pvKernel(allPrograms),
+    recording: new URL('recorded/xen-4.17.txt', import.meta.url),
+    explained: new URL('recorded/explained.txt', import.meta.url),
+  },
+  {
+    on: 'xen-pvh',
+    programs: allPvhPrograms.map((program) =>
+      described(program, pvhPartsOf(0), ['call', 'call32', 'call16']),
+    ),
+    kernel: () => pvhKernel(allPvhPrograms),
+    recording: new URL('recorded/xen-4.17-pvh.txt', import.meta.url),
+    explained: new URL('recorded/explained-pvh.txt', import.meta.url),
+  },
+];
+
+/** `ways`: the parts by which a program makes calls. */
+function described<W extends string, P extends CommonParts & Record<W, CommonParts['call']>>(
+  { name, code }: XenProgram<P>,
+  parts: P,
+  ways: readonly W[],
+): SuiteProgram {
+  const calls: { number: number; first: number | null }[] = [];
+  const watched = ways.map((way) => {
+    const call: CommonParts['call'] = (number, ...args) => {
+      calls.push({ number, first: typeof args[0] === 'number' ? args[0] : null });
+      return parts[way](number, ...args);
+    };
+    return [way, call];
+  });
+  const text = code({ ...parts, ...Object.fromEntries(watched) });
+  return { name, digest: digest(text), calls };
+}
+
+export function findSuite(on: string): Suite {
+  const found = SUITES.find((suite) => suite.on === on);
+  if (!found) throw new Error(`no Xen programs for '${on}'`);
+  return found;
+}
+
+export interface RecordedAnswer {
+  /** Of the program at the time of recording. */
+  readonly digest: string;
+  readonly answer: string;
+}
+
+/** Lines of `name => reason`. */
+export function readExplained({ explained }: Suite): Map<string, string> {
+  const lines = readFileSync(explained, 'utf8').split('\n').filter(Boolean);
+  return new Map(
+    lines.map((line) => {
+      const at = line.lastIndexOf(' => ');
+      return [line.slice(0, at), line.slice(at + 4)];
+    }),
+  );
+}
+
+/** Lines of `digest name => answer`; a number sign begins a comment. */
+export function readRecording({ recording }: Suite): Map<string, RecordedAnswer> {
+  const answers = new Map<string, RecordedAnswer>();
+  for (const line of readFileSync(recording, 'utf8').split('\n')) {
+    const found = /^([0-9a-f]{8}) (.*?) => (.*)$/.exec(line);
+    if (found) answers.set(found[2] ?? '', { digest: found[1] ?? '', answer: found[3] ?? '' });
+  }
+  return answers;
+}
