@@ -40,12 +40,13 @@ for (const run of OUTSIDE_RUNS) {
 /** A guest of the real Xen: its console is the control domain's to tell. */
 async function recordOnXen(run: OutsideRun): Promise<string> {
   const machine = values.bochs ? 'bochs' : 'qemu';
+  const kind = run.on === 'xen-pvh' ? run.on : 'xen-pv';
   mkdirSync(values.folder, { recursive: true });
-  makeImage(values.folder, imageOf(run), 0);
-  const said = await boot(values.folder, machine, Number(values.seconds));
+  makeImage(values.folder, kind, imageOf(run), 0);
+  const said = await boot(values.folder, machine, kind, Number(values.seconds));
   const beneath = (values.bochs ? bochs : qemu).version();
   const tool = `xen-hypervisor-4.17-amd64 ${hypervisorVersion(values.folder)} on ${beneath}`;
-  return headed(run, tool, commandLine(machine), said);
+  return headed(run, tool, commandLine(machine, kind), said);
 }
 
 function print(line: string): void {

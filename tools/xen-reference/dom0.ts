@@ -41,7 +41,7 @@ const PACKAGES = [
 /** The control domain says so when all is done. */
 const DONE = 'ALL-DONE';
 /** A guest that has not said anything for so long waits for what does not come, and is ended. */
-const STILL_SECONDS = 40;
+const STILL_SECONDS = 90;
 /** The next program begins behind the one that has ended the domain; the numbers of programs are in hexadecimal. */
 const INIT = `#!/bin/busybox sh
 /bin/busybox --install -s /bin
