@@ -67,15 +67,6 @@ export const OUTSIDE_RUNS: readonly OutsideRun[] = [
   native('qemu', 64, 'pvh', QEMU_64),
   native('bochs', 32, 'multiboot', BOCHS),
   native('bochs', 64, 'multiboot', BOCHS),
-  {
-    name: 'xen-pv-64',
-    on: 'xen-pv',
-    bits: 64,
-    boot: 'direct',
-    says: 'own',
-    peer: null,
-    explained: {},
-  },
 ];
 
 const FOLDER = fileURLToPath(new URL('recorded/', import.meta.url));
