@@ -35,7 +35,7 @@ import {
   TYPE_RW,
 } from '../descriptors.ts';
 import { flagsFunction } from '../lower/flags.ts';
-import { POLICY_IRET, POLICY_RDTSC, POLICY_SYSCALL } from '../policy.ts';
+import { POLICY_CR_READ, POLICY_IRET, POLICY_RDTSC, POLICY_SYSCALL } from '../policy.ts';
 import { ALL_FLAGS, FLAT_LIMIT, SYSRET_FLAGS } from '../slow/system-calls.ts';
 import {
   ARG_AT,
@@ -208,6 +208,7 @@ class QuickCalls {
       sysret: () => this.sysret(),
       iret: () => this.iret(),
       bulk: () => this.bulk(),
+      read_control: () => this.readControl(),
     };
     c.i32(this.places.state).set(this.st);
     this.decline = c.block();
@@ -410,6 +411,17 @@ class QuickCalls {
     c.get(rpl).iff();
     this.useUserTlbs();
     c.end();
+  }
+
+  /** CR2, which every page fault asks for, and CR3. SDM 2B MOV. */
+  private readControl(): void {
+    const { c, st, v } = this;
+    this.unlessExits(POLICY_CR_READ);
+    c.get(st).mem('i32.load', ARG_AT).i32(2).op('i32.sub').i32(1).op('i32.gt_u').brIf(this.decline);
+    this.load('cr2');
+    this.load('cr3');
+    c.get(st).mem('i32.load', ARG_AT).i32(2).op('i32.eq').op('select').set(v);
+    c.get(st).get(v).mem('i64.store', RET_AT);
   }
 
   private bulk(): void {
