@@ -54,3 +54,23 @@ it('translates a page less often the more its code changes', () => {
   expect(regions).toBeGreaterThan(4);
   expect(regions).toBeLessThan(changes / 4);
 });
+
+it('keeps nothing of programs whose pages have new ones', () => {
+  const jit = new Runner((p) => new Interpreter(p, AT_ONCE));
+  const { machine, engine } = jit;
+  resetMachine(machine, 'long');
+  const pages = WORLD.code.pages;
+  const programs = 8 * pages;
+  for (let n = 0; n < programs; n++) {
+    const at = WORLD.code.at + (n % pages) * 4096;
+    const code = new Assembler(64, at).text(`back:\nadd eax, ${n}\njmp back`).finish();
+    writeRam(machine, at, code);
+    if (engine.codeAt(at, code.length)) engine.codeWritten(at, code.length);
+    machine.state.set64('rip', BigInt(at));
+    jit.run(8);
+  }
+  const stats = (engine as Interpreter).stats();
+  expect(stats.regions).toBeGreaterThanOrEqual(programs);
+  const each = stats['bytes of WebAssembly']! / stats.modules!;
+  expect(stats['of them alive']).toBeLessThanOrEqual(Math.ceil(each * pages) + pages);
+});
