@@ -197,7 +197,7 @@ export class CodeCache {
     const limited = (modeKey & MODE_KEY_LIMIT) !== 0;
     const { u8 } = this.views;
     const ram = this.layout.ramBase;
-    const page = gpa & ~0xfff;
+    const page = pageOf(gpa);
     const room = roomOf(modeKey);
     const pageEnd = ram + page + Math.min(room, 0x1000);
     const first = this.poolNext;
@@ -276,7 +276,7 @@ export class CodeCache {
 
   private reachesBlock(gpa: number, bytes: number): boolean {
     for (let frame = gpa >>> 12; frame <= (gpa + bytes - 1) >>> 12; frame++) {
-      const blocks = this.byPage.get(frame << 12);
+      const blocks = this.byPage.get(frame * 4096);
       if (blocks !== undefined && anyTouches(blocks, gpa, bytes)) return true;
     }
     return false;
@@ -285,7 +285,7 @@ export class CodeCache {
   /** Drops the blocks that these bytes belong to. */
   written(gpa: number, bytes: number): void {
     for (let frame = gpa >>> 12; frame <= (gpa + bytes - 1) >>> 12; frame++) {
-      const page = frame << 12;
+      const page = frame * 4096;
       const blocks = this.byPage.get(page);
       if (blocks === undefined || !anyTouches(blocks, gpa, bytes)) continue;
       const hit = blocks.filter((b) => touches(b, gpa, bytes));
@@ -294,7 +294,7 @@ export class CodeCache {
       else this.byPage.delete(page);
       for (const b of hit) {
         this.drop(b, page);
-        if (b.gpa2 >= 0) this.unchain(this.byPage.get(b.gpa & ~0xfff) ?? [], hit);
+        if (b.gpa2 >= 0) this.unchain(this.byPage.get(pageOf(b.gpa)) ?? [], hit);
       }
       this.unchain(left, hit);
       if (left.length === 0) this.unmarkPage(page);
@@ -317,9 +317,9 @@ export class CodeCache {
     // It may be running: nothing may lead from its end into other dropped blocks.
     if (b.chains > 0) i32[(b.last + R_CHAIN) >> 2] = 0;
     if (b.chains > 1) i32[(b.last + R_FALL_CHAIN) >> 2] = 0;
-    const other = (b.gpa & ~0xfff) === page ? b.gpa2 : b.gpa;
+    const other = pageOf(b.gpa) === page ? b.gpa2 : b.gpa;
     if (other < 0) return;
-    const list = this.byPage.get(other & ~0xfff);
+    const list = this.byPage.get(pageOf(other));
     const i = list?.indexOf(b) ?? -1;
     if (list && i >= 0) list.splice(i, 1);
   }
@@ -424,9 +424,9 @@ export class CodeCache {
       last: falls ? b.end : b.end - RECORD_BYTES,
       chains: b.chains,
       gpa: b.gpa,
-      end: Math.min(b.gpaEnd, (b.gpa & ~0xfff) + 0x1000),
+      end: Math.min(b.gpaEnd, pageOf(b.gpa) + 0x1000),
       gpa2: b.gpa2,
-      end2: crossing ? (b.gpa2 & ~0xfff) + (b.gpaEnd & 0xfff) : -1,
+      end2: crossing ? pageOf(b.gpa2) + (b.gpaEnd & 0xfff) : -1,
       modeKey: b.modeKey,
     };
     this.decoded++;
@@ -438,12 +438,12 @@ export class CodeCache {
     ofMode.set(b.gpa | 0, block);
     this.byRecord.set(block.record, block);
     this.markCode(block, b.gpa, block.end);
-    if (crossing) this.markCode(block, b.gpa2 & ~0xfff, block.end2);
+    if (crossing) this.markCode(block, pageOf(b.gpa2), block.end2);
     return block;
   }
 
   private markCode(block: Block, from: number, to: number): void {
-    const page = from & ~0xfff;
+    const page = pageOf(from);
     const list = this.byPage.get(page);
     if (list) list.push(block);
     else this.byPage.set(page, [block]);
@@ -464,6 +464,9 @@ export class CodeCache {
   }
 }
 
+/** Frames from 2 GiB on have addresses that are no 32-bit integers. */
+const pageOf = (gpa: number): number => (gpa & ~0xfff) >>> 0;
+
 function anyTouches(blocks: readonly Block[], gpa: number, bytes: number): boolean {
   for (let i = 0; i < blocks.length; i++) if (touches(blocks[i]!, gpa, bytes)) return true;
   return false;
@@ -471,7 +474,7 @@ function anyTouches(blocks: readonly Block[], gpa: number, bytes: number): boole
 
 function touches(b: Block, gpa: number, bytes: number): boolean {
   if (gpa < b.end && gpa + bytes > b.gpa) return true;
-  return b.gpa2 >= 0 && gpa < b.end2 && gpa + bytes > (b.gpa2 & ~0xfff);
+  return b.gpa2 >= 0 && gpa < b.end2 && gpa + bytes > pageOf(b.gpa2);
 }
 
 /** Where CS ends so near: bytes from the start of the page that may be fetched, in the mode key that blocks are looked up by. */

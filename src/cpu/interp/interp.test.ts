@@ -363,6 +363,38 @@ describe('32-bit code whose segment base wraps at 4 GiB', () => {
   });
 });
 
+describe('code above 2 GiB', () => {
+  const HIGH = 0x8000_0000;
+  // The store crosses into the next page, and changes an instruction of it each time round.
+  const TEXT = `
+    mov ecx, 500
+    again:
+    add ebx, ecx
+    ${'nop\n'.repeat(10)}
+    mov dword ptr [changed + 1], ecx
+    changed:
+    mov edx, 0x11223344
+    add esi, edx
+    loop again
+    hlt`;
+  const crossing = `${TEXT.split('mov dword')[0]}`;
+
+  it.each(['interpreter', 'jit'] as const)('runs on the %s, and is seen to change', (engine) => {
+    const at = HIGH + PAGE - 3 - (Number(new Assembler(32, HIGH).text(crossing).here) - HIGH);
+    const cpu = createCpu({ ramBytes: HIGH + 16 * PAGE, border: recordingBorder(), engine });
+    cpu.views.u8.set(pristine, cpu.layout.ramBase);
+    cpu.views.u8.set(new Assembler(32, at).text(TEXT).finish(), cpu.layout.ramBase + at);
+    enterSetup(cpu.state, 'protected');
+    cpu.state.set('cr0', 0x11);
+    cpu.mmu.flushAll();
+    cpu.stateChanged();
+    cpu.state.set64('rip', BigInt(at));
+    expect(cpu.run(100_000).kind).toBe('halt');
+    // 500 + 499 + .. + 1
+    expect([cpu.state.gpr32(3), cpu.state.gpr32(6)]).toEqual([125_250, 125_250]);
+  });
+});
+
 describe('mappings that change', () => {
   it('fetches a crossing instruction from the page that is mapped second now', () => {
     // The crossing instruction runs twice; between, the second page is remapped to a copy with another immediate.
