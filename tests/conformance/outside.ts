@@ -29,6 +29,8 @@ const QEMU_BOTH: Explained = {
   'cpu-cr0-refused': 'TCG takes NW without CD, which is #GP(0) (SDM 2B MOV to CR0)',
   'cpu-msr': 'TCG reads MSRs that it does not know as 0, which is #GP(0) (SDM 2B RDMSR)',
   'cpu-pmc': 'TCG has no RDPMC: #UD, where a counter that is not there is #GP(0) (SDM 2B RDPMC)',
+  'cpu-tables-refused':
+    'TCG loads TR with a null selector, and tables and GS with bases that are not canonical (SDM 2A LTR, LGDT)',
   'cpu-tscp': 'TCG takes IA32_TSC_AUX with an upper half, which is reserved (SDM 4 2.1)',
 };
 const QEMU_32: Explained = {
