@@ -1,4 +1,4 @@
-// `npm run bench:trace [-- --rounds N --on I]`: what a trace adds to the CPU time of a boot, in alternating rounds.
+// `npm run bench:trace [-- --rounds N --on I --only counters]`: what a trace adds to the CPU time of a boot, in alternating rounds.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -29,9 +29,18 @@ const CASES: readonly Case[] = [
 ];
 
 const { values } = parseArgs({
-  options: { rounds: { type: 'string', default: '11' }, on: { type: 'string' } },
+  options: {
+    rounds: { type: 'string', default: '11' },
+    on: { type: 'string' },
+    only: { type: 'string' },
+  },
 });
-const cases = CASES.filter(({ on }) => values.on === undefined || values.on === on);
+const { on: wantedOn, only } = values;
+const cases = CASES.filter(
+  ({ on, name, words }) =>
+    (wantedOn === undefined || on === wantedOn) &&
+    (only === undefined || words === OFF || name.startsWith(only)),
+);
 const rounds = Math.max(1, Number(values.rounds) || 11);
 if (!existsSync(PVOPS)) throw new Error(`${PVOPS} is missing: npm run build`);
 
