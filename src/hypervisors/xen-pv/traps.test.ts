@@ -11,6 +11,8 @@ const CALLBACK_OP = 'callback_op';
 const PF = 14;
 const GP = 13;
 const UD = 6;
+/** CALLBACKOP_unregister is the same. */
+const XENNMI_unregister_callback = 1;
 /** ud2; "xen"; cpuid. */
 const FORCED_CPUID = 'bytes 0f 0b 78 65 6e 0f a2';
 
@@ -213,7 +215,7 @@ it.each([
         p.call(call, 0, p.page(0)),
         'mov edi, 11; xor esi, esi; xor edx, edx; mov eax, 24; syscall; nop',
         p.store(p.page(0), type),
-        p.call(call, 1, p.page(0)),
+        p.call(call, XENNMI_unregister_callback, p.page(0)),
         'mov edi, 11; xor esi, esi; xor edx, edx; mov eax, 24; syscall; nop',
         p.done,
         'handler:',
