@@ -76,6 +76,8 @@ function front(sectors = 16) {
 it('connects when the front end has given its ring, and says how large the disk is', () => {
   const { state, store } = front();
   expect([store.read(`${FRONT}/backend`), store.read(`${BACK}/state`)]).toEqual([BACK, '2']);
+  // Toolstack and front ends name the device by these: GNU Mach panics without.
+  expect([store.read(`${BACK}/dev`), store.read(`${BACK}/params`)]).toEqual(['xvda', 'xvda']);
   expect(state(3)).toBe(4);
   expect(store.read(`${BACK}/sectors`)).toBe('16');
 });

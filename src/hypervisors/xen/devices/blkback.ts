@@ -61,6 +61,8 @@ export function blockDevice(domain: XenDomain, store: Store, disk: Disk, n: numb
     id,
     backend: {
       dev: name,
+      // Which backing device it is, in words of the toolstack's (blkif.h, params). A path would differ from host to host.
+      params: name,
       type: 'phy',
       mode: disk.readOnly ? 'r' : 'w',
       removable: '0',
