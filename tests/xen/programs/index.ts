@@ -23,3 +23,5 @@ export const allPvhPrograms: readonly PvhProgram[] = [
   ...shared.scheduling,
   ...shared.grants,
 ];
+
+export { pvhEvents } from './pvh-events.ts';
