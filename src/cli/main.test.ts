@@ -88,7 +88,7 @@ describe('pvops', () => {
     expect(stderr).toContain('cut.jsonl is cut off');
     expect(stdout).toContain('B >  nothing');
     expect(status).toBe(1);
-  });
+  }, 120_000); // Seven processes, on a busy host.
 
   it('compares traces of either form, refuses others, and ends a run when its trace has no room', () => {
     const trace = (...args: string[]) => pvops('trace', 'up', '--initrd', 'initrd', ...args);
@@ -101,7 +101,7 @@ describe('pvops', () => {
     const full = trace('--out', '/dev/full');
     expect(full.stderr).toContain('the disk is full');
     expect(full.status).toBe(2);
-  });
+  }, 120_000);
 
   it('ends with 42 when guest time is up', () => {
     const args = ['--initrd', 'initrd', '--expect-text', 'never', '--timeout', '1ms'];
