@@ -1,54 +1,14 @@
 // Records what other machines answer to the probe kernel, for tests/conformance/recorded.
-// npm run record:probe                     those that are installed here: QEMU, Bochs
-// npm run record:probe -- NAME...          those whose names begin so; `xen` runs it beside a control domain of Debian's, for many minutes
-//   [--bochs] [--folder F] [--seconds N]   for the real Xen: on Bochs, not QEMU; where its image is made; how long it may take
+// npm run record:probe                 those that are installed here: QEMU, Bochs
+// npm run record:probe -- NAME...      those whose names begin so
 
-import { mkdirSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { parseArgs } from 'node:util';
-import {
-  headed,
-  imageOf,
-  keep,
-  OUTSIDE_RUNS,
-  type OutsideRun,
-  record,
-} from '../tests/conformance/outside.ts';
-import { bochs, qemu } from '../tests/conformance/peers.ts';
-import { boot, commandLine, hypervisorVersion, makeImage } from './xen-reference/dom0.ts';
+import { keep, OUTSIDE_RUNS, record } from '../tests/conformance/outside.ts';
 
-const { values, positionals: names } = parseArgs({
-  allowPositionals: true,
-  options: {
-    bochs: { type: 'boolean', default: false },
-    folder: { type: 'string', default: join(tmpdir(), 'xen-reference') },
-    seconds: { type: 'string', default: '3600' },
-  },
-});
-
+const names = process.argv.slice(2);
 for (const run of OUTSIDE_RUNS) {
-  const isNamed = names.some((name) => run.name.startsWith(name));
-  if (names.length === 0 ? run.peer === null : !isNamed) continue;
-  if (run.peer && !run.peer.version()) print(`${run.name} cannot be asked here`);
-  else {
-    keep(run, run.peer ? record(run, run.peer) : await recordOnXen(run));
-    print(`recorded ${run.name}`);
-  }
-}
-
-/** A guest of the real Xen: its console is the control domain's to tell. */
-async function recordOnXen(run: OutsideRun): Promise<string> {
-  const machine = values.bochs ? 'bochs' : 'qemu';
-  const kind = run.on === 'xen-pvh' ? run.on : 'xen-pv';
-  mkdirSync(values.folder, { recursive: true });
-  makeImage(values.folder, kind, imageOf(run), 0);
-  const said = await boot(values.folder, machine, kind, Number(values.seconds));
-  const beneath = (values.bochs ? bochs : qemu).version();
-  const tool = `xen-hypervisor-4.17-amd64 ${hypervisorVersion(values.folder)} on ${beneath}`;
-  return headed(run, tool, commandLine(machine, kind), said);
-}
-
-function print(line: string): void {
-  process.stdout.write(`${line}\n`);
+  if (names.length > 0 && !names.some((name) => run.name.startsWith(name))) continue;
+  if (run.peer.version() !== null) keep(run, record(run));
+  process.stdout.write(
+    run.peer.version() === null ? `${run.name} cannot be asked here\n` : `recorded ${run.name}\n`,
+  );
 }

@@ -14,13 +14,10 @@ type Explained = Readonly<Record<string, string>>;
 export interface OutsideRun {
   /** Of the recorded file. */
   readonly name: string;
-  readonly on: 'native' | 'xen-pv' | 'xen-pvh';
+  readonly on: 'native';
   readonly bits: 32 | 64;
-  /** As ours is started beside it, and as the log says it. */
-  readonly boot: 'direct' | 'multiboot' | 'pvh';
-  readonly says: string;
-  /** Null: it takes the real Xen and a control domain (tools/record-probe.ts). */
-  readonly peer: Peer | null;
+  readonly boot: 'multiboot' | 'pvh';
+  readonly peer: Peer;
   /** Probes that it fails, and why. The specification decides, and ours follows it. */
   readonly explained: Explained;
 }
@@ -58,7 +55,6 @@ const native = (
   on: 'native',
   bits,
   boot,
-  says: boot,
   peer: machine === 'qemu' ? qemu : bochs,
   explained,
 });
@@ -73,31 +69,22 @@ export const OUTSIDE_RUNS: readonly OutsideRun[] = [
 
 const FOLDER = fileURLToPath(new URL('recorded/', import.meta.url));
 
-export const imageOf = ({ bits, boot }: OutsideRun): Uint8Array =>
-  boot === 'pvh' ? probeElfByPvh(bits) : probeElf(bits);
-
-/** What a machine says, under a head that tells how it was asked. */
-export function headed(run: OutsideRun, tool: string, command: string, said: string): string {
-  const lines = said.split(/\r*\n/);
-  const log = lines.slice(
-    lines.findIndex((line) => line.startsWith(`${LOG_WORD} 1 `)),
-    lines.findIndex((line) => line.startsWith(`${LOG_WORD} end`)) + 1,
-  );
-  const head = [
-    `# tool: ${tool}`,
-    `# command: ${command}`,
-    `# sha256 of the image: ${createHash('sha256').update(imageOf(run)).digest('hex')}`,
-  ];
-  return `${[...head, ...log].join('\n')}\n`;
-}
-
-/** Asks a machine that is installed here. */
-export function record(run: OutsideRun, peer: Peer): string {
+/** What the machine says, under a head that tells how it was asked. */
+export function record({ bits, boot, peer }: OutsideRun): string {
+  const elf = boot === 'pvh' ? probeElfByPvh(bits) : probeElf(bits);
   const folder = mkdtempSync(join(tmpdir(), 'pvops-outside-'));
   try {
-    const name = `probe${run.bits}${run.boot === 'pvh' ? '-pvh' : ''}.elf`;
-    const said = peer.run(folder, imageOf(run));
-    return headed(run, peer.version() ?? 'none', peer.command(name), said);
+    const lines = peer.run(folder, elf).split(/\r*\n/);
+    const log = lines.slice(
+      lines.findIndex((line) => line.startsWith(`${LOG_WORD} 1 `)),
+      lines.findIndex((line) => line.startsWith(`${LOG_WORD} end`)) + 1,
+    );
+    const head = [
+      `# tool: ${peer.version()}`,
+      `# command: ${peer.command(`probe${bits}${boot === 'pvh' ? '-pvh' : ''}.elf`)}`,
+      `# sha256 of the image: ${createHash('sha256').update(elf).digest('hex')}`,
+    ];
+    return `${[...head, ...log].join('\n')}\n`;
   } finally {
     rmSync(folder, { recursive: true });
   }
