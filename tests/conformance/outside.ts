@@ -1,4 +1,5 @@
 // The probe kernel on machines that are not ours: which, what they have answered, and what of it is theirs to explain.
+// Those of the real Xen are asked beside a control domain, by tools/record-probe.ts alone.
 
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,10 +15,13 @@ type Explained = Readonly<Record<string, string>>;
 export interface OutsideRun {
   /** Of the recorded file. */
   readonly name: string;
-  readonly on: 'native';
+  readonly on: 'native' | 'xen-pv' | 'xen-pvh';
   readonly bits: 32 | 64;
-  readonly boot: 'multiboot' | 'pvh';
-  readonly peer: Peer;
+  readonly boot: 'multiboot' | 'pvh' | 'direct';
+  /** How the kernel itself says that it was entered. */
+  readonly says: string;
+  /** Null: the real Xen. */
+  readonly peer: Peer | null;
   /** Probes that it fails, and why. The specification decides, and ours follows it. */
   readonly explained: Explained;
 }
@@ -55,6 +59,7 @@ const native = (
   on: 'native',
   bits,
   boot,
+  says: boot,
   peer: machine === 'qemu' ? qemu : bochs,
   explained,
 });
@@ -65,29 +70,47 @@ export const OUTSIDE_RUNS: readonly OutsideRun[] = [
   native('qemu', 64, 'pvh', QEMU_64),
   native('bochs', 32, 'multiboot', BOCHS),
   native('bochs', 64, 'multiboot', BOCHS),
+  {
+    name: 'xen-pv-64',
+    on: 'xen-pv',
+    bits: 64,
+    boot: 'direct',
+    says: 'own',
+    peer: null,
+    explained: {},
+  },
 ];
 
 const FOLDER = fileURLToPath(new URL('recorded/', import.meta.url));
 
-/** What the machine says, under a head that tells how it was asked. */
-export function record({ bits, boot, peer }: OutsideRun): string {
-  const elf = boot === 'pvh' ? probeElfByPvh(bits) : probeElf(bits);
+export const imageOf = ({ bits, boot }: OutsideRun): Uint8Array =>
+  boot === 'pvh' ? probeElfByPvh(bits) : probeElf(bits);
+
+/** What the machine says now. */
+export function record(run: OutsideRun, peer: Peer): string {
+  const { bits, boot } = run;
   const folder = mkdtempSync(join(tmpdir(), 'pvops-outside-'));
   try {
-    const lines = peer.run(folder, elf).split(/\r*\n/);
-    const log = lines.slice(
-      lines.findIndex((line) => line.startsWith(`${LOG_WORD} 1 `)),
-      lines.findIndex((line) => line.startsWith(`${LOG_WORD} end`)) + 1,
-    );
-    const head = [
-      `# tool: ${peer.version()}`,
-      `# command: ${peer.command(`probe${bits}${boot === 'pvh' ? '-pvh' : ''}.elf`)}`,
-      `# sha256 of the image: ${createHash('sha256').update(elf).digest('hex')}`,
-    ];
-    return `${[...head, ...log].join('\n')}\n`;
+    const command = peer.command(`probe${bits}${boot === 'pvh' ? '-pvh' : ''}.elf`);
+    return headed(run, peer.version() ?? '', command, peer.run(folder, imageOf(run)));
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+/** The kernel's own lines of what was said, under a head that tells how it was asked. */
+export function headed(run: OutsideRun, tool: string, command: string, said: string): string {
+  const lines = said.split(/\r*\n/);
+  const log = lines.slice(
+    lines.findIndex((line) => line.startsWith(`${LOG_WORD} 1 `)),
+    lines.findIndex((line) => line.startsWith(`${LOG_WORD} end`)) + 1,
+  );
+  const head = [
+    `# tool: ${tool}`,
+    `# command: ${command}`,
+    `# sha256 of the image: ${createHash('sha256').update(imageOf(run)).digest('hex')}`,
+  ];
+  return `${[...head, ...log].join('\n')}\n`;
 }
 
 export const recorded = ({ name }: OutsideRun): string =>
