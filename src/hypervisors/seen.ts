@@ -3,6 +3,8 @@
 import type { OperationId } from '../ops/index.ts';
 
 export type SeenArguments = Readonly<Record<string, number | string>>;
+/** Where nobody reads them. */
+export const NO_ARGUMENTS: SeenArguments = {};
 
 /**
  * `entryPoint` is a name of the interface's manifest, or of what hardware has. `effect` is what came of it: a result, an

@@ -1,5 +1,6 @@
 // Ordinary stores of a guest's kernel to its L1 tables: Xen makes them checked updates.
 
+import { NO_ARGUMENTS } from '../seen.ts';
 import { VMASST_TYPE_writable_pagetables } from './abi.ts';
 import { TYPE_L1 } from './frames.ts';
 import { mfnOf, PTE_P, PTE_RW, slotOf } from './page-tables.ts';
@@ -56,9 +57,11 @@ function storeEntry(va: number, bytes: number, lo: number, hi: number): boolean 
 
 function change(pv: PvDomain, table: number, slot: number, lo: number, hi: number): boolean {
   const result = pv.tables.change(table, slot, TYPE_L1, lo, hi, false);
-  if (pv.platform.seen) {
+  const { seen, onlyCounted } = pv.platform;
+  if (seen && onlyCounted) seen(TABLE_STORE, NO_ARGUMENTS, result);
+  else if (seen) {
     const value = `0x${((BigInt(hi >>> 0) << 32n) | BigInt(lo >>> 0)).toString(16)}`;
-    pv.platform.seen(TABLE_STORE, { entry: table * 4096 + slot * 8, value }, result);
+    seen(TABLE_STORE, { entry: table * 4096 + slot * 8, value }, result);
   }
   return result === 0;
 }

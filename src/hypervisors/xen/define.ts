@@ -107,6 +107,8 @@ export interface ArgumentPlace {
 export interface DefinedHypercall<A extends ArgumentKinds = ArgumentKinds> extends XenHypercall<A> {
   /** `args` in their order. */
   readonly order: readonly ArgumentPlace[];
+  /** As manifests spell them: the call, a dot, and its sub-operation; by the number of that. */
+  readonly entryNames: ReadonlyMap<number, string>;
 }
 
 export function defineHypercall<const A extends ArgumentKinds>(
@@ -118,7 +120,13 @@ export function defineHypercall<const A extends ArgumentKinds>(
     narrowAt += kind === 'u64' ? 2 : 1;
     return place;
   });
-  return { ...call, order };
+  const entryNames = new Map(
+    Object.entries(call.subOperations ?? {}).map(([n, sub]) => [
+      Number(n),
+      `${call.name}.${sub.name}`,
+    ]),
+  );
+  return { ...call, order, entryNames };
 }
 
 /** The structure that a call points to can be read: what is refused is refused for what it says, and -EFAULT goes first. */

@@ -1,6 +1,7 @@
 // The call itself: number and arguments out of registers, the right to call, the result into RAX, and going on later.
 
 import type { Pair } from '../../base/struct.ts';
+import { NO_ARGUMENTS } from '../seen.ts';
 import { ENOSYS } from './abi/errno.ts';
 import {
   type AnyHypercall,
@@ -120,16 +121,13 @@ class CallFrame implements Frame, Call {
 /** One call, whose arguments lie in `frame.words`. */
 export function perform(frame: Frame, number: number): CallResult {
   const { seen, onlyCounted } = frame.domain.platform;
-  if (!seen) return performUnseen(frame, number);
   const call = frame.table.get(number);
   const args = call ? decode(call, frame) : {}; // A call that continues changes its words.
-  const result = performUnseen(frame, number);
-  const effect = typeof result === 'number' ? result : UNANSWERED[result];
-  const name = call ? entryName(call, args) : `hypercall ${number}`;
-  seen(
-    name,
-    onlyCounted ? {} : plainArguments(args),
-    effect,
+  const result = call?.callers.includes(frame.caller) ? answer(call, frame, args) : -ENOSYS;
+  seen?.(
+    call ? entryName(call, args) : `hypercall ${number}`,
+    onlyCounted ? NO_ARGUMENTS : plainArguments(args),
+    typeof result === 'number' ? result : UNANSWERED[result],
     undefined,
     frame.nested ? 'multicall' : undefined,
   );
@@ -137,11 +135,10 @@ export function perform(frame: Frame, number: number): CallResult {
 }
 
 /** As manifests spell it: the call, and behind a dot its sub-operation. */
-function entryName(call: AnyHypercall, args: Readonly<Record<string, unknown>>): string {
-  const first = Object.values(args)[0];
-  if (!call.subOperations || typeof first !== 'number') return call.name;
-  const sub = call.subOperations[(call.subMask ?? -1) & first];
-  return sub ? `${call.name}.${sub.name}` : call.name;
+function entryName(call: AnyHypercall, args: Record<string, number>): string {
+  const [first] = call.order;
+  if (!first || call.entryNames.size === 0) return call.name;
+  return call.entryNames.get((call.subMask ?? -1) & args[first.name]!) ?? call.name;
 }
 
 function plainArguments(args: Readonly<Record<string, unknown>>): Record<string, number | string> {
@@ -153,11 +150,8 @@ function plainArguments(args: Readonly<Record<string, unknown>>): Record<string,
   return Object.fromEntries(pairs);
 }
 
-function performUnseen(frame: Frame, number: number): CallResult {
-  const call = frame.table.get(number);
-  if (!call?.callers.includes(frame.caller)) return -ENOSYS;
+function answer(call: AnyHypercall, frame: Frame, args: Record<string, never>): CallResult {
   if (call.notModelled) return missing(frame.domain, call.name);
-  const args = decode(call, frame);
   const { lacks } = frame.domain.platform;
   // Without one sub-operation the call itself is still there.
   if (lacks?.(call.name) || lacks?.(entryName(call, args))) return -ENOSYS;

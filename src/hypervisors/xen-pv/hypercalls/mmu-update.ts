@@ -1,5 +1,6 @@
 // mmu_update: checked changes of page-table entries, and of the machine-to-physical table.
 
+import { NO_ARGUMENTS } from '../../seen.ts';
 import { EFAULT, EINVAL, ENOSYS, EPERM, ESRCH } from '../../xen/abi/errno.ts';
 import { DOMID_SELF } from '../../xen/abi/xen.ts';
 import { type Call, defineHypercall } from '../../xen/define.ts';
@@ -96,12 +97,15 @@ const COMMAND_NAMES = [
   'MMU_MACHPHYS_UPDATE',
   'MMU_PT_UPDATE_PRESERVE_AD',
   'MMU_PT_UPDATE_NO_TRANSLATE',
-] as const;
+];
+const ENTRY_NAMES = Array.from(
+  { length: COMMAND + 1 },
+  (_, n) => `mmu_update.${COMMAND_NAMES[n] ?? n}`,
+);
 /** By the level of the table, from the lowest. */
 const OPERATIONS = ['mmu.set_pte', 'mmu.set_pmd', 'mmu.set_pud', 'mmu.set_p4d'] as const;
 
-const updateName = (ptr: number): string =>
-  `mmu_update.${COMMAND_NAMES[ptr & COMMAND] ?? ptr & COMMAND}`;
+const updateName = (ptr: number): string => ENTRY_NAMES[ptr & COMMAND]!;
 
 /** The level of the table says which operation it was. */
 function reportUpdate(
@@ -117,7 +121,9 @@ function reportUpdate(
   const value = () => `0x${((BigInt(hi >>> 0) << 32n) | BigInt(lo >>> 0)).toString(16)}`;
   platform.seen(
     updateName(ptr),
-    platform.onlyCounted ? {} : { entry: mfn * 4096 + (ptr & 0xfff & ~COMMAND), value: value() },
+    platform.onlyCounted
+      ? NO_ARGUMENTS
+      : { entry: mfn * 4096 + (ptr & 0xfff & ~COMMAND), value: value() },
     result,
     command === MMU_NORMAL_PT_UPDATE ? OPERATIONS[frames.typeOf(mfn) - TYPE_L1] : undefined,
     'mmu_update',

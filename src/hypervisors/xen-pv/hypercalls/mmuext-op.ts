@@ -63,23 +63,17 @@ function one(pv: PvDomain, call: Call, at: number, bytes: number): number {
   const second = buf.getUint32(call.wide ? 16 : 8, true);
   const secondHi = call.wide ? buf.getUint32(20, true) : 0;
   const { seen, lacks } = call.domain.platform;
-  const lacking = lacks?.(`mmuext_op.${commandName(cmd)}`) ?? false;
+  const lacking = lacks?.(entryName(cmd)) ?? false;
   const result = lacking ? -ENOSYS : perform(call, cmd, { lo, hi, second, secondHi });
-  seen?.(
-    `mmuext_op.${commandName(cmd)}`,
-    { arg1: hi * 4294967296 + lo },
-    result,
-    undefined,
-    'mmuext_op',
-  );
+  seen?.(entryName(cmd), { arg1: hi * 4294967296 + lo }, result, undefined, 'mmuext_op');
   return result;
 }
 
-const commandName = (cmd: number): string => COMMAND_NAMES.get(cmd) ?? `${cmd}`;
+const entryName = (cmd: number): string => ENTRY_NAMES.get(cmd) ?? `mmuext_op.${cmd}`;
 
-const COMMAND_NAMES: ReadonlyMap<number, string> = new Map(
+const ENTRY_NAMES: ReadonlyMap<number, string> = new Map(
   Object.entries(abi).flatMap(([name, n]) =>
-    name.startsWith('MMUEXT_') && typeof n === 'number' ? [[n, name] as const] : [],
+    name.startsWith('MMUEXT_') && typeof n === 'number' ? [[n, `mmuext_op.${name}`] as const] : [],
   ),
 );
 
