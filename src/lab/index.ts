@@ -136,7 +136,7 @@ export {
   type TraceDifference,
 } from './trace/diff.ts';
 export { TRACE_FORMATS, type TraceFormat } from './trace/format.ts';
-export { kernelNames } from './trace/names.ts';
+export { kernelNames, namesIfAny } from './trace/names.ts';
 export { type Trace, TraceReader } from './trace/read.ts';
 export { startTrace, type TraceSession } from './trace/session.ts';
 export {

@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { sha256Hex } from '../base/sha256.ts';
 import { findInterface } from '../hypervisors/index.ts';
+import { tinyBzImage } from '../hypervisors/testing/tiny-bzimage.ts';
 import { openKernel } from '../image/index.ts';
 import { type DiskMode, memoryStore, NO_FITTINGS, openDisk } from '../machine/index.ts';
 import { runKernel } from './run.ts';
@@ -126,6 +127,16 @@ describe('a guest that goes wrong', () => {
 
   it('has hung when it halts with interrupts off', async () => {
     const result = await run([0xfa, HLT]);
+    expect(result).toMatchObject({ verdict: 'hung', timedOut: false });
+  });
+
+  it('has hung, whatever its packed part holds, where symbols would be looked for', async () => {
+    const file = tinyBzImage({ code16: 'cli; hlt', system: [0x1f, 0x8b, 8, 0xff, 1, 2, 3, 4] });
+    new DataView(file.buffer).setUint32(0x24c, 8, true); // payload_length; it begins at 0.
+    new DataView(file.buffer).setUint16(0x20e, 0x100, true); // kernel_version
+    file.set([0x36, 0x2e, 0x31], 0x300);
+    const kernel = openKernel(file, 'damaged');
+    const result = await run([], { kernel, boot: 'setup' });
     expect(result).toMatchObject({ verdict: 'hung', timedOut: false });
   });
 

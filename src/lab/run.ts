@@ -22,7 +22,7 @@ import {
 import { stateHash } from './state-hash.ts';
 import { touchedBytes } from './touched-bytes.ts';
 import { LinkAddress } from './trace/link-address.ts';
-import { kernelNames, symbolAt } from './trace/names.ts';
+import { namesIfAny, symbolAt } from './trace/names.ts';
 import { type TraceCount, Tracer } from './trace/tracer.ts';
 import { vcpuDump } from './vcpu-dump.ts';
 import {
@@ -120,7 +120,7 @@ export async function runKernel(
 /** Without parts of the interface, what the guest does about it has to be told: by the names of its own functions. */
 function tracerOf({ on, kernel, omissions = [] }: RunSpec, { tracer }: RunWatcher): Tracer | null {
   if (tracer !== undefined) return tracer;
-  const names = kernel && omissions.length > 0 ? kernelNames(kernel) : {};
+  const names = omissions.length > 0 ? namesIfAny(kernel) : {};
   const { ops } = on.interface;
   return new Tracer(ops, on.version, { ...names, operations: null, onEvent: null });
 }
@@ -258,8 +258,7 @@ class Run {
 
   /** Null: the kernel has no symbols, or the vCPU is elsewhere. */
   private place(): string | null {
-    const { kernel } = this.spec;
-    const { symbols, elf } = kernel ? kernelNames(kernel) : { symbols: null, elf: null };
+    const { symbols, elf } = namesIfAny(this.spec.kernel);
     const { cpu } = this.made;
     return symbolAt(cpu, cpu.state.getVa('rip'), symbols, elf && new LinkAddress(elf));
   }

@@ -10,8 +10,8 @@ import {
   cellOfRun,
   emptyCell,
   findInterface,
-  kernelNames,
   type LabConsole,
+  namesIfAny,
   type Progress,
   runKernel,
   Tracer,
@@ -54,7 +54,7 @@ async function runCell(job: CellJob, note: (progress: Progress) => void): Promis
   const { machine, ...rest } = job;
   const found = await findKernel(job.kernel, job.boot !== 'direct' && job.boot !== 'pvh');
   const { on, omissions } = withoutParts(findInterface(job.on), job.without);
-  const names = job.without.length > 0 ? kernelNames(found.kernel) : {};
+  const names = job.without.length > 0 ? namesIfAny(found.kernel) : {};
   const counted = { ...names, operations: null, onEvent: null };
   const log = new CellLog(new Tracer(on.interface.ops, on.version, counted));
   const silent = outputConsole(null);
