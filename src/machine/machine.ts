@@ -78,9 +78,8 @@ export class Machine {
   readonly parts: MachineParts;
   private readonly cpu: MachineCpu;
   private readonly options: MachineOptions;
-  private readonly state = { halted: false };
-  /** The CPU has seen the interrupt line up and halts as before: nobody had a vector, and none will before something happens. */
-  private declined = false;
+  /** `declined`: the CPU has seen the interrupt line up and halts as before: nobody had a vector, and none will before something happens. */
+  private readonly state = { halted: false, declined: false };
 
   constructor(parts: MachineParts, cpu: MachineCpu, options: MachineOptions) {
     this.parts = parts;
@@ -101,7 +100,7 @@ export class Machine {
       this.takeReplayed();
       if (clock.nextDeadline() <= clock.now()) {
         clock.runDue(MAX_TIMERS);
-        this.declined = false;
+        this.state.declined = false;
         continue;
       }
       if (clock.now() >= until || this.cpu.retired() >= last) return SLICE;
@@ -135,7 +134,7 @@ export class Machine {
   }
 
   private enter(event: InputBody): void {
-    this.declined = false;
+    this.state.declined = false;
     if (event.kind === 'request') this.parts.requests.take(event.what);
     else this.parts.apply(event);
   }
@@ -163,7 +162,7 @@ export class Machine {
     const wakes =
       this.cpu.halted?.() === false ||
       link.nmiPending() ||
-      (link.interruptLine() && this.cpu.interruptsEnabled() && !this.declined);
+      (link.interruptLine() && this.cpu.interruptsEnabled() && !this.state.declined);
     if (wakes) this.state.halted = false;
     return !wakes;
   }
@@ -180,7 +179,8 @@ export class Machine {
     clock.beginSlice(now + budget);
     const exit = this.cpu.run(budget);
     clock.endSlice();
-    this.declined = exit.kind === 'halt' && this.cpu.retired() === retired;
+    this.state.declined =
+      exit.kind === 'halt' && this.cpu.retired() === retired && this.parts.link.interruptLine();
     return this.answer(exit);
   }
 

@@ -54,6 +54,23 @@ test('a line for which nobody has a vector does not hold a halted machine: its t
   expect([fired, runs]).toEqual([1, 2]);
 });
 
+test('a halted machine that is restored looks at its line anew', () => {
+  const { bare, cpu, machine } = build();
+  let runs = 0;
+  cpu.run = () => {
+    runs++;
+    return { kind: 'halt' };
+  };
+  machine.run();
+  const saved = bare.snapshots.save();
+  for (let n = 0; n < 2; n++) {
+    bare.link.setInterfaceLine(true);
+    machine.run();
+    bare.snapshots.restore(saved);
+  }
+  expect(runs).toBe(3);
+});
+
 test('what is typed waits until the interface connects a console, and then goes there', () => {
   const { bare, machine } = build();
   expect(machine.consoleInput([1, 2, 3])).toBe(0);
