@@ -18,7 +18,7 @@ export interface Suite {
   readonly on: 'xen-pv' | 'xen-pvh';
   readonly programs: readonly SuiteProgram[];
   kernel(): Uint8Array;
-  /** Answers of the real Xen; where it could not be asked, what the headers say. */
+  /** Answers of the real Xen; where it could not be asked, ours, read over against the headers. */
   readonly recording: URL;
   /** Programs to which our answer is another, and why that is right. */
   readonly explained: URL | null;
@@ -43,7 +43,7 @@ export const SUITES: readonly Suite[] = [
     recording: new URL('recorded/xen-4.17-pvh.txt', import.meta.url),
     explained: new URL('recorded/explained-pvh.txt', import.meta.url),
   },
-  // No peer: QEMU 7.2 itself ends when Xen gives these their interrupts.
+  // No peer: in the runs that asked these QEMU itself ended.
   {
     title: 'xen-pvh, no peer',
     on: 'xen-pvh',

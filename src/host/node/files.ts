@@ -83,7 +83,7 @@ async function* chunksOf(
     for await (const chunk of createReadStream(path, { highWaterMark: chunkBytes, end }))
       yield chunk as Uint8Array;
   } catch (error) {
-    throw error instanceof InputError ? error : refused(path, what, reason(error));
+    throw refused(path, what, reason(error));
   }
 }
 

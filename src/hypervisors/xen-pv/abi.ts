@@ -56,6 +56,8 @@ export const trapInfo = xenStruct(
 );
 
 /** callback_op (callback.h). */
+export const CALLBACKOP_register = 0;
+export const CALLBACKOP_unregister = 1;
 export const CALLBACKTYPE_event = 0;
 export const CALLBACKTYPE_failsafe = 1;
 export const CALLBACKTYPE_syscall = 2;

@@ -3,14 +3,13 @@
 import * as abi from '../xen/abi/memory.ts';
 import type { Call, CallResult } from '../xen/define.ts';
 import { isSelf } from '../xen/domid.ts';
+import { EXTENT_ORDER_MAX } from '../xen/memory-operations.ts';
 import { pvOf } from './pv-domain.ts';
 import { freePage, takePage } from './reservation.ts';
 
 const EXTENTS_PER_TURN = 256;
 /** More extents than the upper bits of the command can say (Xen 4.17, common/memory.c). */
 const EXTENTS_END = 2 ** (32 - abi.MEMOP_EXTENT_SHIFT);
-/** The largest extent of a guest without devices: 2 MiB (CONFIG_DOMU_MAX_ORDER). */
-export const EXTENT_ORDER_MAX = 9;
 const NO_FRAME_LO = 0xffffffff;
 
 /**

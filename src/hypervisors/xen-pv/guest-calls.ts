@@ -2,7 +2,7 @@
 
 import { bug } from '../../base/errors.ts';
 import type { GuestCode, GuestOperation, GuestRegister } from '../../ops/index.ts';
-import { multicallEntry } from '../xen/abi/xen.ts';
+import { DOMID_SELF, multicallEntry } from '../xen/abi/xen.ts';
 import * as abi from './abi.ts';
 import { PV_CALLS } from './calls.ts';
 
@@ -28,7 +28,6 @@ export const ENTRY_BYTES = multicallEntry.wide.size;
 export const LAZY = { mmu: 1, cpu: 2 } as const;
 /** In the number of a call that may wait: the lazy mode in which it does. */
 const MODE_SHIFT = 16;
-export const DOMID_SELF = 0x7ff0;
 /** How the guest maps itself: P, RW, US, A, D. */
 export const [MAP_RW, MAP_RO] = [0x67, 0x65];
 export const MACH2PHYS = { 32: '0xf5800000', 64: '0xffff800000000000' } as const;

@@ -2,12 +2,13 @@
 
 import type { GuestRefusal } from '../../ops/index.ts';
 import { EINVAL, ENOENT, ENOSYS } from '../xen/abi/errno.ts';
+import { EVTCHNOP_send } from '../xen/abi/event-channel.ts';
 import { VCPUOP_is_up } from '../xen/abi/vcpu.ts';
 import * as abi from './abi.ts';
 import { type Bits, callOp, hypercall } from './guest-calls.ts';
 import { MFN, mmuext } from './guest-tables.ts';
+import { PHYSDEVOP_set_iopl } from './physdev-abi.ts';
 
-const [SEND, REGISTER, SET_IOPL] = [4, 0, 6];
 const NO_PORT = 1000;
 /** No machine has so many. */
 const NO_FRAME = 0x7fffff;
@@ -44,18 +45,18 @@ export function refusals(bits: Bits): readonly GuestRefusal[] {
     refused(
       'an event for a port that is not bound',
       EINVAL,
-      `mov dword ptr [xen_pv.op], ${NO_PORT}; ${call('event_channel_op', SEND, 'xen_pv.op')}`,
+      `mov dword ptr [xen_pv.op], ${NO_PORT}; ${call('event_channel_op', EVTCHNOP_send, 'xen_pv.op')}`,
     ),
     refused('a vCPU that is not there', ENOENT, call('vcpu_op', VCPUOP_is_up, 99, 0)),
     refused(
       'an IOPL of 4',
       EINVAL,
-      `mov dword ptr [xen_pv.op], 4; ${call('physdev_op', SET_IOPL, 'xen_pv.op')}`,
+      `mov dword ptr [xen_pv.op], 4; ${call('physdev_op', PHYSDEVOP_set_iopl, 'xen_pv.op')}`,
     ),
     refused(
       'a callback of a type that is not there',
       ENOSYS,
-      `mov dword ptr [xen_pv.op], 99; ${call('callback_op', REGISTER, 'xen_pv.op')}`,
+      `mov dword ptr [xen_pv.op], 99; ${call('callback_op', abi.CALLBACKOP_register, 'xen_pv.op')}`,
     ),
   ];
 }

@@ -1,13 +1,12 @@
 // The first steps of the probe kernel as a guest of Xen PV: where start_info says that things are, the shared page, events.
 
 import type { GuestCode } from '../../ops/index.ts';
+import { EVTCHNOP_bind_virq } from '../xen/abi/event-channel.ts';
 import { sharedInfo } from '../xen/abi/xen.ts';
 import * as abi from './abi.ts';
 import { hypercall, MACH2PHYS, MAP_RW } from './guest-calls.ts';
 import { MFN, mmuext, protect } from './guest-tables.ts';
 import { startInfo } from './start-info.ts';
-
-const [REGISTER, BIND_VIRQ] = [0, 1];
 
 /** AX, CX and DX are lost, and all that is not BP or SP. */
 export function startGuest(code: GuestCode): void {
@@ -45,7 +44,7 @@ function setCallbacks(code: GuestCode): void {
     code.text(`mov dword ptr [xen_pv.op], ${type}; mov {word} ptr [xen_pv.op+8], ${label}`);
     // struct callback_register: 32-bit guests name a segment as well.
     if (code.bits === 32) code.text(`mov dword ptr [xen_pv.op+4], ${abi.FLAT_RING1_CS}`);
-    code.text(hypercall(code.bits, 'callback_op', REGISTER, 'xen_pv.op'));
+    code.text(hypercall(code.bits, 'callback_op', abi.CALLBACKOP_register, 'xen_pv.op'));
   }
 }
 
@@ -66,7 +65,7 @@ function letRing3In(code: GuestCode): void {
 function listenToTimer(code: GuestCode): void {
   const masks = (code.bits === 64 ? sharedInfo.wide : sharedInfo.narrow).offsetOf('evtchn_mask');
   code.text('mov dword ptr [xen_pv.op], 0; mov dword ptr [xen_pv.op+4], 0');
-  code.text(hypercall(code.bits, 'event_channel_op', BIND_VIRQ, 'xen_pv.op'));
+  code.text(hypercall(code.bits, 'event_channel_op', EVTCHNOP_bind_virq, 'xen_pv.op'));
   code.text('mov ecx, [xen_pv.op+8]; mov {ax}, -1; btr {ax}, {cx}');
   code.text(`mov {word} ptr [xen_pv.shared+${masks}], -1; mov [xen_pv.shared+${masks}], {ax}`);
 }

@@ -1,13 +1,13 @@
 // Page tables of the probe kernel as a guest of Xen PV: frames of the machine in their entries, changes by mmu_update, pins.
 
 import type { GuestCode, GuestOperation, GuestOperationId } from '../../ops/index.ts';
+import { DOMID_SELF } from '../xen/abi/xen.ts';
 import * as abi from './abi.ts';
 import {
   ARGUMENT,
   type Bits,
   CALL_CLOBBERS,
   callOp,
-  DOMID_SELF,
   FIRST,
   type LAZY,
   lazyCall,

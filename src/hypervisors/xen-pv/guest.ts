@@ -3,6 +3,7 @@
 import { defineGuest, type GuestBinding, type GuestCode, type GuestNote } from '../../ops/index.ts';
 import { readPvclock } from '../hw/pvclock-guest.ts';
 import { ENOSYS } from '../xen/abi/errno.ts';
+import { SCHEDOP_block, SCHEDOP_shutdown } from '../xen/abi/sched.ts';
 import { sharedInfo, vcpuInfo } from '../xen/abi/xen.ts';
 import { putByteInRing } from '../xen/guest-console.ts';
 import { readStolenTime } from '../xen/guest-runstate.ts';
@@ -35,9 +36,9 @@ import {
   XEN_ELFNOTE_VIRT_BASE,
   XEN_ELFNOTE_XEN_VERSION,
 } from './image-notes.ts';
+import { PHYSDEVOP_set_iopl } from './physdev-abi.ts';
 
 export const CLOCK_VECTOR = 0x20;
-const [BLOCK, SHUTDOWN, SET_IOPL] = [1, 2, 6];
 const IF = 0x200;
 const GP = 13;
 const BILLION = 1e9;
@@ -81,7 +82,7 @@ function bindingOf(bits: Bits): GuestBinding {
   /** sched.h, SHUTDOWN_*. */
   const shutDown = (reason: number) =>
     op(
-      `mov dword ptr [xen_pv.op], ${reason}; ${call('sched_op', SHUTDOWN, 'xen_pv.op')}`,
+      `mov dword ptr [xen_pv.op], ${reason}; ${call('sched_op', SCHEDOP_shutdown, 'xen_pv.op')}`,
       'sched_op.SCHEDOP_shutdown',
     );
   const upcallMask = 'vcpu_info.evtchn_upcall_mask';
@@ -131,7 +132,7 @@ function bindingOf(bits: Bits): GuestBinding {
       },
       ...returns(bits),
       'cpu.set_iopl_mask': op(
-        `shr eax, 12; mov [xen_pv.op], eax; ${call('physdev_op', SET_IOPL, 'xen_pv.op')}`,
+        `shr eax, 12; mov [xen_pv.op], eax; ${call('physdev_op', PHYSDEVOP_set_iopl, 'xen_pv.op')}`,
         'physdev_op.PHYSDEVOP_set_iopl',
       ),
       'cpu.start_context_switch': lazyMode('cpu'),
@@ -149,8 +150,8 @@ function bindingOf(bits: Bits): GuestBinding {
       },
       'irq.irq_disable': op(`mov byte ptr [${mask}], 1`, upcallMask),
       'irq.irq_enable': { emit: unmask, clobbers: CALL_CLOBBERS[bits], by: upcallMask },
-      'irq.safe_halt': op(call('sched_op', BLOCK, 0), 'sched_op.SCHEDOP_block'),
-      'irq.halt': op(call('sched_op', BLOCK, 0), 'sched_op.SCHEDOP_block'),
+      'irq.safe_halt': op(call('sched_op', SCHEDOP_block, 0), 'sched_op.SCHEDOP_block'),
+      'irq.halt': op(call('sched_op', SCHEDOP_block, 0), 'sched_op.SCHEDOP_block'),
       ...(wide && {
         'irq.adjust_exception_frame': {
           emit: (code: GuestCode) => void code.text('pop rcx; pop r11'),

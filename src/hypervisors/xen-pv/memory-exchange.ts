@@ -1,22 +1,19 @@
 // XENMEM_exchange: pages that nothing refers to, for others.
 
-import { EFAULT, EINVAL, ENOMEM, EPERM } from '../xen/abi/errno.ts';
+import { EFAULT, EINVAL, ENOMEM } from '../xen/abi/errno.ts';
 import { memoryExchange } from '../xen/abi/memory.ts';
 import type { Call, CallResult } from '../xen/define.ts';
 import { notMine } from '../xen/domid.ts';
-import { EXTENT_ORDER_MAX } from './change-reservation.ts';
+import { badExchange } from '../xen/memory-operations.ts';
 import { type PvDomain, pvOf } from './pv-domain.ts';
 import { freePage, takePage } from './reservation.ts';
 
-type Exchange = NonNullable<ReturnType<typeof readExchange>>;
-const readExchange = ({ guest }: Call, at: number) => guest.read(memoryExchange, at);
-
 /** One extent a turn: `nr_exchanged` in the structure says how far it has come. */
 export function exchange(call: Call, at: number): CallResult {
-  const arg = readExchange(call, at);
+  const arg = call.guest.read(memoryExchange, at);
   if (!arg) return -EFAULT;
   const { in: given, out: wanted, nr_exchanged: done } = arg;
-  const error = check(arg);
+  const error = badExchange(arg);
   if (error) return error;
   if (done === given.nr_extents) return 0;
   const refused = notMine(call.domain, given.domid);
@@ -32,13 +29,6 @@ export function exchange(call: Call, at: number): CallResult {
   const patch = { nr_exchanged: done + 1 };
   if (!call.guest.write(memoryExchange, at, patch)) return -EFAULT;
   return done + 1 === given.nr_extents ? 0 : call.continueLater({});
-}
-
-function check({ in: given, out: wanted, nr_exchanged: done }: Exchange): number {
-  if (Math.max(given.extent_order, wanted.extent_order) > EXTENT_ORDER_MAX) return -EPERM;
-  const same =
-    given.nr_extents * 2 ** given.extent_order === wanted.nr_extents * 2 ** wanted.extent_order;
-  return done > given.nr_extents || given.domid !== wanted.domid || !same ? -EINVAL : 0;
 }
 
 function exchangeExtent(call: Call, first: number, pages: number, out: number): number {

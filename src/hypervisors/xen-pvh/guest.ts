@@ -9,17 +9,18 @@ import {
 import { nativePc } from '../hw/native-guest.ts';
 import { readPvclock } from '../hw/pvclock-guest.ts';
 import { EFAULT, EINVAL, ENOENT, ENOSYS } from '../xen/abi/errno.ts';
+import { EVTCHNOP_send } from '../xen/abi/event-channel.ts';
 import * as abi from '../xen/abi/hvm.ts';
+import { XENMEM_add_to_physmap } from '../xen/abi/memory.ts';
+import { SCHEDOP_shutdown } from '../xen/abi/sched.ts';
 import { VCPUOP_is_up } from '../xen/abi/vcpu.ts';
-import { sharedInfo, vcpuInfo } from '../xen/abi/xen.ts';
+import { DOMID_SELF, sharedInfo, vcpuInfo } from '../xen/abi/xen.ts';
 import { putByteInRing } from '../xen/guest-console.ts';
 import { readStolenTime } from '../xen/guest-runstate.ts';
 import { PVH_CALL_LIST } from './calls.ts';
 
 const HYPERVISOR_BIT = 31;
 const SLOT_BYTES = 32;
-const DOMID_SELF = 0x7ff0;
-const [GET_PARAM, ADD_TO_PHYSMAP, SHUTDOWN, SEND] = [1, 7, 2, 4];
 /** A number between those of the last call and of the first that is an architecture's own. */
 const NO_CALL = 0x37;
 const BILLION = 1e9;
@@ -48,7 +49,7 @@ const shared = (code: GuestCode, field: 'wc_sec' | 'wc_nsec'): string =>
 const shutDown = (reason: number): GuestOperation => ({
   emit(code) {
     code.text(`mov dword ptr [xen_pvh.op], ${reason}`);
-    call(code, 'sched_op', SHUTDOWN, 'xen_pvh.op');
+    call(code, 'sched_op', SCHEDOP_shutdown, 'xen_pvh.op');
   },
   clobbers: CLOBBERS,
   by: 'sched_op.SCHEDOP_shutdown',
@@ -77,7 +78,7 @@ export const xenPvhGuest = defineGuest({
     code.text(`mov dword ptr [xen_pvh.op], ${DOMID_SELF}; mov dword ptr [xen_pvh.op+4], 0`);
     code.text('mov {word} ptr [xen_pvh.op+8], 0; mov eax, xen_pvh.shared; shr eax, 12');
     code.text(`mov [xen_pvh.op+${gpfn}], {ax}`);
-    call(code, 'memory_op', ADD_TO_PHYSMAP, 'xen_pvh.op');
+    call(code, 'memory_op', XENMEM_add_to_physmap, 'xen_pvh.op');
   },
   operations: {
     'time.sched_clock': {
@@ -112,17 +113,17 @@ export const xenPvhGuest = defineGuest({
   refusals: [
     refused('a parameter that is not there', EINVAL, (code) => {
       code.text(`mov dword ptr [xen_pvh.op], ${DOMID_SELF}; mov dword ptr [xen_pvh.op+4], 99`);
-      call(code, 'hvm_op', GET_PARAM, 'xen_pvh.op');
+      call(code, 'hvm_op', abi.HVMOP_get_param, 'xen_pvh.op');
     }),
     refused('an event for a port that is not there', EINVAL, (code) => {
       code.text('mov dword ptr [xen_pvh.op], 4000');
-      call(code, 'event_channel_op', SEND, 'xen_pvh.op');
+      call(code, 'event_channel_op', EVTCHNOP_send, 'xen_pvh.op');
     }),
     refused('a vCPU that is not there', ENOENT, (code) => {
       call(code, 'vcpu_op', VCPUOP_is_up, 99, 0);
     }),
     refused('a structure where nothing is mapped', EFAULT, (code) => {
-      call(code, 'event_channel_op', SEND, '0x7ff00000');
+      call(code, 'event_channel_op', EVTCHNOP_send, '0x7ff00000');
     }),
     refused('a sub-operation of sched_op that is not there', ENOSYS, (code) => {
       call(code, 'sched_op', 99, 0);
@@ -140,6 +141,6 @@ export const xenPvhGuest = defineGuest({
 /** EAX := the low half of a parameter (hvm_op.h, struct xen_hvm_param). */
 function parameter(code: GuestCode, index: number): void {
   code.text(`mov dword ptr [xen_pvh.op], ${DOMID_SELF}; mov dword ptr [xen_pvh.op+4], ${index}`);
-  call(code, 'hvm_op', GET_PARAM, 'xen_pvh.op');
+  call(code, 'hvm_op', abi.HVMOP_get_param, 'xen_pvh.op');
   code.text('mov eax, [xen_pvh.op+8]');
 }

@@ -54,6 +54,28 @@ function claimPages(): SubOperation {
   };
 }
 
+/** The largest extent of a guest without devices: 2 MiB (CONFIG_DOMU_MAX_ORDER). */
+export const EXTENT_ORDER_MAX = 9;
+
+interface Reservation {
+  readonly nr_extents: number;
+  readonly extent_order: number;
+  readonly domid: number;
+}
+interface Exchange {
+  readonly in: Reservation;
+  readonly out: Reservation;
+  readonly nr_exchanged: number;
+}
+
+/** XENMEM_exchange, whatever the frames are: as much is wanted as is given, for one domain. 0 or an error. */
+export function badExchange({ in: given, out: wanted, nr_exchanged: done }: Exchange): number {
+  if (Math.max(given.extent_order, wanted.extent_order) > EXTENT_ORDER_MAX) return -EPERM;
+  const same =
+    given.nr_extents * 2 ** given.extent_order === wanted.nr_extents * 2 ** wanted.extent_order;
+  return done > given.nr_extents || given.domid !== wanted.domid || !same ? -EINVAL : 0;
+}
+
 /** No device reserves memory. */
 function reservedMap({ guest }: Call, at: number): number {
   const arg = guest.read(abi.reservedDeviceMemoryMap, at);

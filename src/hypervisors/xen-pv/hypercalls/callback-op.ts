@@ -10,9 +10,6 @@ import { forgetNmi, registerNmi } from '../nmi.ts';
 import { currentVcpu, pvOf } from '../pv-domain.ts';
 import type { CallbackState, PvVcpuState } from '../pv-state.ts';
 
-const CALLBACKOP_register = 0;
-const CALLBACKOP_unregister = 1;
-
 const callbackRegister = xenStruct(
   'struct callback_register',
   { type: 'u16', flags: 'u16', address: 'handle' },
@@ -31,8 +28,8 @@ export const callbackOp = defineHypercall({
   callers: ['pv64', 'pv32'],
   args: { cmd: 's32', arg: 'gva' },
   subOperations: {
-    [CALLBACKOP_register]: { name: 'CALLBACKOP_register', handle: register },
-    [CALLBACKOP_unregister]: { name: 'CALLBACKOP_unregister', handle: unregister },
+    [abi.CALLBACKOP_register]: { name: 'CALLBACKOP_register', handle: register },
+    [abi.CALLBACKOP_unregister]: { name: 'CALLBACKOP_unregister', handle: unregister },
   },
 });
 

@@ -22,6 +22,8 @@ import type { XenDomain } from '../../xen/domain.ts';
 import { isSelf, names, notMine } from '../../xen/domid.ts';
 import { grantFrame } from '../../xen/grant-frames.ts';
 import {
+  badExchange,
+  EXTENT_ORDER_MAX,
   givenMemoryMap,
   readMemoryMap,
   SHARED_MEMORY_OPERATIONS,
@@ -30,8 +32,6 @@ import { isFrame, type Physmap, type PvhDomain } from '../physmap.ts';
 
 /** Extents done before events are looked at. */
 const EXTENTS_PER_TURN = 256;
-/** Orders that a guest may ask for at a time: CONFIG_DOMU_MAX_ORDER of Xen. */
-const ORDER_MAX = 9;
 
 export const memoryOp = defineHypercall({
   number: 12,
@@ -131,7 +131,7 @@ function extents(
   const from = args.cmd! >>> abi.MEMOP_EXTENT_SHIFT;
   const arg = guest.read(abi.memoryReservation, at);
   if (!arg || arg.nr_extents >= 2 ** (32 - abi.MEMOP_EXTENT_SHIFT)) return from;
-  if (from > arg.nr_extents || arg.extent_order > ORDER_MAX) return from;
+  if (from > arg.nr_extents || arg.extent_order > EXTENT_ORDER_MAX) return from;
   if (!isSelf(domain, arg.domid)) return from;
   const bytes = wide ? 8 : 4;
   for (let n = from; n < arg.nr_extents; n++) {
@@ -288,11 +288,9 @@ function setMemoryMap(call: Call, at: number): number {
 function exchange({ domain, guest }: Call, at: number): number {
   const arg = guest.read(abi.memoryExchange, at);
   if (!arg) return -EFAULT;
-  const { in: given, out: wanted, nr_exchanged: done } = arg;
-  if (Math.max(given.extent_order, wanted.extent_order) > ORDER_MAX) return -EPERM;
-  const same =
-    given.nr_extents * 2 ** given.extent_order === wanted.nr_extents * 2 ** wanted.extent_order;
-  if (done > given.nr_extents || given.domid !== wanted.domid || !same) return -EINVAL;
+  const { in: given, nr_exchanged: done } = arg;
+  const bad = badExchange(arg);
+  if (bad) return bad;
   if (done === given.nr_extents) return 0;
   const error = notMine(domain, given.domid);
   if (error) return error;
