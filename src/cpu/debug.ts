@@ -2,7 +2,7 @@
 
 import { CR4_DE } from './control-bits.ts';
 import type { Cx } from './slow/define.ts';
-import type { FieldName, State } from './state.ts';
+import { FIELDS, type FieldName, type State } from './state.ts';
 
 export const DR6_BREAKPOINTS = 0xf;
 export const DR6_BD = 1 << 13;
@@ -41,12 +41,12 @@ interface Armed {
 
 /** Whether DR7 enables anything at all: what is asked often. */
 export function anyArmed(state: State): boolean {
-  return (state.get('dr7') & DR7_ENABLED) !== 0;
+  return (state.get(FIELDS.dr7) & DR7_ENABLED) !== 0;
 }
 
 /** The low bits of the address that the length covers do not count. */
 function armed(state: State): Armed[] {
-  const dr7 = state.get('dr7');
+  const dr7 = state.get(FIELDS.dr7);
   const found: Armed[] = [];
   for (const [n, name] of DEBUG_ADDRESSES.entries()) {
     if (((dr7 >>> (2 * n)) & 3) === 0) continue;
@@ -81,7 +81,7 @@ export function codeHits(state: State, linear: number): number {
 
 /** DR6 bits for an access to ports. Needs CR4.DE. */
 export function portHits(state: State, port: number, bytes: number): number {
-  if (!anyArmed(state) || (state.get('cr4') & CR4_DE) === 0) return 0;
+  if (!anyArmed(state) || (state.get(FIELDS.cr4) & CR4_DE) === 0) return 0;
   let bits = 0;
   for (const b of armed(state))
     if (b.kind === PORT && b.from < port + bytes && port < b.from + b.bytes) bits |= b.bit;
@@ -90,27 +90,27 @@ export function portHits(state: State, port: number, bytes: number): number {
 
 /** Remembers hits for the boundary after the running instruction. The caller makes the engine stop there. */
 export function pendDebug(state: State, bits: number): void {
-  state.set('pendingDebug', state.get('pendingDebug') | bits);
+  state.set(FIELDS.pendingDebug, state.get(FIELDS.pendingDebug) | bits);
 }
 
 /** What a debug exception leaves in DR6: B0..B3 are this one's, all other bits stay until software clears them. */
 export function commitDebug(state: State, bits: number): void {
-  state.set('dr6', (state.get('dr6') & ~DR6_BREAKPOINTS) | bits);
+  state.set(FIELDS.dr6, (state.get(FIELDS.dr6) & ~DR6_BREAKPOINTS) | bits);
 }
 
 /** RF is 1 for the instruction after the running one. It is kept as a count, so that nobody has to clear it. */
 export function resumeNext(state: State, retired: number): void {
-  state.setVa('rfAt', retired + 2);
+  state.setVa(FIELDS.rfAt, retired + 2);
 }
 
 /** Whether RF is 1 when `retired` instructions are completed. */
 export function resuming(state: State, retired: number): boolean {
-  return state.getVa('rfAt') === retired + 1;
+  return state.getVa(FIELDS.rfAt) === retired + 1;
 }
 
 /** Interrupts (kind 1, STI; kind 2, MOV SS: debug traps too) wait for one instruction after the running one. SDM 3A 6.8.3. */
 export function castShadow(cx: Cx, kind: number): void {
-  cx.state.set('shadow', kind);
-  cx.state.setVa('shadowAt', cx.retired() + 2);
+  cx.state.set(FIELDS.shadow, kind);
+  cx.state.setVa(FIELDS.shadowAt, cx.retired() + 2);
   cx.checkInterrupts();
 }

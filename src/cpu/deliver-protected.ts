@@ -29,11 +29,11 @@ import {
 import { extOf, flagsOnEntry, gateFault, handlerSegment, pushedFlags, readTss } from './gates.ts';
 import type { Cx } from './slow/define.ts';
 import { currentStack, pushWords, type Stack, setStackPointer } from './stack.ts';
-import { ATTR_D, ATTR_P, SEG_ATTR, SEG_SELECTOR } from './state.ts';
+import { ATTR_D, ATTR_P, FIELDS, SEG_ATTR, SEG_SELECTOR } from './state.ts';
 import { throughTaskGate } from './task-switch.ts';
 
 /** Gate types 6, 7 (16-bit) and 14, 15 (32-bit); the lowest bit says trap, bit 3 says 32-bit. */
-const GATE_TYPES = [0x6, 0x7, 0xe, 0xf];
+const isGate = (type: number): boolean => (type & ~9) === 6;
 const RSP = 4;
 
 interface Gate {
@@ -58,10 +58,10 @@ export function enterProtectedHandler(cx: Cx, event: Event): 0 | 1 {
   const d = handlerSegment(cx, gate.selector, ext);
   if (d === null) return 1;
   const attr = attrOf(d);
-  const cpl = attr & TYPE_CONFORMING ? state.get('cpl') : dplOf(attr);
+  const cpl = attr & TYPE_CONFORMING ? state.get(FIELDS.cpl) : dplOf(attr);
   if (inVm86(state) && cpl !== 0) return selectorFault(cx, GP, gate.selector, ext);
   if (gate.target > limitOf(d)) return state.raise(GP, ext);
-  const inner = cpl < state.get('cpl') ? innerStack(cx, cpl, ext) : 'same';
+  const inner = cpl < state.get(FIELDS.cpl) ? innerStack(cx, cpl, ext) : 'same';
   if (inner === null) return 1;
   const stack = inner === 'same' ? currentStack(state) : inner;
   const words = frameWords(cx, event, inner !== 'same');
@@ -77,9 +77,9 @@ export function enterProtectedHandler(cx: Cx, event: Event): 0 | 1 {
   }
   setStackPointer(state, sp, stack.width);
   setSegment(state, CS, (gate.selector & 0xfffc) | cpl, d);
-  state.setVa('rip', gate.target);
+  state.setVa(FIELDS.rip, gate.target);
   flagsOnEntry(cx, gate.masksInterrupts);
-  state.set('cpl', cpl);
+  state.set(FIELDS.cpl, cpl);
   cx.modeChanged();
   return 0;
 }
@@ -101,13 +101,14 @@ function readGate(cx: Cx, event: Event): Gate | 'task' | null {
     gateFault(cx, vector, event);
     return null;
   };
-  if (event.vector * 8 + 7 > state.get('idtrLimit')) return failed(GP);
-  if (!cx.mmu.read((state.getVa('idtrBase') + event.vector * 8) >>> 0, 8, 'system')) return null;
+  if (event.vector * 8 + 7 > state.get(FIELDS.idtrLimit)) return failed(GP);
+  if (!cx.mmu.read((state.getVa(FIELDS.idtrBase) + event.vector * 8) >>> 0, 8, 'system'))
+    return null;
   const w0 = cx.mmu.buf.getUint32(0, true);
   const w1 = cx.mmu.buf.getUint32(4, true);
   const type = (w1 >>> 8) & 0x1f;
-  if (type !== SYS_TASK_GATE && !GATE_TYPES.includes(type)) return failed(GP);
-  if (event.kind === 'software' && ((w1 >>> 13) & 3) < state.get('cpl')) return failed(GP);
+  if (type !== SYS_TASK_GATE && !isGate(type)) return failed(GP);
+  if (event.kind === 'software' && ((w1 >>> 13) & 3) < state.get(FIELDS.cpl)) return failed(GP);
   if ((w1 & 0x8000) === 0) return failed(NP);
   if (type === SYS_TASK_GATE) return 'task';
   const wide = (type & 8) !== 0;
@@ -123,9 +124,9 @@ function frameWords(cx: Cx, event: Event, inward: boolean): number[] {
   const { state } = cx;
   const selector = (n: number) => state.seg(n, SEG_SELECTOR);
   const words: number[] = [];
-  if (state.get('eflags') & EFLAGS_VM) words.push(...[GS, FS, DS, ES].map(selector));
+  if (state.get(FIELDS.eflags) & EFLAGS_VM) words.push(...[GS, FS, DS, ES].map(selector));
   if (inward) words.push(selector(SS_REG), state.gpr32(RSP));
-  words.push(pushedFlags(cx, event), selector(CS), state.get('rip'));
+  words.push(pushedFlags(cx, event), selector(CS), state.get(FIELDS.rip));
   if (event.error !== null) words.push(event.error);
   return words;
 }

@@ -10,6 +10,7 @@ import {
   ATTR_NULL,
   ATTR_P,
   ATTR_S,
+  FIELDS,
   SEG_ATTR,
   SEG_LIMIT,
   SEG_SELECTOR,
@@ -85,8 +86,8 @@ function entryAt(state: State, selector: number, bytes: number): number | null {
     if (offset + bytes - 1 > state.seg(LDTR, SEG_LIMIT)) return null;
     return state.segBase(LDTR) + offset;
   }
-  if (offset + bytes - 1 > state.get('gdtrLimit')) return null;
-  return state.getVa('gdtrBase') + offset;
+  if (offset + bytes - 1 > state.get(FIELDS.gdtrLimit)) return null;
+  return state.getVa(FIELDS.gdtrBase) + offset;
 }
 
 /** Null: a fault is raised; `vector` (with the selector) if the entry is outside its table. */
@@ -169,7 +170,7 @@ export function setNullSegment(state: State, n: number, selector: number): void 
 /** Real mode keeps limit and attributes; virtual-8086 mode has fixed ones. SDM 3A 21.1.1, 21.2.2. */
 export function setRealSegment(state: State, n: number, selector: number): void {
   const base = (selector & 0xffff) * 16;
-  if (state.get('eflags') & EFLAGS_VM) {
+  if (state.get(FIELDS.eflags) & EFLAGS_VM) {
     setSegmentTo(state, n, selector, base, 0xffff, VM86_DATA);
     return;
   }
@@ -177,8 +178,8 @@ export function setRealSegment(state: State, n: number, selector: number): void 
   state.setSegBase(n, base);
 }
 
-export const inRealMode = (state: State) => (state.get('cr0') & CR0_PE) === 0;
-export const inVm86 = (state: State) => (state.get('eflags') & EFLAGS_VM) !== 0;
+export const inRealMode = (state: State) => (state.get(FIELDS.cr0) & CR0_PE) === 0;
+export const inVm86 = (state: State) => (state.get(FIELDS.eflags) & EFLAGS_VM) !== 0;
 
 /** Loads ES, SS, DS, FS or GS as MOV and POP do. 1: a fault is raised and nothing has changed. SDM 2B MOV. */
 export function loadSegment(cx: Cx, n: number, selector: number): 0 | 1 {
@@ -201,28 +202,28 @@ export function loadSegment(cx: Cx, n: number, selector: number): 0 | 1 {
 
 function loadNull(cx: Cx, n: number, selector: number): 0 | 1 {
   const { state } = cx;
-  const cpl = state.get('cpl');
+  const cpl = state.get(FIELDS.cpl);
   const allowed =
-    n !== SS_REG || (state.get('codeMode') === 64 && cpl < 3 && (selector & 3) === cpl);
+    n !== SS_REG || (state.get(FIELDS.codeMode) === 64 && cpl < 3 && (selector & 3) === cpl);
   if (!allowed) return state.raise(GP, 0);
   setNullSegment(state, n, selector);
   return 0;
 }
 
 function stackAllowed(state: State, attr: number, selector: number): boolean {
-  const cpl = state.get('cpl');
+  const cpl = state.get(FIELDS.cpl);
   return (selector & 3) === cpl && isWritableData(attr) && dplOf(attr) === cpl;
 }
 
 function dataAllowed(state: State, attr: number, selector: number): boolean {
   if (isSystem(attr) || (isCode(attr) && (attr & TYPE_RW) === 0)) return false;
   if (isCode(attr) && attr & TYPE_CONFORMING) return true;
-  return dplOf(attr) >= Math.max(selector & 3, state.get('cpl'));
+  return dplOf(attr) >= Math.max(selector & 3, state.get(FIELDS.cpl));
 }
 
 /** After a return to an outer ring: data segments that it may not use become null. SDM 2A IRET. */
 export function dropInnerSegments(state: State): void {
-  const cpl = state.get('cpl');
+  const cpl = state.get(FIELDS.cpl);
   for (const n of [ES, DS, FS, GS]) {
     const attr = state.seg(n, SEG_ATTR);
     if (attr & ATTR_NULL || dplOf(attr) >= cpl) continue;

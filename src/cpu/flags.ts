@@ -11,6 +11,7 @@ import {
 } from './control-bits.ts';
 import {
   FIELDS,
+  type Field,
   FL_ADC,
   FL_ADD,
   FL_FULL,
@@ -54,7 +55,7 @@ export function statusFlags(state: State): number {
   if (kind === FL_FULL) return state.get(FIELDS.flAux) & EFLAGS_STATUS;
   const bits = 8 << (state.get(FIELDS.flOp) & 3);
   const low = state.get(FIELDS.flRes);
-  const res = lift(low, highOf(state, 'flRes'), bits);
+  const res = lift(low, highOf(state, FIELDS.flRes), bits);
   const common =
     (res.hi >>> 31 ? EFLAGS_SF : 0) |
     ((res.lo | res.hi) === 0 ? EFLAGS_ZF : 0) |
@@ -63,7 +64,7 @@ export function statusFlags(state: State): number {
   if (kind === FL_MIX)
     return common | (state.get(FIELDS.flAux) & (EFLAGS_CF | EFLAGS_AF | EFLAGS_OF));
   const lowX = state.get(FIELDS.flX);
-  const x = lift(lowX, highOf(state, 'flX'), bits);
+  const x = lift(lowX, highOf(state, FIELDS.flX), bits);
   return common | carryFlags(kind, bits, low, lowX, res, x);
 }
 
@@ -87,8 +88,8 @@ function carryFlags(
   return (cf ? EFLAGS_CF : 0) | ((low ^ lowX ^ lowY) & EFLAGS_AF) | (differ >>> 31 ? EFLAGS_OF : 0);
 }
 
-function highOf(state: State, name: 'flRes' | 'flX'): number {
-  return state.views.u32[((state.base + FIELDS[name].at) >> 2) + 1] as number;
+function highOf(state: State, { at }: Field): number {
+  return state.views.u32[((state.base + at) >> 2) + 1] as number;
 }
 
 function lift(lo: number, hi: number, bits: number): Lifted {

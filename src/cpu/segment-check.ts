@@ -1,6 +1,6 @@
 // Protection and limit checks of a memory access outside 64-bit code. SDM 3A 5.3 to 5.5.
 
-import { ATTR_D, ATTR_NULL, SEG_ATTR, SEG_LIMIT, type State } from './state.ts';
+import { ATTR_D, ATTR_NULL, FIELDS, SEG_ATTR, SEG_LIMIT, type State } from './state.ts';
 
 const CR0_PE = 1;
 const TYPE_CODE = 8;
@@ -33,7 +33,7 @@ function allows(
   const limit = state.seg(seg, SEG_LIMIT);
   const last = offset + bytes - 1;
   const code = (attr & TYPE_CODE) !== 0;
-  if (state.get('cr0') & CR0_PE) {
+  if (state.get(FIELDS.cr0) & CR0_PE) {
     if (attr & ATTR_NULL) return false;
     const permitted = (attr & TYPE_WRITABLE_OR_READABLE) !== 0;
     if (writes ? code || !permitted : code && !permitted) return false;

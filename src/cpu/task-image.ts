@@ -3,7 +3,7 @@
 import { TS } from './control-bits.ts';
 import { CS, DS, ES, FS, GS, SS_REG, selectorFault, TR } from './descriptors.ts';
 import type { Cx } from './slow/define.ts';
-import { SEG_ATTR, SEG_LIMIT, SEG_SELECTOR, type State } from './state.ts';
+import { FIELDS, SEG_ATTR, SEG_LIMIT, SEG_SELECTOR, type State } from './state.ts';
 
 /** Bytes of a TSS without its bitmap. */
 export const WHOLE32 = 0x68;
@@ -92,7 +92,7 @@ export function saveTask(cx: Cx, flags: number): void {
   const base = state.segBase(TR);
   const selector = (n: number) => state.seg(n, SEG_SELECTOR);
   if (!tssIs32(state)) {
-    buf.setUint16(0, state.get('rip'), true);
+    buf.setUint16(0, state.get(FIELDS.rip), true);
     buf.setUint16(2, flags, true);
     for (let n = 0; n < 8; n++) buf.setUint16(4 + n * 2, state.gpr32(n), true);
     SEGMENTS16.forEach((s, n) => {
@@ -101,7 +101,7 @@ export function saveTask(cx: Cx, flags: number): void {
     mmu.write(base + IP16_AT, LDT16_AT - IP16_AT, 'system');
     return;
   }
-  buf.setUint32(0, state.get('rip'), true);
+  buf.setUint32(0, state.get(FIELDS.rip), true);
   buf.setUint32(4, flags, true);
   for (let n = 0; n < 8; n++) buf.setUint32(8 + n * 4, state.gpr32(n), true);
   mmu.write(base + EIP32_AT, SEG32_AT - EIP32_AT, 'system');

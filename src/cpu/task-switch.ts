@@ -47,7 +47,7 @@ import {
 import { readFlags, writeFlags } from './flags.ts';
 import type { Cx } from './slow/define.ts';
 import { currentStack, pushWords, setStackPointer } from './stack.ts';
-import { ATTR_P, SEG_LIMIT, SEG_SELECTOR, type State } from './state.ts';
+import { ATTR_P, FIELDS, SEG_LIMIT, SEG_SELECTOR, type State } from './state.ts';
 import {
   linkedTask,
   readImage,
@@ -75,7 +75,7 @@ export interface TaskEvent {
 /** Task gates and TSSs that far jumps and calls can go to; IA-32e mode has none. */
 export function leadsToTask(cx: Cx, d: Descriptor): boolean {
   const attr = attrOf(d);
-  if (!isSystem(attr) || (cx.state.get('efer') & EFER_LMA) !== 0) return false;
+  if (!isSystem(attr) || (cx.state.get(FIELDS.efer) & EFER_LMA) !== 0) return false;
   const type = attr & TYPE;
   return type === SYS_TASK_GATE || (type & ~(BUSY | 8)) === SYS_TSS16;
 }
@@ -83,7 +83,7 @@ export function leadsToTask(cx: Cx, d: Descriptor): boolean {
 /** A far jump or call to a TSS or a task gate: `leadsToTask` has said so. SDM 2A JMP, CALL. */
 export function farToTask(cx: Cx, selector: number, d: Descriptor, by: 'jump' | 'call'): 0 | 1 {
   const attr = attrOf(d);
-  const outer = Math.max(cx.state.get('cpl'), selector & 3);
+  const outer = Math.max(cx.state.get(FIELDS.cpl), selector & 3);
   if (dplOf(attr) < outer) return selectorFault(cx, GP, selector);
   if ((attr & TYPE) === SYS_TASK_GATE) {
     if ((attr & ATTR_P) === 0) return selectorFault(cx, NP, selector);
@@ -160,7 +160,7 @@ function switchTask(
   setSegmentTo(state, TR, selector, baseOf(d), limitOf(d), attrOf(d) | BUSY);
   begin(cx, image, nested);
   if (loadTask(cx, image, wide, event) === 1) postpone(state);
-  state.set('attention', 1);
+  state.set(FIELDS.attention, 1);
   cx.checkInterrupts();
   return 0;
 }
@@ -185,17 +185,17 @@ function setBusy(cx: Cx, d: Descriptor, busy: boolean): void {
 /** What cannot fault: control registers, flags, general registers, and the selectors without their descriptors. */
 function begin(cx: Cx, image: TaskImage, nested: boolean): void {
   const { state } = cx;
-  state.set('cr0', state.get('cr0') | CR0_TS);
-  state.set('dr7', state.get('dr7') & ~DR7_LOCAL);
+  state.set(FIELDS.cr0, state.get(FIELDS.cr0) | CR0_TS);
+  state.set(FIELDS.dr7, state.get(FIELDS.dr7) & ~DR7_LOCAL);
   cx.mmu.breakpointsChanged();
-  if (image.cr3 !== null && state.get('cr0') & CR0_PG) {
+  if (image.cr3 !== null && state.get(FIELDS.cr0) & CR0_PG) {
     state.set64('cr3', BigInt(image.cr3));
     cx.mmu.flushNonGlobal();
   }
   const flags = nested ? image.flags | EFLAGS_NT : image.flags;
   writeFlags(state, flags & ~EFLAGS_RF, -1);
   if (flags & EFLAGS_RF) resumeNext(state, cx.retired());
-  state.setVa('rip', image.eip);
+  state.setVa(FIELDS.rip, image.eip);
   image.registers.forEach((value, n) => {
     state.setGpr32(n, value);
   });
@@ -204,7 +204,7 @@ function begin(cx: Cx, image: TaskImage, nested: boolean): void {
   });
   setNullSegment(state, LDTR, image.ldt);
   // Until CS and SS are loaded a fault must find its stack in the TSS.
-  state.set('cpl', 3);
+  state.set(FIELDS.cpl, 3);
   cx.modeChanged();
 }
 
@@ -241,7 +241,7 @@ function loadProtected(cx: Cx, image: TaskImage, ext: number): 0 | 1 {
   const cs = image.selectors[CS] ?? 0;
   const cpl = cs & 3;
   const privileged = mayRunAt(cx, cs);
-  if (loadStack(cx, image.selectors[SS_REG] ?? 0, cpl, ext) === 0) cx.state.set('cpl', cpl);
+  if (loadStack(cx, image.selectors[SS_REG] ?? 0, cpl, ext) === 0) cx.state.set(FIELDS.cpl, cpl);
   else if (privileged) return 1;
   if (!privileged) return selectorFault(cx, TS, cs, ext);
   const code = taskCode(cx, cs, ext);
@@ -310,7 +310,7 @@ function loadData(cx: Cx, n: number, selector: number, cpl: number, ext: number)
 function pushError(cx: Cx, error: number, wide: boolean, ext: number): boolean {
   const stack = currentStack(cx.state);
   const bytes = wide ? 4 : 2;
-  const as = cx.state.get('cpl') === 3 ? 'current' : 'system';
+  const as = cx.state.get(FIELDS.cpl) === 3 ? 'current' : 'system';
   const sp = pushWords(cx, stack, bytes, [error], as, ext);
   if (sp === null) return false;
   setStackPointer(cx.state, sp, stack.width);
@@ -319,7 +319,7 @@ function pushError(cx: Cx, error: number, wide: boolean, ext: number): boolean {
 
 /** The fault is raised; it is delivered at the boundary before the new task's first instruction. */
 function postpone(state: State): void {
-  state.set('laterVector', state.get('faultVector') + 1);
-  state.set('laterError', state.get('faultError'));
-  state.set('laterHasError', state.get('faultHasError'));
+  state.set(FIELDS.laterVector, state.get(FIELDS.faultVector) + 1);
+  state.set(FIELDS.laterError, state.get(FIELDS.faultError));
+  state.set(FIELDS.laterHasError, state.get(FIELDS.faultHasError));
 }

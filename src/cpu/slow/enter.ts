@@ -2,7 +2,7 @@
 
 import { GP, SS } from '../control-bits.ts';
 import { currentStack, masked, peekStack, type Stack, setStackPointer } from '../stack.ts';
-import { GPR_AT, type State } from '../state.ts';
+import { FIELDS, GPR_AT, type State } from '../state.ts';
 import { type Cx, defineSlow } from './define.ts';
 
 const RBP = 5;
@@ -88,7 +88,7 @@ class Frame {
 function writable(cx: Cx, stack: Stack, at: number, bytes: number): boolean {
   const { mmu, state } = cx;
   if (!mmu.probe(linearOf(stack, at), bytes, 'current')) {
-    if (state.get('faultVector') === GP) state.raise(SS, 0);
+    if (state.get(FIELDS.faultVector) === GP) state.raise(SS, 0);
     return false;
   }
   return peekStack(cx, { ...stack, sp: at }, bytes); // For the limit of SS.

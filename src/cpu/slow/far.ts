@@ -37,7 +37,7 @@ import {
   setStackPointer,
   word,
 } from '../stack.ts';
-import { ATTR_D, ATTR_L, ATTR_P, GPR_AT, SEG_SELECTOR } from '../state.ts';
+import { ATTR_D, ATTR_L, ATTR_P, FIELDS, GPR_AT, SEG_SELECTOR } from '../state.ts';
 import { farToTask, leadsToTask } from '../task-switch.ts';
 import { type Cx, defineSlow } from './define.ts';
 
@@ -118,7 +118,7 @@ export const farReturn = defineSlow({
     const after = masked(stack.sp + 2 * bytes + release, stack.width);
     if (inRealMode(state) || inVm86(state)) {
       setRealSegment(state, CS, selector);
-      state.setVa('rip', rip);
+      state.setVa(FIELDS.rip, rip);
       setStackPointer(state, after, stack.width);
       cx.modeChanged();
       return 0;
@@ -139,7 +139,7 @@ function protectedReturn(cx: Cx, stack: Stack, r: FarReturn): 0 | 1 {
   const { state } = cx;
   const d = returnSegment(cx, r.selector, r.rip);
   if (d === null) return 1;
-  const outward = (r.selector & 3) > state.get('cpl');
+  const outward = (r.selector & 3) > state.get(FIELDS.cpl);
   let outer: StackLoad | null = null;
   let sp = 0;
   if (outward) {
@@ -150,8 +150,8 @@ function protectedReturn(cx: Cx, stack: Stack, r: FarReturn): 0 | 1 {
   }
   if (!markAccessed(cx, d)) return 1;
   setSegment(state, CS, r.selector, d);
-  state.set('cpl', r.selector & 3);
-  state.setVa('rip', r.rip);
+  state.set(FIELDS.cpl, r.selector & 3);
+  state.setVa(FIELDS.rip, r.rip);
   if (outer === null) setStackPointer(state, r.after, stack.width);
   else {
     outer.load();
@@ -167,7 +167,7 @@ function protectedReturn(cx: Cx, stack: Stack, r: FarReturn): 0 | 1 {
 function realJump(cx: Cx, selector: number, offset: number): 0 | 1 {
   if (offset > 0xffff) return cx.state.raise(GP, 0);
   setRealSegment(cx.state, CS, selector);
-  cx.state.setVa('rip', offset);
+  cx.state.setVa(FIELDS.rip, offset);
   cx.modeChanged();
   return 0;
 }
@@ -176,7 +176,7 @@ function realCall(cx: Cx, selector: number, offset: number, bytes: 2 | 4 | 8): 0
   const { state } = cx;
   if (offset > 0xffff) return state.raise(GP, 0);
   const stack = currentStack(state);
-  const words = [state.seg(CS, SEG_SELECTOR), state.get('rip')];
+  const words = [state.seg(CS, SEG_SELECTOR), state.get(FIELDS.rip)];
   const sp = pushWords(cx, stack, bytes, words, 'current');
   if (sp === null) return 1;
   setStackPointer(state, sp, stack.width);
@@ -197,7 +197,7 @@ function directTarget(
   d: Descriptor,
   gated: boolean,
 ): Target | null {
-  const cpl = cx.state.get('cpl');
+  const cpl = cx.state.get(FIELDS.cpl);
   const attr = attrOf(d);
   const conforming = (attr & TYPE_CONFORMING) !== 0;
   const rpl = gated ? 0 : selector & 3;
@@ -214,7 +214,7 @@ function checkedTarget(
   cpl: number,
 ): Target | null {
   const attr = attrOf(d);
-  const long = (cx.state.get('efer') & EFER_LMA) !== 0;
+  const long = (cx.state.get(FIELDS.efer) & EFER_LMA) !== 0;
   if (long && attr & ATTR_L && attr & ATTR_D) return refused(cx, GP, selector);
   if ((attr & ATTR_P) === 0) return refused(cx, NP, selector);
   const within = long && attr & ATTR_L ? isCanonical(offset) : offset >= 0 && offset <= limitOf(d);
@@ -248,10 +248,11 @@ function throughGate(
 function readCallGate(cx: Cx, selector: number, d: Descriptor): CallGate | null {
   const attr = attrOf(d);
   const type = attr & 0xf;
-  const long = (cx.state.get('efer') & EFER_LMA) !== 0;
+  const long = (cx.state.get(FIELDS.efer) & EFER_LMA) !== 0;
   if (type !== SYS_CALL_GATE && (type !== SYS_CALL_GATE16 || long))
     return refused(cx, GP, selector);
-  if (dplOf(attr) < Math.max(cx.state.get('cpl'), selector & 3)) return refused(cx, GP, selector);
+  if (dplOf(attr) < Math.max(cx.state.get(FIELDS.cpl), selector & 3))
+    return refused(cx, GP, selector);
   if ((attr & ATTR_P) === 0) return refused(cx, NP, selector);
   const low = ((d.hi & 0xffff0000) | (d.lo & 0xffff)) >>> 0;
   const gate = { selector: d.lo >>> 16, parameters: d.hi & 31 };
@@ -267,7 +268,7 @@ function callGate(cx: Cx, selector: number, d: Descriptor): 0 | 1 {
   const target = throughGate(cx, selector, d, (gate, code) => {
     through = gate;
     const attr = attrOf(code);
-    const cpl = state.get('cpl');
+    const cpl = state.get(FIELDS.cpl);
     if (!isCode(attr) || dplOf(attr) > cpl) return refused(cx, GP, gate.selector);
     if (gate.bytes === 8 && (attr & (ATTR_L | ATTR_D)) !== ATTR_L)
       return refused(cx, GP, gate.selector);
@@ -276,14 +277,14 @@ function callGate(cx: Cx, selector: number, d: Descriptor): 0 | 1 {
   });
   if (target === null || through === null) return 1;
   const gate: CallGate = through;
-  if (target.cpl === state.get('cpl')) return callSameRing(cx, target, gate.bytes);
+  if (target.cpl === state.get(FIELDS.cpl)) return callSameRing(cx, target, gate.bytes);
   return gate.bytes === 8 ? callInnerLong(cx, target) : callInner(cx, target, gate);
 }
 
 function callSameRing(cx: Cx, target: Target, bytes: 2 | 4 | 8): 0 | 1 {
   const { state } = cx;
   const stack = currentStack(state);
-  const words = [state.seg(CS, SEG_SELECTOR), state.getVa('rip')];
+  const words = [state.seg(CS, SEG_SELECTOR), state.getVa(FIELDS.rip)];
   const sp = pushWords(cx, stack, bytes, words, 'current');
   if (sp === null || !markAccessed(cx, target.descriptor)) return 1;
   setStackPointer(state, sp, stack.width);
@@ -299,7 +300,7 @@ function callInnerLong(cx: Cx, target: Target): 0 | 1 {
     state.seg(SS_REG, SEG_SELECTOR),
     state.vaAt(GPR_AT + RSP * 8),
     state.seg(CS, SEG_SELECTOR),
-    state.getVa('rip'),
+    state.getVa(FIELDS.rip),
   ];
   const sp = pushWords(cx, stack, 8, words, 'system');
   if (sp === null || !markAccessed(cx, target.descriptor)) return 1;
@@ -321,7 +322,7 @@ function callInner(cx: Cx, target: Target, gate: CallGate): 0 | 1 {
     state.gpr32(RSP),
     ...parameters,
     state.seg(CS, SEG_SELECTOR),
-    state.get('rip'),
+    state.get(FIELDS.rip),
   ];
   const sp = pushWords(cx, inner, gate.bytes, words, 'system', inner.selector & 0xfffc);
   if (sp === null) return 1;
@@ -343,7 +344,7 @@ function copiedParameters(cx: Cx, outer: Stack, gate: CallGate): number[] | null
 
 function enter(cx: Cx, target: Target): void {
   setSegment(cx.state, CS, target.selector, target.descriptor);
-  cx.state.setVa('rip', target.offset);
-  cx.state.set('cpl', target.cpl);
+  cx.state.setVa(FIELDS.rip, target.offset);
+  cx.state.set(FIELDS.cpl, target.cpl);
   cx.modeChanged();
 }

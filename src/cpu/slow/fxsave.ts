@@ -133,7 +133,7 @@ export const fxrstor = defineSlow({
     if ((mxcsr & ~MXCSR_MASK) !== 0) return state.raise(GP, 0);
     takeControl(state, buf, state.arg32(1) === 1);
     takeStack(state, buf, FX_ST);
-    state.set('mxcsr', mxcsr);
+    state.set(FIELDS.mxcsr, mxcsr);
     takeXmm(cx, buf, FX_XMM);
     updateSummary(state);
     return 0;

@@ -4,7 +4,7 @@ import { EFLAGS_DF, EFLAGS_IOPL, EFLAGS_IOPL_SHIFT, GP } from '../control-bits.t
 import { pendDebug, portHits, resumeNext } from '../debug.ts';
 import { inRealMode, inVm86, TR } from '../descriptors.ts';
 import { exits, POLICY_IO } from '../policy.ts';
-import { GPR_AT, SEG_LIMIT } from '../state.ts';
+import { FIELDS, GPR_AT, SEG_LIMIT } from '../state.ts';
 import { type Cx, defineSlow } from './define.ts';
 
 const RAX = 0;
@@ -94,8 +94,8 @@ function refused(cx: Cx, port: number, bytes: number): boolean {
 /** IOPL first, then one bit for each port in the TSS. SDM 1 19.5. */
 function permitted(cx: Cx, port: number, bytes: number): boolean {
   const { state } = cx;
-  const iopl = (state.get('eflags') & EFLAGS_IOPL) >> EFLAGS_IOPL_SHIFT;
-  if (inRealMode(state) || (!inVm86(state) && state.get('cpl') <= iopl)) return true;
+  const iopl = (state.get(FIELDS.eflags) & EFLAGS_IOPL) >> EFLAGS_IOPL_SHIFT;
+  if (inRealMode(state) || (!inVm86(state) && state.get(FIELDS.cpl) <= iopl)) return true;
   const limit = state.seg(TR, SEG_LIMIT);
   if (limit < TSS_IO_MAP + 1) return denied(cx);
   if (!cx.mmu.read(state.segBase(TR) + TSS_IO_MAP, 2, 'system')) return false;
@@ -112,7 +112,7 @@ function watch(cx: Cx, port: number, bytes: number): void {
   const bits = portHits(cx.state, port, bytes);
   if (bits === 0) return;
   pendDebug(cx.state, bits);
-  cx.state.set('attention', 1);
+  cx.state.set(FIELDS.attention, 1);
 }
 
 function denied(cx: Cx): false {
@@ -126,7 +126,7 @@ function truncated(value: number, bytes: number): number {
 
 function advance(cx: Cx, register: number, bytes: number, repeated: boolean): void {
   const { state } = cx;
-  const step = state.get('eflags') & EFLAGS_DF ? -bytes : bytes;
+  const step = state.get(FIELDS.eflags) & EFLAGS_DF ? -bytes : bytes;
   step64(cx, register, step);
   if (!repeated) return;
   step64(cx, RCX, -1);

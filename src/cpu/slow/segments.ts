@@ -33,7 +33,7 @@ import {
   TYPE_CONFORMING,
   TYPE_RW,
 } from '../descriptors.ts';
-import { ATTR_P, GPR_AT } from '../state.ts';
+import { ATTR_P, FIELDS, GPR_AT } from '../state.ts';
 import { type Cx, defineSlow } from './define.ts';
 
 const SHADOW_MOV_SS = 2;
@@ -112,7 +112,7 @@ export const ltr = defineSlow({
     const d = globalDescriptor(cx, selector);
     if (d === null) return 1;
     const attr = attrOf(d);
-    const long = (state.get('efer') & EFER_LMA) !== 0;
+    const long = (state.get(FIELDS.efer) & EFER_LMA) !== 0;
     const type = attr & TYPE;
     const available = type === SYS_TSS || (type === SYS_TSS16 && !long);
     if (!isSystem(attr) || !available) return selectorFault(cx, GP, selector);
@@ -163,7 +163,7 @@ const LONG_TYPES = [SYS_LDT, SYS_TSS, SYS_TSS_BUSY, SYS_CALL_GATE];
 function load(cx: Cx, n: number, selector: number): 0 | 1 {
   if (loadSegmentRegister(cx, n, selector)) return 1;
   // Whether ES and DS are flat is part of the mode.
-  if ((n === ES || n === DS) && cx.state.get('codeMode') !== 64) cx.modeChanged();
+  if ((n === ES || n === DS) && cx.state.get(FIELDS.codeMode) !== 64) cx.modeChanged();
   if (n !== SS_REG) return 0;
   // Interrupts wait for one instruction, so that SS and SP change together. SDM 2B MOV. The stack size may have changed.
   cx.modeChanged();
@@ -178,7 +178,7 @@ function globalDescriptor(cx: Cx, selector: number): Descriptor | null {
 }
 
 function systemBase(cx: Cx, selector: number, d: Descriptor): number | null {
-  if ((cx.state.get('efer') & EFER_LMA) === 0) return baseOf(d);
+  if ((cx.state.get(FIELDS.efer) & EFER_LMA) === 0) return baseOf(d);
   const upper = readUpperBase(cx, selector, GP);
   return upper === null ? null : upper * 4294967296 + baseOf(d);
 }
@@ -199,14 +199,14 @@ function visible(cx: Cx, d: Descriptor, selector: number, types: readonly number
   if (isSystem(attr)) {
     const type = attr & TYPE;
     if (!types.includes(type)) return false;
-    if (cx.state.get('efer') & EFER_LMA && !LONG_TYPES.includes(type)) return false;
+    if (cx.state.get(FIELDS.efer) & EFER_LMA && !LONG_TYPES.includes(type)) return false;
   }
   return reachable(cx, attr, selector);
 }
 
 function reachable(cx: Cx, attr: number, selector: number): boolean {
   if (isCode(attr) && attr & TYPE_CONFORMING) return true;
-  return dplOf(attr) >= Math.max(cx.state.get('cpl'), selector & 3);
+  return dplOf(attr) >= Math.max(cx.state.get(FIELDS.cpl), selector & 3);
 }
 
 function accessible(cx: Cx, d: Descriptor, selector: number, forWrite: boolean): boolean {

@@ -14,7 +14,7 @@ import {
   ZE,
 } from '../softfloat/number.ts';
 import type { Env } from '../softfloat/round.ts';
-import { ARG_AT, RET_AT, type State } from '../state.ts';
+import { ARG_AT, FIELDS, RET_AT, type State } from '../state.ts';
 
 const MXCSR_FLAGS = 0x3f;
 const MXCSR_DAZ = 1 << 6;
@@ -27,7 +27,7 @@ const BEFORE = IE | DE | ZE;
 
 /** An environment from MXCSR. Flags start at zero: `settle` adds them. */
 export function sseEnv(state: State): Env {
-  const mxcsr = state.get('mxcsr');
+  const mxcsr = state.get(FIELDS.mxcsr);
   return {
     rounding: (mxcsr >> MXCSR_RC_SHIFT) & 3,
     masks: (mxcsr >> MXCSR_MASKS_SHIFT) & MXCSR_FLAGS,
@@ -47,9 +47,9 @@ export function sseEnv(state: State): Env {
 export function settle(state: State, env: Env): 0 | 1 {
   const unmasked = env.flags & ~env.masks;
   const seen = (unmasked & BEFORE) !== 0 ? env.flags & BEFORE : env.flags;
-  state.set('mxcsr', state.get('mxcsr') | seen);
+  state.set(FIELDS.mxcsr, state.get(FIELDS.mxcsr) | seen);
   if (unmasked === 0) return 0;
-  const supported = (state.get('cr4') & CR4_OSXMMEXCPT) !== 0;
+  const supported = (state.get(FIELDS.cr4) & CR4_OSXMMEXCPT) !== 0;
   return state.raise(supported ? VECTOR_XM : VECTOR_UD, null);
 }
 

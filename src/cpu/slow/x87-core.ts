@@ -16,7 +16,7 @@ import {
   ZE,
 } from '../softfloat/number.ts';
 import type { Env } from '../softfloat/round.ts';
-import type { State } from '../state.ts';
+import { FIELDS, type State } from '../state.ts';
 import type { Cx } from './define.ts';
 import { type Extended, freeSt, isEmpty, readSt, setTop, topOf, writeSt } from './x87-registers.ts';
 
@@ -57,7 +57,7 @@ export interface Op {
 /** Begins an instruction: notes the pointers. Arguments: code, operand, RIP of the next instruction, operand offset. */
 export function begin(cx: Cx): Op {
   const { state } = cx;
-  const fcw = state.get('fcw');
+  const fcw = state.get(FIELDS.fcw);
   const code = state.arg32(0);
   const before = { fip: state.get64('fip'), fdp: state.get64('fdp') };
   state.set64('fip', BigInt.asUintN(64, state.arg64(2) - BigInt(cx.insn.length)));
@@ -124,8 +124,8 @@ export function end(op: Op): 0 {
   const { env, state } = op;
   const rounded = !op.stackFault && (env.flags & PE) !== 0 && env.roundedUp;
   const codes = op.codes | (rounded ? C1 : 0);
-  const kept = state.get('fsw') & ~((C0 | C1 | C2 | C3) & ~op.codesKept);
-  state.set('fsw', kept | codes | env.flags | (op.stackFault ? SF : 0));
+  const kept = state.get(FIELDS.fsw) & ~((C0 | C1 | C2 | C3) & ~op.codesKept);
+  state.set(FIELDS.fsw, kept | codes | env.flags | (op.stackFault ? SF : 0));
   if (env.flags !== 0) updateSummary(state);
   return 0;
 }

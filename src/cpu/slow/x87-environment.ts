@@ -1,7 +1,7 @@
 // The x87 environment in memory (FNSTENV, FLDENV, FNSAVE, FRSTOR) and the control instructions. SDM 1 8.1.10.
 
 import { recomputeFpuFaults, waitFault, X87_EXCEPTIONS } from '../fpu-fault.ts';
-import { ARG_AT, type State } from '../state.ts';
+import { ARG_AT, FIELDS, type State } from '../state.ts';
 import { type Cx, defineSlow } from './define.ts';
 import {
   fullTags,
@@ -27,7 +27,7 @@ export function x87ImageBytes(osize: number): number {
 
 /** Real-address and virtual-8086 mode store linear pointers and the opcode. SDM 1 figures 8-9 to 8-12. */
 function isRealFormat(state: State): boolean {
-  return (state.get('cr0') & CR0_PE) === 0 || (state.get('eflags') & EFLAGS_VM) !== 0;
+  return (state.get(FIELDS.cr0) & CR0_PE) === 0 || (state.get(FIELDS.eflags) & EFLAGS_VM) !== 0;
 }
 
 function putEnvironment(cx: Cx): number {
@@ -38,14 +38,14 @@ function putEnvironment(cx: Cx): number {
   const fip = Number(BigInt.asUintN(32, state.get64('fip')));
   const fdp = Number(BigInt.asUintN(32, state.get64('fdp')));
   const real = isRealFormat(state);
-  const fop = state.get('fop');
+  const fop = state.get(FIELDS.fop);
   // Upper half of the reserved 16 bits of each field reads as ones. Bochs and hardware agree.
   const put = (n: number, v: number, upper = 0xffff) => {
     buf.setUint16(n * step, v & 0xffff, true);
     if (wide) buf.setUint16(n * step + 2, upper, true);
   };
-  put(0, state.get('fcw'));
-  put(1, state.get('fsw'));
+  put(0, state.get(FIELDS.fcw));
+  put(1, state.get(FIELDS.fsw));
   put(2, fullTags(state));
   if (!real) {
     put(3, fip, fip >>> 16);
@@ -68,14 +68,14 @@ function takeEnvironment(cx: Cx): number {
   const wide = cx.insn.osize !== 16;
   const step = wide ? 4 : 2;
   const get = (n: number) => (wide ? buf.getUint32(n * step, true) : buf.getUint16(n * step, true));
-  state.set('fsw', get(1) & 0xffff);
+  state.set(FIELDS.fsw, get(1) & 0xffff);
   setFullTags(state, get(2));
   const real = isRealFormat(state);
   const pointer = (n: number) =>
     real ? (get(n) & 0xffff) + (((get(n + 1) >>> 12) & 0xffff) << 16) : get(n);
   state.set64('fip', BigInt(pointer(3) >>> 0));
   state.set64('fdp', BigInt(pointer(5) >>> 0));
-  state.set('fop', (real ? get(4) : wide ? get(4) >>> 16 : state.get('fop')) & 0x7ff);
+  state.set(FIELDS.fop, (real ? get(4) : wide ? get(4) >>> 16 : state.get(FIELDS.fop)) & 0x7ff);
   setControlWord(state, get(0) & 0xffff);
   return 7 * step;
 }
@@ -88,7 +88,7 @@ export const fnstenv = defineSlow({
     const { state } = cx;
     const bytes = putEnvironment(cx);
     if (!cx.mmu.write(state.argVa(0), bytes, 'current')) return 1;
-    setControlWord(state, state.get('fcw') | X87_EXCEPTIONS);
+    setControlWord(state, state.get(FIELDS.fcw) | X87_EXCEPTIONS);
     return 0;
   },
 });
@@ -130,12 +130,12 @@ export const frstor = defineSlow({
     const { state } = cx;
     if (!cx.mmu.read(state.argVa(0), x87ImageBytes(cx.insn.osize), 'current')) return 1;
     const at = takeEnvironment(cx);
-    const tags = state.get('ftw');
+    const tags = state.get(FIELDS.ftw);
     for (let i = 0; i < 8; i++) {
       const sig = cx.mmu.buf.getBigUint64(at + i * REGISTER_BYTES, true);
       writeSt(state, i, { sig, se: cx.mmu.buf.getUint16(at + i * REGISTER_BYTES + 8, true) });
     }
-    state.set('ftw', tags);
+    state.set(FIELDS.ftw, tags);
     return 0;
   },
 });
@@ -155,7 +155,7 @@ export const fnclex = defineSlow({
   ref: 'SDM 2A FCLEX',
   pure: true,
   run(cx) {
-    cx.state.set('fsw', cx.state.get('fsw') & ~FSW_CLEARED);
+    cx.state.set(FIELDS.fsw, cx.state.get(FIELDS.fsw) & ~FSW_CLEARED);
     recomputeFpuFaults(cx.state);
     return 0;
   },
@@ -188,9 +188,9 @@ export const mmxWrite = defineSlow({
   pure: true,
   run(cx) {
     const { state } = cx;
-    state.set('fsw', state.get('fsw') & ~(7 << 11));
+    state.set(FIELDS.fsw, state.get(FIELDS.fsw) & ~(7 << 11));
     writeSt(state, state.arg32(0), { se: 0xffff, sig: state.arg64(1) });
-    state.set('ftw', 0xff);
+    state.set(FIELDS.ftw, 0xff);
     return 0;
   },
 });
