@@ -1,0 +1,137 @@
+// What the quick ways of slow paths are emitted with: the state's fields, the usual conditions, and the helpers of their module.
+
+import { CR4_SMAP, EFLAGS_AC, EFLAGS_STATUS } from '../control-bits.ts';
+import { FLAT_LIMIT } from '../slow/system-calls.ts';
+import {
+  DATA_TLB_ENTRIES,
+  DATA_TLB_STRIDE,
+  FETCH_TLB_ENTRIES,
+  FETCH_TLB_STRIDE,
+  FIELDS,
+  type FieldName,
+  FL_FULL,
+  GPR_AT,
+  type Layout,
+  SEG_AT,
+  SEG_ATTR,
+  SEG_BASE,
+  SEG_LIMIT,
+  SEG_SELECTOR,
+  SEG_STRIDE,
+} from '../state.ts';
+import { Code } from '../wasm/encode.ts';
+import { R_LEFT } from './records.ts';
+
+const DATA_TLB_BYTES = DATA_TLB_ENTRIES * DATA_TLB_STRIDE;
+const FETCH_TLB_BYTES = FETCH_TLB_ENTRIES * FETCH_TLB_STRIDE;
+const USER_TLB = 2;
+
+/** The parts of a layout that are constants of the module. */
+export type Places = Pick<Layout, 'state' | 'dataTlbs' | 'fetchTlbs'>;
+
+/** Functions of the module, by index. */
+export interface Helpers {
+  readonly flags: number;
+  readonly hit: number;
+  readonly bulk: number;
+  readonly loadSegment: number;
+}
+
+export class QuickSite {
+  readonly c = new Code(1);
+  readonly st = this.c.take('i32');
+  readonly t = this.c.take('i32');
+  readonly v = this.c.take('i64');
+  readonly places: Places;
+  readonly helpers: Helpers;
+  /** Where a quick way goes that does not apply. Nothing has changed then. */
+  decline = 0;
+
+  constructor(places: Places, helpers: Helpers) {
+    this.places = places;
+    this.helpers = helpers;
+  }
+
+  unlessExits(policy: number): void {
+    this.load('policy').i32(policy).op('i32.and').brIf(this.decline);
+  }
+
+  /** An interrupt or NMI waits for its moment, which may be the next boundary. */
+  unlessWaiting(): void {
+    this.load('irqLine');
+    this.load('nmiPending').op('i32.or').brIf(this.decline);
+  }
+
+  /** Leaves the count of instructions completed before this one, as `Cx.retired`. */
+  pushRetired(): void {
+    const { c } = this;
+    this.load('horizon');
+    c.get(this.st).mem('i64.load32_s', FIELDS.budget.at).op('i64.sub');
+    c.get(this.st).mem('i64.load32_s', FIELDS.slack.at).op('i64.sub');
+    this.load('rec').mem('i64.load8_u', R_LEFT).op('i64.sub');
+  }
+
+  /** The data TLB of CPL 0, see modes.ts. */
+  useSupervisorTlb(): void {
+    const { c } = this;
+    this.store('dataTlb', () => {
+      c.i32(this.places.dataTlbs).i32(this.places.dataTlbs + DATA_TLB_BYTES);
+      this.load('cr4').i32(CR4_SMAP).op('i32.and').i32(0).op('i32.ne');
+      this.load('eflags').i32(EFLAGS_AC).op('i32.and').op('i32.eqz').op('i32.and').op('select');
+    });
+  }
+
+  /** Those of CPL 3 while alignment is not checked. */
+  useUserTlbs(): void {
+    const { c, places } = this;
+    this.store('dataTlb', () => c.i32(places.dataTlbs + USER_TLB * DATA_TLB_BYTES));
+    this.store('fetchTlb', () => c.i32(places.fetchTlbs + FETCH_TLB_BYTES));
+  }
+
+  /** All of EFLAGS = `t`. */
+  setFlags(): void {
+    const { c, t } = this;
+    this.store('eflags', () => c.get(t).i32(~EFLAGS_STATUS).op('i32.and').i32(2).op('i32.or'));
+    this.store('flAux', () => c.get(t).i32(EFLAGS_STATUS).op('i32.and'));
+    this.store('flOp', () => c.i32(FL_FULL * 4));
+  }
+
+  /** A flat segment with the selector `t` + `more`, and `rpl` set. */
+  setFlat(n: number, more: number, attr: number, rpl = 0): void {
+    const { c, st, t } = this;
+    const at = SEG_AT + n * SEG_STRIDE;
+    c.get(st).get(t).i32(more).op('i32.add').i32(rpl).op('i32.or').i32(0xffff).op('i32.and');
+    c.mem('i32.store', at + SEG_SELECTOR);
+    c.get(st)
+      .i64(0n)
+      .mem('i64.store', at + SEG_BASE);
+    c.get(st)
+      .i32(FLAT_LIMIT)
+      .mem('i32.store', at + SEG_LIMIT);
+    c.get(st)
+      .i32(attr)
+      .mem('i32.store', at + SEG_ATTR);
+  }
+
+  gpr32(n: number): Code {
+    return this.c.get(this.st).mem('i32.load', GPR_AT + n * 8);
+  }
+
+  setGpr(n: number, push: () => void): void {
+    this.c.get(this.st);
+    push();
+    this.c.mem('i64.store', GPR_AT + n * 8);
+  }
+
+  load(name: FieldName): Code {
+    const { at, bits } = FIELDS[name];
+    return this.c.get(this.st).mem(bits === 64 ? 'i64.load' : 'i32.load', at);
+  }
+
+  store(name: FieldName, push: () => void): void {
+    const { at, bits } = FIELDS[name];
+    this.c.get(this.st);
+    push();
+    this.c.mem(bits === 64 ? 'i64.store' : 'i32.store', at);
+  }
+}
