@@ -1,6 +1,6 @@
-// Builds the command line into one file, dist/pvops.mjs, with every dependency inside, so that it starts fast.
+// Builds the command line: the program with every dependency inside, and dist/pvops.mjs, which starts it fast.
 
-import { defineConfig, type Plugin } from 'vite';
+import { build, defineConfig, type Plugin } from 'vite';
 import { prepareCode } from './src/cpu/interp/prepare.ts';
 
 export const PREPARED_FILE = '/src/cpu/interp/prepared-code.ts';
@@ -15,8 +15,34 @@ export const prepared = {
   },
 } satisfies Plugin;
 
+/** Writes src/cli/entry.ts, and makes of the program what it expects: a function, and ASCII, of which V8 needs no second copy. */
+const entry = {
+  name: 'entry',
+  async generateBundle(_, bundle) {
+    for (const chunk of Object.values(bundle)) {
+      if (chunk.type !== 'chunk') continue;
+      const ascii = chunk.code.replace(/[^\0-\x7f]/g, escaped);
+      chunk.code = `(function(exports,require,__filename){"use strict";${ascii}\n})`;
+    }
+    const made = await build({
+      configFile: false,
+      logLevel: 'warn',
+      build: {
+        ssr: 'src/cli/entry.ts',
+        write: false,
+        target: 'node20',
+        rolldownOptions: { output: { banner: '#!/usr/bin/env node' } },
+      },
+    });
+    if (!('output' in made)) return;
+    this.emitFile({ type: 'asset', fileName: 'pvops.mjs', source: made.output[0].code });
+  },
+} satisfies Plugin;
+
+const escaped = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+
 export default defineConfig({
-  plugins: [prepared],
+  plugins: [prepared, entry],
   ssr: { noExternal: true, target: 'node' },
   build: {
     ssr: 'src/cli/main.ts',
@@ -26,9 +52,8 @@ export default defineConfig({
     rolldownOptions: {
       checks: { pluginTimings: false }, // Preparing code takes its second.
       output: {
-        format: 'es',
-        entryFileNames: 'pvops.mjs',
-        chunkFileNames: 'pvops-[name].mjs',
+        format: 'cjs',
+        entryFileNames: 'pvops-program.cjs',
         codeSplitting: false,
         // White space and comments go, which start-up would read; names stay, for the stacks of bug reports.
         minify: {
@@ -36,7 +61,6 @@ export default defineConfig({
           compress: false,
           codegen: { removeWhitespace: true, legalComments: 'none' },
         },
-        banner: '#!/usr/bin/env node',
       },
     },
   },

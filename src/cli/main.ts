@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { BugError, InputError } from '../base/errors.ts';
-import { isPoolWorker, serveCells, tuneV8 } from '../host/node/index.ts';
+import { isPoolWorker, serveCells } from '../host/node/index.ts';
 import { addDiff } from './diff.ts';
 import { addDoctor } from './doctor.ts';
 import { addMatrix } from './matrix.ts';
@@ -20,10 +20,7 @@ const STATUS_USAGE = 2;
 const STATUS_BUG = 70;
 
 if (isPoolWorker()) serveCells();
-else {
-  tuneV8();
-  await commandLine();
-}
+else void commandLine();
 
 async function commandLine(): Promise<void> {
   /** Workers of the matrix execute this file too, and come out above. */

@@ -2,16 +2,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { dirname, isAbsolute, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { InputError } from '../../base/errors.ts';
-
-/** `$XDG_CACHE_HOME/pvops`, or `~/.cache/pvops` (XDG Base Directory Specification: relative values are ignored). */
-export function cacheDirectory(env: NodeJS.ProcessEnv = process.env): string {
-  const xdg = env.XDG_CACHE_HOME;
-  return join(xdg !== undefined && isAbsolute(xdg) ? xdg : join(homedir(), '.cache'), 'pvops');
-}
 
 const cachedFileSchema = v.object({
   package: v.string(),

@@ -1,6 +1,6 @@
 // The door of the Node host: files, kernels, consoles and what drives a run.
 
-export { cacheDirectory } from './cache.ts';
+export { cacheDirectory } from './cache-directory.ts';
 export { type CellEvents, initrdFor, runCells, serveCells } from './cells.ts';
 export { type DiskFile, openDiskFile } from './disk-file.ts';
 export {
@@ -25,5 +25,4 @@ export {
 export { isPoolWorker, type WorkerFailure } from './pool.ts';
 export { readPipedInput } from './stdin.ts';
 export { type NodeConsole, outputConsole, terminalConsole } from './terminal.ts';
-export { tuneV8 } from './tune.ts';
 export { loadInterface, looksLikePath } from './user-interface.ts';

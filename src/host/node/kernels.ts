@@ -10,7 +10,8 @@ import {
   parseConfig,
   readHeader,
 } from '../../lab/index.ts';
-import { cacheDirectory, readUnpacked, writeUnpacked } from './cache.ts';
+import { readUnpacked, writeUnpacked } from './cache.ts';
+import { cacheDirectory } from './cache-directory.ts';
 import { readUserFile, sha256OfBytes } from './files.ts';
 import { modulesInCache, modulesOf } from './modules.ts';
 import { cached, looksLikeKernelName, type PulledKernel } from './packages.ts';

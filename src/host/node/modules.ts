@@ -10,7 +10,8 @@ import {
   readCpio,
   writeCpio,
 } from '../../lab/index.ts';
-import { cacheDirectory, readUnpacked, writeUnpacked } from './cache.ts';
+import { readUnpacked, writeUnpacked } from './cache.ts';
+import { cacheDirectory } from './cache-directory.ts';
 import { sha256OfBytes } from './files.ts';
 import type { PulledKernel } from './packages.ts';
 

@@ -6,7 +6,6 @@ import {
   adopt,
   type CachedFile,
   type CacheRecord,
-  cacheDirectory,
   isIntact,
   makeWorkDirectory,
   packagePath,
@@ -14,6 +13,7 @@ import {
   sha256OfFile,
   writeRecord,
 } from './cache.ts';
+import { cacheDirectory } from './cache-directory.ts';
 import { dependencyLike, type KernelName, parseKernelName } from './flavours.ts';
 import { openMirror } from './mirror.ts';
 import {

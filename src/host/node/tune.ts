@@ -18,6 +18,8 @@ const TIERING_BUDGET = 40_000_000;
 
 /** For the whole process, workers included. Before anything is hot. */
 export function tuneV8(): void {
+  // What ran once is not compiled twice, and stands in the code that is kept (code-cache.ts).
+  setFlagsFromString('--no-flush-bytecode');
   setFlagsFromString(`--max-inlined-bytecode-size-cumulative=${INLINED_BYTECODE}`);
   setFlagsFromString(`--wasm-tiering-budget=${TIERING_BUDGET}`);
 }
