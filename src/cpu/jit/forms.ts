@@ -14,8 +14,7 @@ export const DROP_SSE_CHECKS = 4;
 
 export interface JitForm {
   readonly program: Program;
-  /** Flags that are read; that are written, on every path if `certain`. */
-  readonly reads: number;
+  /** Flags that are written, on every path if `certain`. */
   readonly writes: number;
   readonly certain: boolean;
   readonly keepsOthers: boolean;
@@ -30,6 +29,8 @@ export interface JitForm {
   readonly fallsThrough: boolean;
   /** The program without the parts that a set of the above bits names. */
   without(parts: number): Program;
+  /** Flags that are read by what is left: `inc` asks for CF only to keep it. */
+  readsWithout(parts: number): number;
 }
 
 /** Ids of added nodes: above all that a recorded instruction has. */
@@ -74,7 +75,6 @@ function isDecidedByConstant({ nodes }: Program): boolean {
 
 function describe(program: Program): JitForm {
   const { nodes } = program;
-  let reads = 0;
   let writes = 0;
   let certain = true;
   let keepsOthers = false;
@@ -87,11 +87,7 @@ function describe(program: Program): JitForm {
       else leavesAfter = true;
     }
     if (n.op === 'skip') skipped = true;
-    if (isValue(n)) {
-      if (n.op === 'flag') reads |= FLAG_BIT[n.flag];
-      if (n.op === 'cond') reads |= CONDITION[n.cc >> 1] as number;
-      continue;
-    }
+    if (isValue(n)) continue;
     const mask = writtenBy(n);
     if (mask === 0) continue;
     writes |= mask;
@@ -99,9 +95,12 @@ function describe(program: Program): JitForm {
     if (n.op === 'setflags' && mask !== ALL_STATUS) keepsOthers = true;
   }
   const variants: (Program | undefined)[] = [program];
+  const without = (parts: number): Program => {
+    variants[parts] ??= dropParts(program, parts);
+    return variants[parts];
+  };
   return {
     program,
-    reads,
     writes,
     certain,
     keepsOthers,
@@ -112,11 +111,19 @@ function describe(program: Program): JitForm {
     repeats: nodes.at(-1)?.op === 'again',
     branches: program.variant.osize !== 16 && nodes.some((n) => n.op === 'branch'),
     fallsThrough: fallsThrough(nodes),
-    without(parts) {
-      variants[parts] ??= dropParts(program, parts);
-      return variants[parts];
-    },
+    without,
+    readsWithout: (parts) => readBy(without(parts)),
   };
+}
+
+function readBy({ nodes }: Program): number {
+  let reads = 0;
+  for (const n of nodes) {
+    if (!isValue(n)) continue;
+    if (n.op === 'flag') reads |= FLAG_BIT[n.flag];
+    if (n.op === 'cond') reads |= CONDITION[n.cc >> 1] as number;
+  }
+  return reads;
 }
 
 function dropParts(program: Program, parts: number): Program {
@@ -175,7 +182,7 @@ export function liveParts(forms: readonly JitForm[]): Program[] {
       else if (f.keepsOthers && (live & ~f.writes) === 0) parts[i] = SET_ALL_FLAGS;
       if (f.certain) live &= ~f.writes;
     }
-    live |= f.reads;
+    live |= f.readsWithout(parts[i] as number);
     if (f.leavesBefore) live = ALL_STATUS;
   }
   let checked = false;
