@@ -1,7 +1,7 @@
 // Registers that live in locals while a unit (a loop) runs: loaded where it is entered, stored where it is left.
 
 import type { Decoded } from '../decoded.ts';
-import { isValue, type Program, type RegRef } from '../isa/ir.ts';
+import type { Node, Program, RegRef } from '../isa/ir.ts';
 import type { FlagField } from '../lower/site.ts';
 import { GPR_AT, XMM_AT } from '../state.ts';
 import type { Code } from '../wasm/encode.ts';
@@ -23,38 +23,51 @@ export interface Usage {
   readonly flags: boolean;
 }
 
-const NOTHING: Usage = { gprs: 0, xmms: 0, flags: false };
+interface Uses {
+  gprs: number;
+  xmms: number;
+  flags: boolean;
+}
 
 /** What instructions read or write, and what they write. */
 export function usageOf(insns: readonly { d: Decoded; program: Program }[]): {
   used: Usage;
   written: Usage;
 } {
-  let [used, written] = [NOTHING, NOTHING];
-  for (const { d, program } of insns) {
-    for (const n of program.nodes) {
-      if (n.op === 'getreg') used = withRegister(used, n.reg, d);
-      else if (n.op === 'ea') {
-        for (const r of [d.base, d.index])
-          if (r >= 0) used = { ...used, gprs: used.gprs | (1 << r) };
-      } else if (n.op === 'setreg') {
-        used = withRegister(used, n.reg, d);
-        written = withRegister(written, n.reg, d);
-      } else if (n.op === 'flags' || n.op === 'setflags') {
-        used = { ...used, flags: true };
-        written = { ...written, flags: true };
-      } else if (isValue(n) && (n.op === 'flag' || n.op === 'cond'))
-        used = { ...used, flags: true };
-    }
-  }
+  const used: Uses = { gprs: 0, xmms: 0, flags: false };
+  const written: Uses = { gprs: 0, xmms: 0, flags: false };
+  for (const { d, program } of insns) for (const n of program.nodes) note(n, d, used, written);
   return { used, written };
 }
 
-function withRegister(u: Usage, reg: RegRef, d: Decoded): Usage {
+function note(n: Node, d: Decoded, used: Uses, written: Uses): void {
+  switch (n.op) {
+    case 'setreg':
+      noteRegister(n.reg, d, written);
+      return noteRegister(n.reg, d, used);
+    case 'getreg':
+      return noteRegister(n.reg, d, used);
+    case 'ea':
+      if (d.base >= 0) used.gprs |= 1 << d.base;
+      if (d.index >= 0) used.gprs |= 1 << d.index;
+      return;
+    case 'flags':
+    case 'setflags':
+      written.flags = true;
+      used.flags = true;
+      return;
+    case 'flag':
+    case 'cond':
+      used.flags = true;
+      return;
+    default:
+  }
+}
+
+function noteRegister(reg: RegRef, d: Decoded, uses: Uses): void {
   const n = registerNumber(reg, d);
-  if (reg.file === 'gpr')
-    return { ...u, gprs: u.gprs | (1 << (n >= FIRST_HIGH ? n - FIRST_HIGH : n)) };
-  return reg.file === 'xmm' ? { ...u, xmms: u.xmms | (1 << n) } : u;
+  if (reg.file === 'gpr') uses.gprs |= 1 << (n >= FIRST_HIGH ? n - FIRST_HIGH : n);
+  else if (reg.file === 'xmm') uses.xmms |= 1 << n;
 }
 
 export function registerNumber(reg: RegRef, d: Decoded): number {

@@ -193,8 +193,10 @@ export class StateSite implements Site {
 
   hostOf(addr: Value, seg: SegRef, va: number, bytes: number, writes: boolean): void {
     const { c, g } = this;
-    const key = addressKey(addr, seg, this.at.d, writes);
-    if (g.pages?.hostOf(key, va, bytes, () => this.pushAddend(va, bytes, writes))) return;
+    if (g.pages) {
+      const key = addressKey(addr, seg, this.at.d, writes);
+      if (g.pages.hostOf(key, va, bytes, () => this.pushAddend(va, bytes, writes))) return;
+    }
     this.pushAddend(va, bytes, writes);
     c.get(va).op('i32.wrap_i64').op('i32.add');
   }
