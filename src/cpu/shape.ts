@@ -88,6 +88,13 @@ function makeShape(f: CompiledForm, variant: Variant, isMem: boolean): Shape {
   return { variant, operands, key, slots, imm0: imms[0] ?? 0, imm1: imms[1] ?? 0, moffs };
 }
 
+/** Where the registers of a form come from, by slot. */
+export function slotsOf(f: CompiledForm, variant: Variant, isMem: boolean): readonly Slot[] {
+  return f.args
+    .map((a, position) => slotOf(a, position, isMem, variant))
+    .filter((slot) => slot !== null);
+}
+
 export function codedBytes(coded: (Arg & { from: 'imm' })['coded'], osize: number): number {
   switch (coded) {
     case 'b':

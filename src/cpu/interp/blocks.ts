@@ -3,8 +3,6 @@
 import { decode } from '../decode.ts';
 import type { Decoded } from '../decoded.ts';
 import { FRAME_CODE } from '../frames.ts';
-import { fallsThrough } from '../isa/ir.ts';
-import type { KnownFlags } from '../lower/site.ts';
 import type { Mmu } from '../mmu.ts';
 import {
   type Layout,
@@ -13,8 +11,8 @@ import {
   MODE_KEY_STACK,
   type Views,
 } from '../state.ts';
-import { COUNTERS_BYTES, countersAt } from './counters.ts';
-import { type FormFacts, factsOf, type Handlers } from './handlers.ts';
+import { type DecodeTables, FRAME, KEPT, keyOfMode, TABLES_BYTES } from './decode-tables.ts';
+import { type FormFacts, factsOf, type Handlers, NOT_KNOWN } from './handlers.ts';
 import {
   ENTRY_SLOT_SHIFT,
   JUMP_SET_BYTES,
@@ -22,6 +20,21 @@ import {
   JUMP_SLOT_BYTES,
   JUMP_SLOTS,
 } from './lookup.ts';
+import {
+  ASKS,
+  ASKS_CLASS,
+  ASKS_TEMPLATE,
+  ENDS_BRANCH,
+  ENDS_FALL,
+  ENDS_JUMP,
+  F_AT,
+  F_FROM,
+  F_KEY,
+  F_KNOWN,
+  F_LEFT,
+  type QuickDecode,
+  READ_AHEAD,
+} from './quick-decode.ts';
 import {
   H_INDEX,
   H_SLOT,
@@ -71,10 +84,14 @@ export class CodeCache {
   /** Counts blocks decoded and dropped, for --stats. */
   decoded = 0;
   dropped = 0;
+  /** Instructions that decode.ts decoded. */
+  asked = 0;
   private readonly views: Views;
   private readonly layout: Layout;
   private readonly handlers: Handlers;
   private readonly mmu: Mmu;
+  private readonly tables: DecodeTables;
+  private readonly quick: QuickDecode | null;
   /** Told of every block that is dropped. */
   onDrop: ((block: Block) => void) | null = null;
   private readonly heads: boolean;
@@ -85,6 +102,8 @@ export class CodeCache {
   private readonly byPage = new Map<number, Block[]>();
   /** Guest-physical addresses of instructions that must end their block: they touched MMIO or decoded code. */
   private readonly alone = new Set<number>();
+  /** Where decoding is: see quick-decode.ts. */
+  private readonly cursor = { at: 0, from: 0, known: 0, left: 0, key: 0 };
   private readonly granules: Uint32Array;
   private readonly poolStart: number;
   private readonly poolEnd: number;
@@ -93,14 +112,20 @@ export class CodeCache {
   /** Room for a copy of a block's beginning. */
   readonly partial: number;
 
-  /** `heads`: blocks begin with a record that counts. `maxBlock`: their most instructions, 64 or fewer. */
+  /**
+   * `heads`: blocks begin with a record that counts. `maxBlock`: their most instructions, 64 or fewer. `quick` null:
+   * decode.ts decodes them all.
+   */
   constructor(
     views: Views,
     layout: Layout,
     handlers: Handlers,
     mmu: Mmu,
+    { tables, quick }: { tables: DecodeTables; quick: QuickDecode | null },
     { heads, maxBlock = MAX_BLOCK }: { heads: boolean; maxBlock?: number },
   ) {
+    this.tables = tables;
+    this.quick = quick;
     this.heads = heads;
     this.maxBlock = maxBlock;
     this.views = views;
@@ -109,7 +134,7 @@ export class CodeCache {
     this.mmu = mmu;
     this.granules = new Uint32Array((layout.ramBytes >>> 12) * 2);
     this.jumpCache = layout.engine;
-    this.partial = countersAt(layout) + COUNTERS_BYTES;
+    this.partial = tables.at + TABLES_BYTES;
     this.poolStart = this.partial + (MAX_BLOCK + 3) * RECORD_BYTES;
     this.poolEnd = layout.engine + layout.engineBytes;
     this.poolNext = this.poolStart;
@@ -192,50 +217,87 @@ export class CodeCache {
    * crosses into it, or -1 after raising a fault.
    */
   decode(gpa: number, modeKey: number, second: () => number): Block | NoBlock {
+    const room = roomOf(modeKey);
+    if ((gpa & 0xfff) >= room) return { failure: 'limit' };
     const mode = modeOf(modeKey);
     const otherStack = (modeKey & MODE_KEY_STACK) !== 0;
     const limited = (modeKey & MODE_KEY_LIMIT) !== 0;
     const { u8 } = this.views;
-    const ram = this.layout.ramBase;
-    const page = pageOf(gpa);
-    const room = roomOf(modeKey);
-    const pageEnd = ram + page + Math.min(room, 0x1000);
+    const page = this.layout.ramBase + pageOf(gpa);
+    const pageEnd = page + Math.min(room, 0x1000);
     const first = this.poolNext;
-    let at = first + (this.heads ? RECORD_BYTES : 0);
-    let offset = gpa & 0xfff;
-    let known: KnownFlags | null = null;
-    let ends = false;
-    if (offset >= room) return { failure: 'limit' };
-    for (let n = 0; n < this.maxBlock && offset < Math.min(room, 0x1000) && !ends; n++) {
-      const from = ram + page + offset;
+    const cursor = this.cursor;
+    cursor.at = first + (this.heads ? RECORD_BYTES : 0);
+    cursor.from = this.layout.ramBase + gpa;
+    cursor.known = NOT_KNOWN;
+    cursor.left = this.maxBlock;
+    for (;;) {
+      const why = this.advance(page, pageEnd, modeKey);
+      if (why <= ENDS_BRANCH) return this.closeAt(first, gpa, modeKey, why);
+      const { from } = cursor;
+      this.asked++;
       const d = decode(u8, from, Math.min(pageEnd, from + MAX_INSN), mode, otherStack, limited);
       if ('failure' in d) {
-        if (n > 0) break; // The block ends before it; it is looked at when it is reached.
+        // The block ends before it; it is looked at when it is reached.
+        if (cursor.left < this.maxBlock) return this.closeAt(first, gpa, modeKey, ENDS_FALL);
         if (d.failure !== 'truncated') return { failure: d.failure };
         if (room <= 0x1000) return { failure: 'limit' };
         return this.decodeCrossing(gpa, modeKey, second);
       }
       const facts = factsOf(d);
       const { program, traits: t } = facts;
-      this.put(at, d, facts, offset, known, modeKey, u8, from);
-      if (t.leaves !== 'kept') known = t.leaves;
-      offset += d.length;
-      at += RECORD_BYTES;
-      ends = program.ends || this.alone.has(page + offset - d.length);
-      if (program.ends && !fallsThrough(program)) {
-        return this.close({
-          first,
-          end: at,
-          gpa,
-          gpa2: -1,
-          modeKey,
-          chains: t.branches ? 2 : 0,
-          gpaEnd: page + offset,
-        });
-      }
+      if (why === ASKS_TEMPLATE) this.tables.learn(cursor.key, d, facts);
+      this.put(cursor.at, d, facts, from - page, cursor.known, modeKey, u8, from);
+      if (t.leaves !== KEPT) cursor.known = t.leaves;
+      cursor.from += d.length;
+      cursor.at += RECORD_BYTES;
+      cursor.left--;
+      const chains = t.falls ? ENDS_FALL : t.branches ? ENDS_BRANCH : ENDS_JUMP;
+      if (program.ends || this.alone.has(from - this.layout.ramBase))
+        return this.closeAt(first, gpa, modeKey, chains);
     }
-    writeEnd(this.views, at, offset);
-    return this.close({ first, end: at, gpa, gpa2: -1, modeKey, chains: 1, gpaEnd: page + offset });
+  }
+
+  /** Decodes what needs no JavaScript; how the block ends, or that the instruction at the cursor asks for it. */
+  private advance(page: number, pageEnd: number, modeKey: number): number {
+    const { cursor, quick, tables } = this;
+    if (quick === null || page + 0x1000 + READ_AHEAD > this.views.u8.length)
+      return cursor.left === 0 || cursor.from >= pageEnd ? ENDS_FALL : ASKS;
+    const mode = keyOfMode(
+      modeOf(modeKey),
+      (modeKey & MODE_KEY_STACK) !== 0,
+      (modeKey & MODE_KEY_LIMIT) !== 0,
+    );
+    const flat = (modeKey & MODE_KEY_FLAT) !== 0 ? 1 : 0;
+    const { u32 } = this.views;
+    const frame = (tables.at + FRAME) >> 2;
+    for (;;) {
+      const { at, from, known, left } = cursor;
+      const why = quick(at, from, page, pageEnd, mode, flat, known, left);
+      cursor.at = u32[frame + (F_AT >> 2)] as number;
+      cursor.from = u32[frame + (F_FROM >> 2)] as number;
+      cursor.known = u32[frame + (F_KNOWN >> 2)] as number;
+      cursor.left = u32[frame + (F_LEFT >> 2)] as number;
+      cursor.key = u32[frame + (F_KEY >> 2)] as number;
+      if (why !== ASKS_CLASS) return why;
+      tables.learnClass(cursor.key);
+    }
+  }
+
+  /** The cursor is behind the block's last instruction. */
+  private closeAt(first: number, gpa: number, modeKey: number, chains: number): Block {
+    const { at, from } = this.cursor;
+    const gpaEnd = from - this.layout.ramBase;
+    if (chains === ENDS_FALL) writeEnd(this.views, at, gpaEnd - pageOf(gpa));
+    return this.close({
+      first,
+      end: at,
+      gpa,
+      gpa2: -1,
+      modeKey,
+      chains: chains as Block['chains'],
+      gpaEnd,
+    });
   }
 
   /** The first bytes of the current block, as many instructions as `count`, then END. */
@@ -259,8 +321,12 @@ export class CodeCache {
 
   /** This instruction must end its block from now on; blocks that have it inside are dropped. */
   isolate(gpa: number): void {
-    if (this.alone.size > 1 << 16) this.alone.clear();
+    if (this.alone.size > 1 << 16) {
+      this.alone.clear();
+      this.tables.clearAlone();
+    }
     this.alone.add(gpa);
+    this.tables.setAlone(this.layout.ramBase + gpa);
     this.written(gpa, 1);
   }
 
@@ -348,7 +414,7 @@ export class CodeCache {
     d: Decoded,
     facts: FormFacts,
     page: number,
-    known: KnownFlags | null,
+    known: number,
     modeKey: number,
     code: Uint8Array,
     codeAt: number,
@@ -385,15 +451,14 @@ export class CodeCache {
     const first = this.poolNext;
     const at = first + RECORD_BYTES;
     const facts = factsOf(d);
-    const { program, traits } = facts;
-    this.put(at, d, facts, gpa & 0xfff, null, modeKey, bytes, 0);
+    const { falls, branches } = facts.traits;
+    this.put(at, d, facts, gpa & 0xfff, NOT_KNOWN, modeKey, bytes, 0);
     u8.copyWithin(first, at, at + RECORD_BYTES);
     u16[(first + R_HANDLER) >> 1] = HANDLER_GUARD;
     i32[(first + R_TARGET) >> 2] = gpa2 & ~0xfff;
     const end = at + RECORD_BYTES;
-    const jumps = program.ends && !fallsThrough(program);
-    if (!jumps) writeEnd(this.views, end, u16[(at + R_NEXT) >> 1] as number);
-    const chains = jumps ? (traits.branches ? 2 : 0) : 1;
+    if (falls) writeEnd(this.views, end, u16[(at + R_NEXT) >> 1] as number);
+    const chains = falls ? 1 : branches ? 2 : 0;
     return this.close({ first, end, gpa, gpa2, modeKey, chains, gpaEnd: gpa + d.length });
   }
 

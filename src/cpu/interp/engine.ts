@@ -9,10 +9,12 @@ import { slowPaths } from '../slow/registry.ts';
 import { FIELDS, MODE_KEY_LIMIT } from '../state.ts';
 import { CodeCache, MAX_BLOCK, ROOM_ENOUGH, ROOM_SHIFT } from './blocks.ts';
 import { COUNTERS, countersAt } from './counters.ts';
+import { DecodeTables } from './decode-tables.ts';
 import { Handlers } from './handlers.ts';
 import { type ModuleContext, STOP_ATTENTION, STOP_BUDGET, TABLE_SIZE } from './module.ts';
 import { compiledHot, compiledWarm, x87Function } from './modules.ts';
 import { quickCalls } from './quick-calls.ts';
+import { quickDecode } from './quick-decode.ts';
 import { R_ASIZE, R_LEFT, R_LENGTH, R_NEXT, R_OSIZE, RECORD_BYTES } from './records.ts';
 
 const REGION_SLOTS = 8192;
@@ -41,6 +43,8 @@ export interface InterpreterOptions {
   readonly maxBlock?: number;
   /** What costs time to count is counted too. */
   readonly counting?: boolean;
+  /** False: decode.ts decodes every instruction, as tests want it to compare. */
+  readonly quickDecode?: boolean;
 }
 
 export class Interpreter implements Engine {
@@ -111,8 +115,21 @@ export class Interpreter implements Engine {
     const { exports } = new WebAssembly.Instance(hot.module, { e: imports });
     this.run_ = exports.run as (state: number, start: number) => number;
     imports.flags = exports.flags;
-    this.handlers = new Handlers({ hot, warm: compiledWarm, context, table, imports });
-    this.cache = new CodeCache(views, layout, this.handlers, mmu, { heads: tiered, maxBlock });
+    const tables = new DecodeTables(views, layout);
+    this.handlers = new Handlers({
+      hot,
+      warm: compiledWarm,
+      context,
+      table,
+      imports,
+      numbers: tables,
+    });
+    const quick = options.quickDecode === false ? null : quickDecode(p.memory, tables.at);
+    const decoding = { tables, quick };
+    this.cache = new CodeCache(views, layout, this.handlers, mmu, decoding, {
+      heads: tiered,
+      maxBlock,
+    });
     this.tier = tiered
       ? this.createTier(table, imports, context, { batch, mostBytes, freeDrops })
       : null;
@@ -179,6 +196,7 @@ export class Interpreter implements Engine {
     return {
       'blocks decoded': cache.decoded,
       'blocks dropped': cache.dropped,
+      'instructions decoded in JavaScript': cache.asked,
       handlers: handlers.count,
       'lookups in JavaScript': this.finds,
       'slow paths': this.slowCalls,

@@ -1,9 +1,10 @@
 // Which handler runs an instruction: hot ones are cases of the hot function, cold ones are compiled when first met.
 
 import type { Decoded } from '../decoded.ts';
-import { type FlagFn, isValue, type Program } from '../isa/ir.ts';
+import { type FlagFn, fallsThrough, isValue, type Program, type Width } from '../isa/ir.ts';
 import type { KnownFlags } from '../lower/site.ts';
 import { programOf } from '../program.ts';
+import { type DecodeTables, KEPT, KIND_BITS, KIND_SHAPE, SHAPES } from './decode-tables.ts';
 import { coldModule, type HandlerSpec, type ModuleContext } from './module.ts';
 import type { CompiledHandlers } from './modules.ts';
 import { FIRST_HOT_HANDLER, type Shape, shapeOf } from './records.ts';
@@ -11,10 +12,12 @@ import { FIRST_HOT_HANDLER, type Shape, shapeOf } from './records.ts';
 /** Facts about a program that decoding a block asks for. */
 interface Traits {
   readonly readsFlags: boolean;
-  /** The flags' producer after it; 'kept': it writes none; null: not known. */
-  readonly leaves: KnownFlags | 'kept' | null;
+  /** Number of the flags' producer after it (`producerOf`), or KEPT: it writes none. */
+  readonly leaves: number;
   /** It has a relative branch: the record holds a target. */
   readonly branches: boolean;
+  /** Control can reach what lies behind it. */
+  readonly falls: boolean;
 }
 
 /** What decoding asks of a form with its prefixes, looked up once for each instruction. */
@@ -40,7 +43,7 @@ export function factsOf(d: Decoded): FormFacts {
 function computeTraits(program: Program): Traits {
   let readsFlags = false;
   let branches = false;
-  let leaves: Traits['leaves'] = 'kept';
+  let leaves = KEPT;
   let conditional = false;
   for (const n of program.nodes) {
     if (isValue(n)) {
@@ -50,18 +53,16 @@ function computeTraits(program: Program): Traits {
     } else if (n.op === 'skip') {
       conditional = true;
     } else if (n.op === 'setflags' || n.op === 'call') {
-      leaves = null;
+      leaves = NOT_KNOWN;
     } else if (n.op === 'flags') {
-      leaves =
-        conditional || n.fn === 'adc' || n.fn === 'sbb' ? null : { fn: n.fn, width: n.res.width };
+      const told = !conditional && n.fn !== 'adc' && n.fn !== 'sbb';
+      leaves = told ? producerOf({ fn: n.fn, width: n.res.width }) : NOT_KNOWN;
     }
   }
-  return { readsFlags, branches, leaves };
+  const falls = !program.ends || fallsThrough(program);
+  return { readsFlags, branches, leaves, falls };
 }
 
-const KIND_SHAPE = 5;
-const KIND_BITS = 7;
-const SHAPES: Readonly<Record<Shape, number>> = { s: 0, f: 1, a: 2, c: 3 };
 const PRODUCERS: Readonly<Record<FlagFn, number>> = {
   add: 0,
   adc: 1,
@@ -71,18 +72,28 @@ const PRODUCERS: Readonly<Record<FlagFn, number>> = {
   mix: 5,
 };
 
+/** The flags' producer as a number; 0: not known. */
+export const NOT_KNOWN = 0;
+function producerOf(known: KnownFlags | null): number {
+  return known ? 1 + PRODUCERS[known.fn] * 4 + (31 - Math.clz32(known.width >> 3)) : NOT_KNOWN;
+}
+
+const FUNCTIONS = Object.keys(PRODUCERS) as readonly FlagFn[];
+
+function producerNamed(n: number): KnownFlags | null {
+  if (n === NOT_KNOWN) return null;
+  const width = (8 << ((n - 1) & 3)) as Width;
+  return { fn: FUNCTIONS[(n - 1) >> 2] as FlagFn, width };
+}
+
 /** What makes a handler of a form: its address shape, what it knows of the flags. */
-function kindOf({ traits }: FormFacts, shape: Shape, known: KnownFlags | null): number {
-  const producer =
-    known && traits.readsFlags
-      ? 1 + PRODUCERS[known.fn] * 4 + (31 - Math.clz32(known.width >> 3))
-      : 0;
-  return (SHAPES[shape] << KIND_SHAPE) | producer;
+function kindOf({ traits }: FormFacts, shape: Shape, producer: number): number {
+  return (SHAPES[shape] << KIND_SHAPE) | (traits.readsFlags ? producer : NOT_KNOWN);
 }
 
 /** Names a handler for good: the table entry and its variant, and its kind. */
 export function nameOf({ d, shape, known }: HandlerSpec): string {
-  return `${d.key} ${kindOf(factsOf(d), shape, known)}`;
+  return `${d.key} ${kindOf(factsOf(d), shape, producerOf(known))}`;
 }
 
 export function handlerSpec(d: Decoded, known: KnownFlags | null, flat: boolean): HandlerSpec {
@@ -126,8 +137,8 @@ export class Handlers {
   /** For tools: a line of hot-list.ts for each handler number. */
   readonly examples: (string | undefined)[] = [];
   private readonly byName = new Map<string, number>();
-  /** The same by form and kind, as far as they were met: no text has to be made. */
-  private readonly numbers = new Map<number, number>();
+  /** The same by form and kind, as far as they were met lately: no text has to be made. */
+  private readonly numbers: DecodeTables;
   private readonly context: ModuleContext;
   private readonly table: WebAssembly.Table;
   private readonly imports: Record<string, unknown>;
@@ -143,7 +154,9 @@ export class Handlers {
     context: ModuleContext;
     table: WebAssembly.Table;
     imports: Record<string, unknown>;
+    numbers: DecodeTables;
   }) {
+    this.numbers = o.numbers;
     this.warm = o.warm;
     this.context = o.context;
     this.table = o.table;
@@ -159,24 +172,24 @@ export class Handlers {
     return this.next - FIRST_HOT_HANDLER;
   }
 
-  /** `code[at]` is where the instruction's bytes lie; `facts` are its form's. */
+  /** `code[at]` is where the instruction's bytes lie; `facts` are its form's; `producer`: of the flags before it. */
   numberOf(
     d: Decoded,
     facts: FormFacts,
-    known: KnownFlags | null,
+    producer: number,
     flat: boolean,
     code: Uint8Array,
     at: number,
   ): number {
-    const kind = kindOf(facts, shapeOf(d, flat), known);
+    const kind = kindOf(facts, shapeOf(d, flat), producer);
     const key = (facts.id << KIND_BITS) | kind;
-    let number = this.numbers.get(key);
-    if (number === undefined) {
+    let number = this.numbers.handler(key);
+    if (number === 0) {
       number = this.named(`${d.key} ${kind}`, () => ({
-        spec: handlerSpec(d, known, flat),
+        spec: handlerSpec(d, producerNamed(producer), flat),
         code: code.subarray(at, at + d.length),
       }));
-      this.numbers.set(key, number);
+      this.numbers.setHandler(key, number);
     }
     return number;
   }
@@ -208,7 +221,7 @@ export class Handlers {
       this.byName.delete(name);
       this.table.set(n, null);
     }
-    this.numbers.clear();
+    this.numbers.forgetHandlers();
     this.next = this.firstCold;
     this.misses = 0;
   }

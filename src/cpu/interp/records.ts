@@ -64,8 +64,9 @@ export const H_SLOT = 24;
  */
 export type Shape = 's' | 'f' | 'a' | 'c';
 
-const SEG_CS = 1;
-const SEG_FS = 4;
+/** Numbers of segments; ES, SS and DS are the others below FS. */
+export const SEG_CS = 1;
+export const SEG_FS = 4;
 
 /** `flat`: ES, SS and DS need no checks (`isFlatData`). */
 export function shapeOf(d: Decoded, flat: boolean): Shape {

@@ -167,7 +167,8 @@ export function engineOf(name: string, create: (parts: EngineParts) => CoreEngin
   };
 }
 
-function partsOf(machine: Machine): EngineParts {
+/** What an engine gets to know of it. */
+export function partsOf(machine: Machine): EngineParts {
   const { memory, views, layout, state, mmu, cx } = machine;
   const undecodable: EngineParts['undecodable'] = (_, why) => {
     if (why === 'too-long') state.raise(GP, 0);
