@@ -11,6 +11,7 @@ import {
   FETCH_TLB_STRIDE,
   FIELDS,
   type Layout,
+  MMU_ONLY,
   SCRATCH_AT,
   type State,
 } from './state.ts';
@@ -149,6 +150,7 @@ class SoftMmu implements Mmu {
   private readonly dataTlb: number;
   private readonly fetchTlb: number;
   private readonly cr4: number;
+  private readonly mmuOnly: number;
   /** Guest-physical addresses of the two parts of the access under way; the second part is empty, or on the next page. */
   private gpa1 = 0;
   private gpa2 = 0;
@@ -175,6 +177,7 @@ class SoftMmu implements Mmu {
     this.dataTlb = (state.base + FIELDS.dataTlb.at) >>> 2;
     this.fetchTlb = (state.base + FIELDS.fetchTlb.at) >>> 2;
     this.cr4 = (state.base + FIELDS.cr4.at) >>> 2;
+    this.mmuOnly = (layout.tlbLists + MMU_ONLY) >>> 2;
     for (let frame = DEVICE_HOLE_FIRST; frame < DEVICE_HOLE_END; frame++)
       if (frame * 4096 < layout.ramBytes) this.setFrame(frame, FRAME_MMIO);
   }
@@ -270,6 +273,7 @@ class SoftMmu implements Mmu {
   breakpointsChanged(): void {
     const before = this.watches.length;
     this.watches = dataWatches(this.state);
+    this.tellQuickWays();
     if (before !== 0 || this.watches.length !== 0) this.tlb.flushAll();
   }
 
@@ -288,6 +292,7 @@ class SoftMmu implements Mmu {
   divert(va: number, filter: StoreFilter | null): void {
     this.filter = filter;
     this.filteredPage = Math.floor(va / 4096);
+    this.tellQuickWays();
   }
 
   tlbEntries(): Int32Array {
@@ -320,7 +325,13 @@ class SoftMmu implements Mmu {
 
   restored(): void {
     this.watches = dataWatches(this.state);
+    this.tellQuickWays();
     this.tlb.rebuild();
+  }
+
+  /** Those of interp/quick-walk.ts know of neither. */
+  private tellQuickWays(): void {
+    this.u32[this.mmuOnly] = this.watches.length !== 0 || this.filter !== null ? 1 : 0;
   }
 
   private diverts(va: number, bytes: number): boolean {

@@ -186,6 +186,8 @@ export interface Layout {
   readonly dataTlbs: number;
   /** Address of two fetch TLBs (supervisor, user). */
   readonly fetchTlbs: number;
+  /** Which of their entries may hold something, see tlb.ts. */
+  readonly tlbLists: number;
   /** One attribute byte for each frame of RAM, see mmu.ts. */
   readonly frameAttrs: number;
   /** Decoded records and the jump cache: tier 0's and the JIT's own. */
@@ -210,6 +212,20 @@ export const DATA_TLB_STRIDE = 32;
 export const FETCH_TLB_ENTRIES = 4096;
 /** A fetch TLB entry: tag i64 @0, guest-physical address of the page u32 @8, flags u32 @12. */
 export const FETCH_TLB_STRIDE = 16;
+/** Entries that can hold something. */
+export const TLB_ENTRIES = 3 * DATA_TLB_ENTRIES + 2 * FETCH_TLB_ENTRIES;
+/** Of `Layout.tlbLists`: how many entries are listed, how many as global ones; and not 0 while only the MMU itself may translate data accesses. */
+export const LISTED_COUNT = 0;
+export const GLOBAL_COUNT = 4;
+export const MMU_ONLY = 8;
+/** Bytes, each for some regions of 2 MiB (and of 1 GiB): 1 if a part of a large page there was entered. */
+export const MEGA_FILTER = 0x100;
+export const GIGA_FILTER = 0x200;
+export const FILTER_BYTES = 0x100;
+/** Addresses of entries, i32 each. */
+export const LISTED = 0x300;
+export const LISTED_GLOBAL = LISTED + 4 * TLB_ENTRIES;
+const TLB_LISTS_BYTES = LISTED_GLOBAL + 4 * TLB_ENTRIES;
 /** A tag is the virtual page address (va & ~0xfff) as a signed number; this one never matches. */
 export const NO_TAG = 1n;
 
@@ -219,12 +235,14 @@ export function layoutFor(ramBytes: number): Layout {
   const state = 0x10000;
   const dataTlbs = state + 0x10000;
   const fetchTlbs = dataTlbs + 4 * DATA_TLB_ENTRIES * DATA_TLB_STRIDE;
-  const frameAttrs = fetchTlbs + 2 * FETCH_TLB_ENTRIES * FETCH_TLB_STRIDE;
+  const tlbLists = fetchTlbs + 2 * FETCH_TLB_ENTRIES * FETCH_TLB_STRIDE;
+  const frameAttrs = tlbLists + TLB_LISTS_BYTES;
   const engine = (frameAttrs + (ramBytes >>> 12) + 0xffff) & ~0xffff;
   return {
     state,
     dataTlbs,
     fetchTlbs,
+    tlbLists,
     frameAttrs,
     engine,
     engineBytes: ENGINE_BYTES,

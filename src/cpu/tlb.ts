@@ -6,7 +6,15 @@ import {
   dataTlbIndex,
   FETCH_TLB_ENTRIES,
   FETCH_TLB_STRIDE,
+  FILTER_BYTES,
+  GIGA_FILTER,
+  GLOBAL_COUNT,
   type Layout,
+  LISTED,
+  LISTED_COUNT,
+  LISTED_GLOBAL,
+  MEGA_FILTER,
+  TLB_ENTRIES,
 } from './state.ts';
 
 /** Flags of an entry. Global: survives flushNonGlobal. */
@@ -14,9 +22,9 @@ export const ENTRY_GLOBAL = 1;
 /** The page may be written in this mode, and the D flag of its table entry is set. */
 export const ENTRY_WRITE = 2;
 /** The entry is in the list of used ones; in that of those that were global when they were entered. */
-const ENTRY_LISTED = 4;
-const ENTRY_LISTED_GLOBAL = 8;
-const ENTRY_IN_LISTS = ENTRY_LISTED | ENTRY_LISTED_GLOBAL;
+export const ENTRY_LISTED = 4;
+export const ENTRY_LISTED_GLOBAL = 8;
+export const ENTRY_IN_LISTS = ENTRY_LISTED | ENTRY_LISTED_GLOBAL;
 /** Bits 8..15: log2 of the size of the page that the entry is a part of; 12 as a rule. */
 export const ENTRY_SIZE_SHIFT = 8;
 
@@ -25,21 +33,19 @@ const NO_TAG_LO = 1;
 
 const DATA_BYTES = DATA_TLB_ENTRIES * DATA_TLB_STRIDE;
 const FETCH_BYTES = FETCH_TLB_ENTRIES * FETCH_TLB_STRIDE;
-const ALL_ENTRIES = 3 * DATA_TLB_ENTRIES + 2 * FETCH_TLB_ENTRIES;
 
 /** Word offsets within a data entry and a fetch entry. */
-const D_WRITE = 2;
-const D_ADDEND = 4;
-const D_FRAME = 5;
-const D_FLAGS = 6;
-const F_PAGE = 2;
-const F_FLAGS = 3;
-
-const FILTER_BITS = 256;
+export const D_WRITE = 2;
+export const D_ADDEND = 4;
+export const D_FRAME = 5;
+export const D_FLAGS = 6;
+export const F_PAGE = 2;
+export const F_FLAGS = 3;
 
 /**
  * Direct mapped: data by `dataTlbIndex`, code by bits 12.. of the address. A page larger than 4 KiB is entered in parts as they are touched; two small
  * filters remember which 2 MiB and 1 GiB regions such parts came from, so that flushing one page seldom searches the list.
+ * All of it is in linear memory, since WebAssembly fills and flushes too (interp/quick-tlb.ts).
  */
 export class Tlb {
   private readonly u32: Uint32Array;
@@ -47,18 +53,27 @@ export class Tlb {
   private readonly data: number;
   private readonly fetch: number;
   /** Kernels have many global entries, and CR3 writes are frequent: those must not look at them. */
-  private readonly listed = new Int32Array(ALL_ENTRIES);
-  private readonly global = new Int32Array(ALL_ENTRIES);
-  private count = 0;
-  private globals = 0;
-  private readonly mega = new Uint8Array(FILTER_BITS);
-  private readonly giga = new Uint8Array(FILTER_BITS);
+  private readonly listed: Int32Array;
+  private readonly global: Int32Array;
+  private readonly mega: Uint8Array;
+  private readonly giga: Uint8Array;
+  /** Word indexes of their lengths. */
+  private readonly countWord: number;
+  private readonly globalsWord: number;
 
   constructor(u32: Uint32Array, layout: Layout) {
     this.u32 = u32;
     this.ramBase = layout.ramBase;
     this.data = layout.dataTlbs;
     this.fetch = layout.fetchTlbs;
+    const { buffer } = u32;
+    const lists = layout.tlbLists;
+    this.listed = new Int32Array(buffer, lists + LISTED, TLB_ENTRIES);
+    this.global = new Int32Array(buffer, lists + LISTED_GLOBAL, TLB_ENTRIES);
+    this.mega = new Uint8Array(buffer, lists + MEGA_FILTER, FILTER_BYTES);
+    this.giga = new Uint8Array(buffer, lists + GIGA_FILTER, FILTER_BYTES);
+    this.countWord = (lists + LISTED_COUNT) >>> 2;
+    this.globalsWord = (lists + GLOBAL_COUNT) >>> 2;
     this.reset();
   }
 
@@ -76,8 +91,8 @@ export class Tlb {
   }
 
   private forget(): void {
-    this.count = 0;
-    this.globals = 0;
+    this.u32[this.countWord] = 0;
+    this.u32[this.globalsWord] = 0;
     this.mega.fill(0);
     this.giga.fill(0);
   }
@@ -151,16 +166,18 @@ export class Tlb {
   private list(at: number, old: number, flags: number): number {
     const bit = flags & ENTRY_GLOBAL ? ENTRY_LISTED_GLOBAL : ENTRY_LISTED;
     if ((old & bit) === 0) {
-      if (bit === ENTRY_LISTED) this.listed[this.count++] = at;
-      else this.global[this.globals++] = at;
+      if (bit === ENTRY_LISTED) this.listed[this.u32[this.countWord]!++] = at;
+      else this.global[this.u32[this.globalsWord]!++] = at;
     }
     return (old & ENTRY_IN_LISTS) | bit;
   }
 
   /** Stores to `frame` come to the MMU from now on; what the entries allow stays as it is. */
   closeWrites(frame: number): void {
-    for (let n = 0; n < this.count; n++) this.closeIf(this.listed[n]!, frame);
-    for (let n = 0; n < this.globals; n++) this.closeIf(this.global[n]!, frame);
+    const count = this.u32[this.countWord]!;
+    const globals = this.u32[this.globalsWord]!;
+    for (let n = 0; n < count; n++) this.closeIf(this.listed[n]!, frame);
+    for (let n = 0; n < globals; n++) this.closeIf(this.global[n]!, frame);
   }
 
   private closeIf(at: number, frame: number): void {
@@ -172,15 +189,18 @@ export class Tlb {
 
   /** Addresses of the entries that may hold something; some appear twice. */
   entries(): Int32Array {
-    const all = new Int32Array(this.count + this.globals);
-    all.set(this.listed.subarray(0, this.count));
-    all.set(this.global.subarray(0, this.globals), this.count);
+    const count = this.u32[this.countWord]!;
+    const globals = this.u32[this.globalsWord]!;
+    const all = new Int32Array(count + globals);
+    all.set(this.listed.subarray(0, count));
+    all.set(this.global.subarray(0, globals), count);
     return all;
   }
 
   flushAll(): void {
     this.flushNonGlobal();
-    for (let n = 0; n < this.globals; n++) {
+    const globals = this.u32[this.globalsWord]!;
+    for (let n = 0; n < globals; n++) {
       const at = this.global[n]!;
       this.drop(at);
       this.u32[this.flagsAt(at)] = 0;
@@ -189,7 +209,8 @@ export class Tlb {
   }
 
   flushNonGlobal(): void {
-    for (let n = 0; n < this.count; n++) {
+    const count = this.u32[this.countWord]!;
+    for (let n = 0; n < count; n++) {
       const at = this.listed[n]!;
       const flags = this.flagsAt(at);
       const old = this.u32[flags]!;
@@ -200,7 +221,7 @@ export class Tlb {
       this.drop(at);
       this.u32[flags] = old & ENTRY_LISTED_GLOBAL;
     }
-    this.count = 0;
+    this.u32[this.countWord] = 0;
   }
 
   /** Drops the page's entries, global or not, and all parts of a large page that it lies in. SDM 3A 4.10.4.1. */
@@ -208,13 +229,15 @@ export class Tlb {
     for (let n = 0; n < 3; n++) this.dropIf(this.dataEntry(this.data + n * DATA_BYTES, lo), lo, hi);
     for (let n = 0; n < 2; n++)
       this.dropIf(this.fetchEntry(this.fetch + n * FETCH_BYTES, lo), lo, hi);
-    if (this.mega[(lo >>> 21) & (FILTER_BITS - 1)] || this.giga[gigaSlot(lo, hi)])
+    if (this.mega[(lo >>> 21) & (FILTER_BYTES - 1)] || this.giga[gigaSlot(lo, hi)])
       this.flushLarge(lo, hi);
   }
 
   private flushLarge(lo: number, hi: number): void {
-    for (let n = 0; n < this.count; n++) this.dropPart(this.listed[n]!, lo, hi);
-    for (let n = 0; n < this.globals; n++) this.dropPart(this.global[n]!, lo, hi);
+    const count = this.u32[this.countWord]!;
+    const globals = this.u32[this.globalsWord]!;
+    for (let n = 0; n < count; n++) this.dropPart(this.listed[n]!, lo, hi);
+    for (let n = 0; n < globals; n++) this.dropPart(this.global[n]!, lo, hi);
   }
 
   private dropPart(at: number, lo: number, hi: number): void {
@@ -251,20 +274,20 @@ export class Tlb {
     }
     // A 4 MiB page is two regions of 2 MiB.
     const region = shift === 22 ? (lo >>> 21) & ~1 : lo >>> 21;
-    this.mega[region & (FILTER_BITS - 1)] = 1;
-    if (shift === 22) this.mega[(region | 1) & (FILTER_BITS - 1)] = 1;
+    this.mega[region & (FILTER_BYTES - 1)] = 1;
+    if (shift === 22) this.mega[(region | 1) & (FILTER_BYTES - 1)] = 1;
   }
 
   private relist(at: number, flagWord: number): void {
     const i = at >>> 2;
     const flags = this.u32[i + flagWord]!;
     if ((flags & ENTRY_IN_LISTS) === 0) return;
-    if (flags & ENTRY_LISTED) this.listed[this.count++] = at;
-    if (flags & ENTRY_LISTED_GLOBAL) this.global[this.globals++] = at;
+    if (flags & ENTRY_LISTED) this.listed[this.u32[this.countWord]!++] = at;
+    if (flags & ENTRY_LISTED_GLOBAL) this.global[this.u32[this.globalsWord]!++] = at;
     this.remember(this.u32[i]!, this.u32[i + 1]!, flags);
   }
 }
 
 function gigaSlot(lo: number, hi: number): number {
-  return ((lo >>> 30) | (hi << 2)) & (FILTER_BITS - 1);
+  return ((lo >>> 30) | (hi << 2)) & (FILTER_BYTES - 1);
 }

@@ -21,26 +21,26 @@ export const WRITE = 1;
 export const FETCH = 2;
 
 /** Page-table entries. SDM 3A table 4-19 and its neighbours. */
-const PTE_P = 1;
-const PTE_RW = 2;
-const PTE_US = 4;
-const PTE_A = 0x20;
-const PTE_D = 0x40;
-const PTE_PS = 0x80;
-const PTE_G = 0x100;
+export const PTE_P = 1;
+export const PTE_RW = 2;
+export const PTE_US = 4;
+export const PTE_A = 0x20;
+export const PTE_D = 0x40;
+export const PTE_PS = 0x80;
+export const PTE_G = 0x100;
 /** Bits 40..51, and 40..62 in PAE tables, in the high half; XD is bit 63. */
-const RESERVED_HI = 0xfff00;
-const RESERVED_HI_PAE = 0x7fffff00;
-const XD = 0x80000000 | 0;
+export const RESERVED_HI = 0xfff00;
+export const RESERVED_HI_PAE = 0x7fffff00;
+export const XD = 0x80000000 | 0;
 /** A PAE page-directory-pointer entry: bits 1, 2, 5..8 and 40..63 are reserved. SDM 3A table 4-8. */
-const RESERVED_PDPTE_LO = 0x1e6;
+export const RESERVED_PDPTE_LO = 0x1e6;
 
 /** Error code of #PF. SDM 3A 4.7. */
-const PF_P = 1;
-const PF_W = 2;
-const PF_U = 4;
-const PF_RSVD = 8;
-const PF_I = 16;
+export const PF_P = 1;
+export const PF_W = 2;
+export const PF_U = 4;
+export const PF_RSVD = 8;
+export const PF_I = 16;
 
 const FOUR_GIB = 4294967296;
 

@@ -15,6 +15,7 @@ import { type ModuleContext, STOP_ATTENTION, STOP_BUDGET, TABLE_SIZE } from './m
 import { compiledHot, compiledWarm, x87Function } from './modules.ts';
 import { quickCalls } from './quick-calls.ts';
 import { quickDecode } from './quick-decode.ts';
+import { quickWalks, type SlowAccesses } from './quick-walk.ts';
 import { R_ASIZE, R_LEFT, R_LENGTH, R_NEXT, R_OSIZE, RECORD_BYTES } from './records.ts';
 
 const REGION_SLOTS = 8192;
@@ -60,7 +61,7 @@ export class Interpreter implements Engine {
   /** Record at which the budget last ran out (0: between blocks): what a sampling profiler reads. */
   interrupted = 0;
   private readonly counting: boolean;
-  private slowAccesses = 0;
+  private accesses = 0;
   private slowCalls = 0;
   private finds = 0;
   private running = false;
@@ -88,27 +89,11 @@ export class Interpreter implements Engine {
       memory: p.memory,
       table,
       jumpCache: layout.engine,
-      load: (va: number, bytes: number, stack: number) => {
-        this.slowAccesses++;
-        return mmu.loadSlow(va, bytes, stack);
-      },
-      rmw: (va: number, bytes: number, stack: number) => {
-        this.slowAccesses++;
-        return mmu.rmwSlow(va, bytes, stack);
-      },
-      store: (va: number, bytes: number, stack: number) => {
-        this.slowAccesses++;
-        return mmu.storeSlow(va, bytes, stack);
-      },
-      probe: (va: number, bytes: number, stack: number) => mmu.probeSlow(va, bytes, stack),
+      ...quickWalks(p.memory, layout, this.slowAccesses()),
       segment: (seg: number, offset: number, bytes: number, writes: number) =>
         checkSegment(p.state, seg, offset >>> 0, bytes, writes !== 0),
       slow: quickCalls(p.memory, layout, slowNames, (id) => this.slow(id)),
       x87: x87Function(p.memory),
-      find: (patch: number) => {
-        this.finds++;
-        return this.find(patch);
-      },
       heat: (head: number) => this.tier?.heat(head),
     };
     const hot = compiledHot(context);
@@ -133,6 +118,33 @@ export class Interpreter implements Engine {
     this.tier = tiered
       ? this.createTier(table, imports, context, { batch, mostBytes, freeDrops })
       : null;
+  }
+
+  /** For what quick-walk.ts does not do. */
+  private slowAccesses(): SlowAccesses {
+    const { mmu } = this.p;
+    return {
+      load: (va, bytes, stack) => {
+        this.accesses++;
+        return mmu.loadSlow(va, bytes, stack);
+      },
+      rmw: (va, bytes, stack) => {
+        this.accesses++;
+        return mmu.rmwSlow(va, bytes, stack);
+      },
+      store: (va, bytes, stack) => {
+        this.accesses++;
+        return mmu.storeSlow(va, bytes, stack);
+      },
+      probe: (va, bytes, stack) => {
+        this.accesses++;
+        return mmu.probeSlow(va, bytes, stack);
+      },
+      find: (patch) => {
+        this.finds++;
+        return this.find(patch);
+      },
+    };
   }
 
   private createTier(
@@ -200,7 +212,7 @@ export class Interpreter implements Engine {
       handlers: handlers.count,
       'lookups in JavaScript': this.finds,
       'slow paths': this.slowCalls,
-      'accesses that missed the TLB': this.slowAccesses,
+      'accesses in JavaScript': this.accesses,
       ...tier?.stats(),
       ...counters,
     };

@@ -33,23 +33,38 @@ export function emitLookup(c: Code, l: LookupLocals, jumpCache: number, miss: nu
   c.mem('i64.store', FIELDS.ripPage.at);
   emitFetchEntry(c, l);
   c.mem('i64.load', 0).get(l.lin).i64(-4096n).op('i64.and').op('i64.ne').brIf(miss);
-  // lin: the key, from the guest-physical address in t; u: its set, see CodeCache.jumpSet.
-  c.get(l.t).mem('i32.load', 8).get(l.lin).op('i32.wrap_i64').i32(4095).op('i32.and');
+  c.get(l.t).mem('i32.load', 8);
+  emitJumpCacheKey(c, l);
+  emitJumpCacheSlot(c, l, () => c.op('global.get', jumpCache), miss);
+  c.mem('i32.load', 8);
+}
+
+/** From the guest-physical address of a page on the stack, `t` becomes that of `lin`, and `lin` the key for it. */
+export function emitJumpCacheKey(c: Code, l: LookupLocals): void {
+  c.get(l.lin).op('i32.wrap_i64').i32(4095).op('i32.and');
   c.op('i32.or').tee(l.t).op('i64.extend_i32_u');
   c.get(l.st).mem('i64.load32_u', FIELDS.modeKey.at).i64(32n).op('i64.shl').op('i64.or').set(l.lin);
+}
+
+/** Leaves the address of the slot with this key and address, also in `u`, or goes to `miss`. See CodeCache.jumpSet. */
+export function emitJumpCacheSlot(
+  c: Code,
+  l: LookupLocals,
+  pushJumpCache: () => void,
+  miss: number,
+): void {
   c.get(l.t).get(l.t).i32(12).op('i32.shr_u').op('i32.xor');
   c.i32(JUMP_SETS - 1)
     .op('i32.and')
     .i32(Math.log2(JUMP_SET_BYTES))
-    .op('i32.shl')
-    .op('global.get', jumpCache)
-    .op('i32.add')
-    .tee(l.u);
+    .op('i32.shl');
+  pushJumpCache();
+  c.op('i32.add').tee(l.u);
   c.mem('i64.load', 0).get(l.lin).op('i64.ne').iff();
   c.get(l.u).i32(JUMP_SLOT_BYTES).op('i32.add').tee(l.u);
   c.mem('i64.load', 0).get(l.lin).op('i64.ne').brIf(miss);
   c.end();
-  c.get(l.u).mem('i32.load', 8);
+  c.get(l.u);
 }
 
 /** From a local with an offset in CS to `lin`, which wraps at 4 GiB outside 64-bit code. */

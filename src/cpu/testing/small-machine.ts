@@ -8,6 +8,7 @@ import type { Cx, SlowPath } from '../slow/define.ts';
 import { ARG_AT, type Layout, layoutFor, State, viewsOf } from '../state.ts';
 
 export interface SmallMachine {
+  readonly memory: WebAssembly.Memory;
   readonly layout: Layout;
   readonly state: State;
   readonly mmu: Mmu;
@@ -57,7 +58,8 @@ export function smallMachine(ramBytes = 1 << 20): SmallMachine {
   };
   reset(state);
   cx.modeChanged();
-  return { layout, state, mmu, cx, log, engine, insn, ...memoryOf(state, layout), ...calls(cx) };
+  const access = { ...memoryOf(state, layout), ...calls(cx) };
+  return { memory, layout, state, mmu, cx, log, engine, insn, ...access };
 }
 
 function memoryOf(state: State, layout: Layout) {
