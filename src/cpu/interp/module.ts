@@ -87,7 +87,7 @@ export function hotModule(hot: readonly HandlerSpec[], context: ModuleContext): 
   m.importTable('e', 'table', context.tableSize);
   const jumpCache = m.importGlobal('e', 'jumpCache', 'i32');
   const cold = m.type(['i32', 'i32', 'i32'], ['i32']);
-  const region = m.type(['i32', 'i32'], ['i32']);
+  const region = m.type(['i32', 'i32'], ['i64']);
   const flags = m.addFunction(m.type(['i32'], ['i32']), flagsFunction().body(), 'flags');
   const runnerType = m.type(['i32', 'i32'], ['i32']);
   const runner = m.addFunction(runnerType, regionRunner(region, jumpCache, context).body());

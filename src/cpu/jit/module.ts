@@ -1,26 +1,80 @@
 // The WebAssembly modules of translated regions, and their text for golden tests and docs.
 
-import { importHelpers } from '../interp/module.ts';
+import { bug } from '../../base/errors.ts';
 import type { LowerOptions } from '../lower/lower.ts';
 import type { Helpers } from '../lower/site.ts';
+import { X87_QUICK } from '../lower/x87-module.ts';
 import { FIELDS, GPR_AT, SEG_AT, SEG_STRIDE, XMM_AT } from '../state.ts';
-import { ModuleBuilder } from '../wasm/encode.ts';
+import { ModuleBuilder, type ValType } from '../wasm/encode.ts';
 import { compileRegion, type RegionSpec } from './region.ts';
 
 /** A module that exports its regions as `r0`, `r1` ... */
 export function regionsModule(specs: readonly RegionSpec[], options: LowerOptions): Uint8Array {
   const m = new ModuleBuilder();
-  const helpers = importAll(m);
+  const helpers = new UsedHelpers(m);
   m.importMemory('e', 'memory', 1);
-  const type = m.type(['i32', 'i32'], ['i32']);
-  specs.forEach((spec, i) => {
-    m.addFunction(type, compileRegion(spec, helpers, options).body(), `r${i}`);
+  const type = m.type(['i32', 'i32'], ['i64']);
+  const bodies = specs.map((spec) => compileRegion(spec, helpers, options).body());
+  bodies.forEach((body, i) => {
+    m.addFunction(type, body, `r${i}`);
   });
   return m.encode();
 }
 
-function importAll(m: ModuleBuilder): Helpers {
-  return { ...importHelpers(m), flags: m.importFunction('e', 'flags', ['i32'], ['i32']) };
+/** Imports a helper when code first asks for it: V8 compiles a wrapper for each that a module imports, used or not. */
+class UsedHelpers implements Helpers {
+  private readonly m: ModuleBuilder;
+  private readonly indexes = new Map<string, number>();
+
+  constructor(m: ModuleBuilder) {
+    this.m = m;
+  }
+
+  get load(): number {
+    return bug('translated code has no slow accesses');
+  }
+
+  get rmw(): number {
+    return this.load;
+  }
+
+  get store(): number {
+    return this.load;
+  }
+
+  get probe(): number {
+    return this.load;
+  }
+
+  get slow(): number {
+    return this.of('slow', ['i32']);
+  }
+
+  get segment(): number {
+    return this.of('segment', ['i32', 'i32', 'i32', 'i32']);
+  }
+
+  get x87(): number {
+    return this.of('x87', X87_QUICK);
+  }
+
+  get flags(): number {
+    return this.of('flags', ['i32']);
+  }
+
+  /** By function index, for the text. */
+  names(): Map<number, string> {
+    return new Map([...this.indexes].map(([name, index]) => [index, name] as const));
+  }
+
+  private of(name: string, params: readonly ValType[]): number {
+    let index = this.indexes.get(name);
+    if (index === undefined) {
+      index = this.m.importFunction('e', name, params, ['i32']);
+      this.indexes.set(name, index);
+    }
+    return index;
+  }
 }
 
 /** What a region became. `slowName` gives back the name behind a slow path's number. */
@@ -29,17 +83,14 @@ export function regionText(
   options: LowerOptions,
   slowName: (id: number) => string,
 ): string {
-  const helpers = importAll(new ModuleBuilder());
+  const helpers = new UsedHelpers(new ModuleBuilder());
   const code = compileRegion({ ...spec, withText: true }, helpers, options);
-  const calls = new Map(
-    Object.entries(helpers).map(([name, index]) => [index as number, name] as const),
-  );
   const names = new Map([
     [0, 'st'],
     [1, 'entry'],
     [2, 'tlb'],
   ]);
-  return format(code.text ?? [], names, calls, slowName);
+  return format(code.text ?? [], names, helpers.names(), slowName);
 }
 
 /** These end a line of text: the stack is empty behind them, or control moves. */

@@ -1,7 +1,7 @@
 // Tier 1's unit of translation: the hot blocks of one page that jump to each other, as one WebAssembly function.
 
 import type { Decoded } from '../decoded.ts';
-import { R_CHAIN, R_FALL_CHAIN, R_LEFT, RECORD_BYTES } from '../interp/records.ts';
+import { R_CHAIN, R_FALL_CHAIN, RECORD_BYTES } from '../interp/records.ts';
 import type { Node, Program } from '../isa/ir.ts';
 import { type LowerOptions, lowerProgram } from '../lower/lower.ts';
 import type { Helpers } from '../lower/site.ts';
@@ -16,13 +16,19 @@ import { type Exits, type Ground, type Placed, StateSite } from './state-site.ts
 import { type Unit, unitsOf } from './units.ts';
 
 /**
- * Why a region returned; what is larger is an address. Of a record: it is next, and nothing has been looked up. Of a chain
- * field, which ends in other bits: RIP is in the state, and that field is to hold the record found there. After a fault
- * `rec` says which instruction; else RIP is in the state.
+ * What a region returns, an i64. The low half says where control goes on: by lookup of the RIP in the state; to a fault, of which
+ * `rec` says the instruction; to an offset from the page; or it is an address, in whose low bits (a record is 32 bytes) stands
+ * what it is: a record (0), whose instruction has not begun; a record + REGION_UNPAID, of a block that the budget does not
+ * reach; or a chain field, which holds the next record or is to hold it. The high half is the offset that goes with it.
  */
 export const REGION_LOOKUP = 0;
 export const REGION_FAULT = 1;
+export const REGION_FAR = 2;
+export const REGION_UNPAID = 1;
+/** What the runner returns for the latter, once RIP and `rec` stand in the state. */
 export const REGION_BUDGET = 2;
+/** From a unit to a block of the region outside: `next` is its index. */
+const INSIDE = 3;
 
 export interface RegionBlock {
   readonly insns: readonly Decoded[];
@@ -51,17 +57,11 @@ interface Prepared {
   readonly programs: readonly Program[];
 }
 
-/** How control leaves: the ends that all blocks share. What they are told: `t` an offset in the page, `next` an address, `rip`, `redo` a record. */
-const END_KINDS = ['elsewhere', 'fault', 'budget', 'chain', 'jump', 'lookup'] as const;
-type EndKind = (typeof END_KINDS)[number];
-/** From a unit to a block of the region outside: `next` is its index. */
-const END_INSIDE = END_KINDS.length;
-
 /** The unit being emitted. */
 interface Inside {
   readonly unit: Unit;
   readonly residents: Residents;
-  /** Labels of its ends: of all, of a fault, of an instruction that is left to tier 0. */
+  /** Labels of its ends: of all (with what the region is to return), of a fault, of an instruction that is left to tier 0. */
   readonly leave: number;
   readonly fault: number;
   readonly elsewhere: number;
@@ -79,7 +79,7 @@ interface Open {
 const ST = 0;
 const ENTRY = 1;
 
-/** Emits `(state, index of the block to begin with) -> why it returned`. */
+/** Emits `(state, index of the block to begin with) -> i64`, see REGION_LOOKUP. */
 export function compileRegion(spec: RegionSpec, helpers: Helpers, options: LowerOptions): Code {
   return new RegionCompiler(spec, helpers, options).compile();
 }
@@ -97,17 +97,15 @@ class RegionCompiler {
   private readonly prepared: readonly Prepared[];
   private readonly units: readonly Unit[];
   private readonly tlb: number;
-  private readonly t: number;
   private readonly next: number;
   private readonly rip: number;
-  /** In a unit: the budget, and which end it goes to. */
   private readonly budget: number;
-  private readonly why: number;
-  /** The record of the instruction that touches memory. */
+  /** The record of the instruction that may be left to tier 0. */
   private readonly redo: number;
-  private ends: Record<EndKind, number> = {
-    ...{ elsewhere: 0, fault: 0, budget: 0, chain: 0, jump: 0, lookup: 0 },
-  };
+  /** Labels of the ends: with what is to be returned, for tier 0 to do the instruction, for a fault. */
+  private out = 0;
+  private elsewhere = 0;
+  private fault = 0;
   private inside: Inside | null = null;
   private readonly byOffset = new Map<number, number>();
   private labels: number[] = [];
@@ -121,11 +119,9 @@ class RegionCompiler {
     this.spec = spec;
     this.options = options;
     this.tlb = c.take('i32');
-    this.t = c.take('i32');
     this.next = c.take('i32');
     this.rip = c.take('i64');
     this.budget = c.take('i32');
-    this.why = c.take('i32');
     this.redo = c.take('i32');
     this.mirror = new Mirror(c, ST);
     const { mode, flat } = spec;
@@ -159,14 +155,10 @@ class RegionCompiler {
     const { c } = this;
     const { blocks } = this.spec;
     c.get(ST).mem('i32.load', FIELDS.dataTlb.at).set(this.tlb);
-    this.ends = {
-      elsewhere: c.block(),
-      fault: c.block(),
-      budget: c.block(),
-      chain: c.block(),
-      jump: c.block(),
-      lookup: c.block(),
-    };
+    c.get(ST).mem('i32.load', FIELDS.budget.at).set(this.budget);
+    this.out = c.block('i64');
+    this.fault = c.block();
+    this.elsewhere = c.block();
     if (blocks.length > 1) this.allBlocks();
     else if (this.units[0]) this.unit(this.units[0]);
     else this.block(this.prepared[0] as Prepared, 0);
@@ -227,24 +219,26 @@ class RegionCompiler {
     this.ground = { ...outside, registers: residents, pages };
     residents.load();
     pages.begin();
-    c.get(ST).mem('i32.load', FIELDS.budget.at).set(this.budget);
-    const leave = c.block();
+    const leave = c.block('i64');
     const fault = c.block();
     const elsewhere = c.block();
     this.inside = { unit, residents, leave, fault, elsewhere, open: [] };
     this.loop(unit);
     c.op('unreachable').end();
-    c.i32(END_KINDS.indexOf('elsewhere')).set(this.why).br(leave).end();
-    c.i32(END_KINDS.indexOf('fault')).set(this.why).end();
+    c.get(this.redo).op('i64.extend_i32_u').br(leave).end();
+    c.i64Halves(REGION_FAULT, 0).end();
     residents.store();
     residents.end();
     pages.end();
     this.ground = outside;
     this.inside = null;
-    const ends = END_KINDS.map((kind) => this.ends[kind]);
-    c.get(this.why);
-    if (this.top !== 0) c.brTable(ends, this.top);
-    else c.brTable(ends.slice(0, -1), ends.at(-1) as number);
+    if (this.top !== 0) {
+      const result = c.take('i64');
+      c.tee(result).i64Halves(INSIDE, 0).op('i64.eq').brIf(this.top);
+      c.get(result);
+      c.release('i64', result);
+    }
+    c.br(this.out);
   }
 
   /**
@@ -277,37 +271,23 @@ class RegionCompiler {
     inside.open.pop();
   }
 
-  /** Every way out, once: each `return` costs code, and V8 counts it towards compiling the function again. */
+  /** One way out: each `return` costs code, and V8 counts it towards compiling the function again. */
   private emitEnds(): void {
-    const { c, next, rip } = this;
+    const { c } = this;
     c.op('unreachable').end();
-    this.pushRip();
-    c.set(rip).end();
-    c.get(ST).get(rip).mem('i64.store', FIELDS.rip.at);
-    c.i32(REGION_LOOKUP).op('return').end();
-    const record = c.take('i32');
-    c.get(next).mem('i32.load', 0).tee(record).iff();
-    c.get(record).op('return').end();
-    c.get(ST);
-    this.pushRip();
-    c.mem('i64.store', FIELDS.rip.at);
-    c.get(next).op('return').end();
-    c.get(ST);
-    this.pushRip();
-    c.mem('i64.store', FIELDS.rip.at);
-    c.get(ST).get(next).mem('i32.store', FIELDS.rec.at);
-    c.i32(REGION_BUDGET).op('return').end();
-    c.i32(REGION_FAULT).op('return').end();
-    c.get(ST).get(ST).mem('i32.load', FIELDS.budget.at);
-    c.get(this.redo).mem('i32.load8_u', R_LEFT).op('i32.add').mem('i32.store', FIELDS.budget.at);
-    c.get(this.redo);
+    c.get(this.redo).op('i64.extend_i32_u').br(this.out).end();
+    this.returnNow(REGION_FAULT);
+    c.end();
+    this.storeBudget();
   }
 
-  /** RIP of the offset in `t`. */
-  private pushRip(): void {
-    const { c } = this;
-    c.get(ST).mem('i64.load', FIELDS.ripPage.at).get(this.t).op('i64.extend_i32_s').op('i64.add');
-    if (this.spec.mode !== 64) c.i64Halves(-1, 0).op('i64.and');
+  /** From where a slow path has left everything in the state, the budget too. */
+  private returnNow(kind: number): void {
+    this.c.i64Halves(kind, 0).op('return');
+  }
+
+  private storeBudget(): void {
+    this.c.get(ST).get(this.budget).mem('i32.store', FIELDS.budget.at);
   }
 
   private block({ block: b, forms, programs }: Prepared, index: number): void {
@@ -327,11 +307,9 @@ class RegionCompiler {
     if (forms.at(-1)?.fallsThrough) this.goTo(b, offset, this.fallChain(b, forms), true);
   }
 
-  /** To one of the shared ends. */
-  private leave(kind: EndKind): void {
-    const { c, inside } = this;
-    if (inside) c.i32(END_KINDS.indexOf(kind)).set(this.why).br(inside.leave);
-    else c.br(this.ends[kind]);
+  /** Returns what is on the stack. */
+  private leave(): void {
+    this.c.br(this.inside?.leave ?? this.out);
   }
 
   /** Where tier 0 keeps the record that follows a block that falls through, or a branch that is not taken. */
@@ -341,22 +319,14 @@ class RegionCompiler {
 
   /** As tier 0 does on entering a block; without the budget for it, it is tier 0's. */
   private pay(b: RegionBlock): void {
-    this.payFor(b.insns.length, () => {
-      this.c.i32(b.head).set(this.next).i32(b.offset).set(this.t);
-    });
-  }
-
-  /** `otherwise`: prepares to leave for want of budget. */
-  private payFor(insns: number, otherwise: () => void): void {
-    const { c, inside } = this;
-    const left = inside ? this.budget : this.t;
-    if (inside) c.get(this.budget);
-    else c.get(ST).mem('i32.load', FIELDS.budget.at);
-    c.i32(insns).op('i32.sub').tee(left).i32(0).op('i32.lt_s').iff();
-    otherwise();
-    this.leave('budget');
-    c.end();
-    c.get(ST).get(left).mem('i32.store', FIELDS.budget.at);
+    const { c, budget } = this;
+    const insns = b.insns.length;
+    c.i64Halves(b.head | REGION_UNPAID, b.offset)
+      .get(budget)
+      .i32(insns)
+      .op('i32.lt_s');
+    c.brIf(this.inside?.leave ?? this.out).op('drop');
+    c.get(budget).i32(insns).op('i32.sub').set(budget);
   }
 
   private instruction(
@@ -368,7 +338,7 @@ class RegionCompiler {
   ): void {
     const { c, ground } = this;
     c.text?.push(`;; ${placed.d.insn.name}`);
-    if (program.nodes.some(touchesMemory)) c.i32(placed.record).set(this.redo);
+    if (program.nodes.some(mayBeLeft)) c.i32(placed.record).set(this.redo);
     const skipTo = form.skips ? c.block() : 0;
     let again = 0;
     if (form.repeats) {
@@ -378,14 +348,13 @@ class RegionCompiler {
     const exits: Exits = {
       branch: (always, target) => this.branch(b, placed, always, target),
       jump: () => this.jump(),
-      ended: () => c.i32(REGION_LOOKUP).op('return'),
+      ended: () => this.returnNow(REGION_LOOKUP),
       again: () => this.again(placed, again),
-      faultLabel: this.inside?.fault ?? this.ends.fault,
-      settledFaultLabel: this.ends.fault,
-      elsewhereLabel: this.inside?.elsewhere ?? this.ends.elsewhere,
-      afterSlow: () => {
-        if (this.inside) c.get(ST).mem('i32.load', FIELDS.budget.at).set(this.budget);
-      },
+      faultLabel: this.inside?.fault ?? this.fault,
+      settledFaultLabel: this.fault,
+      elsewhereLabel: this.inside?.elsewhere ?? this.elsewhere,
+      noted: () => this.storeBudget(),
+      afterSlow: () => c.get(ST).mem('i32.load', FIELDS.budget.at).set(this.budget),
     };
     const site = new StateSite(ground, placed, exits, form.repeats ? null : known, skipTo);
     lowerProgram(program, site, this.options);
@@ -407,29 +376,31 @@ class RegionCompiler {
   }
 
   private jump(): void {
-    this.c.set(this.rip);
-    this.leave('jump');
+    const { c, rip } = this;
+    c.set(rip).get(ST).get(rip).mem('i64.store', FIELDS.rip.at).i64Halves(REGION_LOOKUP, 0);
+    this.leave();
   }
 
   /** Another round of a repeated string instruction, as tier 0 does it. */
-  private again(placed: Placed, loop: number): void {
-    const { c } = this;
-    this.payFor(1, () => {
-      c.get(ST).i32(1).mem('i32.store', FIELDS.stop.at);
-      c.i32(placed.record).set(this.next).i32(placed.offset).set(this.t);
-    });
-    c.br(loop);
+  private again({ record, offset }: Placed, loop: number): void {
+    const { c, budget } = this;
+    c.get(budget).i32(1).op('i32.lt_s').iff();
+    c.get(ST)
+      .i32(1)
+      .mem('i32.store', FIELDS.stop.at)
+      .i64Halves(record | REGION_UNPAID, offset);
+    this.leave();
+    c.end();
+    c.get(budget).i32(1).op('i32.sub').set(budget).br(loop);
   }
 
   /** On to an offset of the page: by falling into the next block, by a branch, by tier 0's chain, or by lookup. */
   private goTo(b: RegionBlock, offset: number, chain: number, last: boolean): void {
-    const { c } = this;
     const target = b.leaves ? undefined : this.byOffset.get(offset);
     if (target !== undefined) return this.within(target, last);
-    c.i32(offset).set(this.t);
-    if (offset < 0 || offset >= 4096) return this.leave('lookup');
-    c.i32(chain).set(this.next);
-    this.leave('chain');
+    const far = offset < 0 || offset >= 4096;
+    this.c.i64Halves(far ? REGION_FAR : chain, offset);
+    this.leave();
   }
 
   /** A label that leads there by itself; 0: more is needed. */
@@ -452,7 +423,7 @@ class RegionCompiler {
   private fromUnit(inside: Inside, target: number): void {
     const { c } = this;
     const way = wayTo(inside, this.index, target);
-    if (!way) c.i32(target).set(this.next).i32(END_INSIDE).set(this.why).br(inside.leave);
+    if (!way) c.i32(target).set(this.next).i64Halves(INSIDE, 0).br(inside.leave);
     else {
       if (way.dispatch) c.i32(1 + target - inside.unit.first).set(this.next);
       c.br(way.label);
@@ -494,8 +465,9 @@ function partsOf(unit: Unit): Unit[] {
   return parts;
 }
 
-function touchesMemory(n: Node): boolean {
-  return n.op === 'load' || n.op === 'store' || n.op === 'probe';
+/** At which the instruction may turn out to be tier 0's. */
+function mayBeLeft(n: Node): boolean {
+  return n.op === 'load' || n.op === 'store' || n.op === 'probe' || n.op === 'fault';
 }
 
 function endOf(b: RegionBlock): number {

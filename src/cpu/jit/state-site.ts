@@ -31,6 +31,8 @@ export interface Exits {
   readonly settledFaultLabel: number;
   /** To tier 0, which does the instruction from its beginning. */
   readonly elsewhereLabel: number;
+  /** Something may look at the state: the budget is wanted there. */
+  noted(): void;
   /** A slow path has run: the budget may have changed. */
   afterSlow(): void;
 }
@@ -179,6 +181,7 @@ export class StateSite implements Site {
 
   noteInstruction(): void {
     this.c.get(this.st).i32(this.at.record).mem('i32.store', FIELDS.rec.at);
+    this.exits.noted();
   }
 
   beforeSlow(): void {
@@ -214,6 +217,10 @@ export class StateSite implements Site {
 
   elsewhere(): void {
     this.c.br(this.exits.elsewhereLabel);
+  }
+
+  elsewhereIf(): void {
+    this.c.brIf(this.exits.elsewhereLabel);
   }
 
   slowAccess(): void {

@@ -47,6 +47,8 @@ export class Lowering {
   private readonly locals = new Map<number, number>();
   private readonly results = new Map<number, number>();
   private readonly inlined: ReadonlySet<number>;
+  /** A slow path has run: the instruction has begun. */
+  private called = false;
   private readonly taken: { type: ValType; local: number }[] = [];
 
   constructor(program: Program, site: Site, options: LowerOptions) {
@@ -90,11 +92,17 @@ export class Lowering {
     return local;
   }
 
-  /** `if` the i32 on the stack: raise and leave. */
+  /** `if` the i32 on the stack: raise and leave. A site that can leave the instruction before it has begun does that. */
   faultIf(vector: number, error: number | null): void {
+    if (this.site.elsewhereIf && !this.called) return this.site.elsewhereIf();
     this.c.iff();
     this.raise(vector, error);
     this.c.end();
+  }
+
+  private fault(vector: number, error: number | null): void {
+    if (this.site.elsewhere && !this.called) this.site.elsewhere();
+    else this.raise(vector, error);
   }
 
   private raise(vector: number, error: number | null): void {
@@ -201,10 +209,11 @@ export class Lowering {
       case 'setstate':
         return this.storeField(e.field as FieldName, () => this.push(e.value));
       case 'fault':
-        if (e.when.op === 'const' && e.when.value === 1n) return this.raise(e.vector, e.error);
+        if (e.when.op === 'const' && e.when.value === 1n) return this.fault(e.vector, e.error);
         this.push(e.when);
         return this.faultIf(e.vector, e.error);
       case 'call':
+        this.called = true;
         if (emitFloatCall(this, e) || emitDivide(this, e)) return;
         return this.x87(e);
       case 'skip':
@@ -302,6 +311,7 @@ export class Lowering {
   }
 
   private bulk(e: Effect & { op: 'bulk' }): void {
+    this.called = true;
     const fns = ['movs', 'stos', 'lods', 'scas', 'cmps'];
     this.argument(0, 32, () => this.c.i32(fns.indexOf(e.fn)));
     this.argument(1, 32, () => this.c.i32(e.bytes));

@@ -74,8 +74,9 @@ export interface Site {
    * at local `va`; where the TLB does not have it, the instruction is left before anything has happened.
    */
   hostOf?(addr: Value, seg: SegRef, va: number, bytes: number, writes: boolean): void;
-  /** Leaves it always. */
+  /** Leaves it always; or if the i32 on the stack is not 0. */
   elsewhere?(): void;
+  elsewhereIf?(): void;
   /** Notes which instruction is running, before anything that may look. */
   noteInstruction(): void;
   /** Around a slow path, which reads and writes registers and flags in the state. */
