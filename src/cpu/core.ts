@@ -67,7 +67,10 @@ export interface EngineParts {
   readonly layout: Layout;
   readonly state: State;
   readonly mmu: Mmu;
-  readonly cx: Cx & { insn: { osize: number; asize: number; mode: number; length: number } };
+  readonly cx: Cx & {
+    insn: { osize: number; asize: number; mode: number; length: number };
+    enter: Cx['enter'];
+  };
   /** Bytes that are no instruction raise #UD; one that we lack, or code outside RAM, ends the run. */
   undecodable(gpa: number, why: 'undefined' | 'too-long' | 'not-ram'): void;
 }
@@ -186,6 +189,7 @@ class VCpu implements Cpu {
         ),
       modeChanged: () => this.stateChanged(),
       checkInterrupts: () => this.checkInterrupts(),
+      enter: null,
     };
     reset(this.state);
     this.stateChanged();
@@ -303,6 +307,7 @@ class VCpu implements Cpu {
     this.grant(1);
     state.set(FIELDS.stop, 0);
     state.set(FIELDS.attention, 0);
+    state.set(FIELDS.faultsStop, 1);
     if (this.engine.run() === 'fault') return false;
     if (state.get(FIELDS.eflags) & EFLAGS_TF)
       state.set(FIELDS.pendingDebug, state.get(FIELDS.pendingDebug) | DR6_BS);
@@ -324,6 +329,7 @@ class VCpu implements Cpu {
     const undisturbed = this.disturbance === 0 ? MAX_GRANT : this.disturb(now);
     this.grant(alone ? 1 : Math.min(most, undisturbed));
     state.set(FIELDS.stop, 0);
+    state.set(FIELDS.faultsStop, alone ? 1 : 0);
     const stop = this.engine.run();
     if (stop === 'fault') {
       if (this.ended) return this.ended;
@@ -473,6 +479,7 @@ class VCpu implements Cpu {
       state.raise(UD, null);
       return;
     }
+    state.set(FIELDS.faultsStop, 1);
     const rip = state.get64('rip').toString(16);
     this.ended = {
       kind: 'unsupported',

@@ -12,7 +12,7 @@ export const DR7_GD = 1 << 13;
 /** L0..L3 and LE: a task switch clears them. SDM 3A 7.3. */
 export const DR7_LOCAL = 0x155;
 /** L0..L3 and G0..G3. */
-const DR7_ENABLED = 0xff;
+export const DR7_ENABLED = 0xff;
 
 /** Values of R/Wn. */
 const EXECUTE = 0;

@@ -6,6 +6,7 @@ import { enterLongHandler } from './deliver-long.ts';
 import { enterProtectedHandler } from './deliver-protected.ts';
 import { enterRealHandler } from './deliver-real.ts';
 import { inRealMode } from './descriptors.ts';
+import { enteredQuickly } from './gates.ts';
 import type { Cx } from './slow/define.ts';
 import { FIELDS } from './state.ts';
 
@@ -45,6 +46,7 @@ export function deliver(cx: Cx, event: Event): 'ok' | 'shutdown' {
 /** One attempt. 1: a fault is raised and nothing but CR2 has changed. */
 export function enterHandler(cx: Cx, event: Event): 0 | 1 {
   const { state } = cx;
+  if (enteredQuickly(cx, event)) return 0;
   if (event.vector === PF && event.kind === 'fault')
     state.setVa(FIELDS.cr2, state.getVa(FIELDS.faultAddress));
   if (enterByMode(cx, event)) return 1;

@@ -31,6 +31,7 @@ export const TR = 7;
 export const TYPE_ACCESSED = 1;
 export const TYPE_RW = 2;
 export const TYPE_CONFORMING = 4;
+export const TYPE_EXPAND_DOWN = 4;
 export const TYPE_CODE = 8;
 
 /** Types of system descriptors. SDM 3A table 3-2. */

@@ -28,6 +28,10 @@ import { readFlags, writeFlags } from './flags.ts';
 import type { Cx } from './slow/define.ts';
 import { ATTR_P, FIELDS, SEG_LIMIT, SEG_SELECTOR } from './state.ts';
 
+/** Bits of what `Cx.enter` is told beside vector and error code; RF of the pushed flags stands at its own place. */
+export const EVENT_HAS_ERROR = 1;
+export const EVENT_FAULT = 2;
+
 /** The EXT bit: the event came from outside the program. SDM 3A 6.13. */
 export const extOf = (event: Event): 0 | 1 => (event.kind === 'software' ? 0 : 1);
 
@@ -41,10 +45,21 @@ export function gateFault(cx: Cx, vector: number, event: Event): 1 {
  * between two iterations of a repeated instruction. An instruction breakpoint leaves that to its handler. SDM 3B 18.3.1.1.
  */
 export function pushedFlags(cx: Cx, event: Event): number {
-  const flags = readFlags(cx.state);
-  if (event.kind === 'software') return flags;
-  const fault = event.kind === 'fault' && event.vector !== DF && event.vector !== DB;
-  return fault || resuming(cx.state, cx.retired()) ? flags | EFLAGS_RF : flags;
+  return readFlags(cx.state) | pushedRf(cx, event);
+}
+
+function pushedRf(cx: Cx, { vector, kind }: Event): number {
+  if (kind === 'software') return 0;
+  const fault = kind === 'fault' && vector !== DF && vector !== DB;
+  return fault || resuming(cx.state, cx.retired()) ? EFLAGS_RF : 0;
+}
+
+/** The engine's own way to the handler, if it has one for such an event. */
+export function enteredQuickly(cx: Cx, event: Event): boolean {
+  if (cx.enter === null || event.kind === 'software') return false;
+  const { vector, error, kind } = event;
+  const how = (error === null ? 0 : EVENT_HAS_ERROR) | (kind === 'fault' ? EVENT_FAULT : 0);
+  return cx.enter(vector, error ?? 0, how | pushedRf(cx, event)) !== 0;
 }
 
 export function flagsOnEntry(cx: Cx, masksInterrupts: boolean): void {

@@ -1,13 +1,13 @@
 // The stack as far transfers and interrupts use it: whole frames pushed and popped, checked before anything changes.
 
 import { CR0_PE, GP, SS } from './control-bits.ts';
+import { TYPE_EXPAND_DOWN } from './descriptors.ts';
 import type { AccessAs } from './mmu.ts';
 import type { Cx } from './slow/define.ts';
 import { ATTR_D, FIELDS, GPR_AT, SEG_ATTR, SEG_LIMIT, type State } from './state.ts';
 
 const SS_REG = 2;
 const RSP = 4;
-const TYPE_EXPAND_DOWN = 4;
 
 export interface Stack {
   readonly base: number;

@@ -150,6 +150,8 @@ export const FIELDS = {
   stop: f(0x548, 32),
   /** Engine: a second cause for leaving at the next boundary: requestExit, shadow handling, trap flag. */
   attention: f(0x54c, 32),
+  /** Engine: 1 while a fault has to come back from `run`, rather than go to its handler there. */
+  faultsStop: f(0x568, 32),
   /** Engine: what decoding depends on besides the bytes (code mode, stack size): part of a block's key. */
   modeKey: f(0x558, 32),
   /** 0: SSE (x87) instructions may run; else the vector they fault with, see fpu-fault.ts. Kept by `recomputeFpuFaults`. */

@@ -34,6 +34,7 @@ const ENGINE_FIELDS: ReadonlySet<FieldName> = new Set<FieldName>([
     'fetchTlb',
     'stop',
     'attention',
+    'faultsStop',
     'modeKey',
   ] as const),
   ...(['faultVector', 'faultError', 'faultHasError', 'faultAddress'] as const),

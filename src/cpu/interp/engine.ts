@@ -4,6 +4,7 @@ import { bug } from '../../base/errors.ts';
 import { GP } from '../control-bits.ts';
 import type { Engine, EngineParts, Stop } from '../core.ts';
 import { BATCH, FREE_DROPS, MOST_BYTES, THRESHOLD, Tier1 } from '../jit/tier.ts';
+import { EXIT_VECTOR } from '../policy.ts';
 import { checkSegment } from '../segment-check.ts';
 import { slowPaths } from '../slow/registry.ts';
 import { FIELDS, MODE_KEY_LIMIT } from '../state.ts';
@@ -19,6 +20,8 @@ import { quickWalks, type SlowAccesses } from './quick-walk.ts';
 import { R_ASIZE, R_LEFT, R_LENGTH, R_NEXT, R_OSIZE, RECORD_BYTES } from './records.ts';
 
 const REGION_SLOTS = 8192;
+/** Raised instead of a fault by an access that the engine has to make again: no vector, and no exit. */
+const RESTART = EXIT_VECTOR + 0xff;
 
 const paths = [...slowPaths.values()];
 /** Of a slow path's number, for golden texts. */
@@ -85,6 +88,8 @@ export class Interpreter implements Engine {
       counters: counting ? countersAt(layout) : 0,
       slowId: slowNumber,
     };
+    const ways = quickCalls(p.memory, layout, slowNames, (id) => this.slow(id));
+    p.cx.enter = ways.enter;
     const imports: Record<string, unknown> = {
       memory: p.memory,
       table,
@@ -92,7 +97,8 @@ export class Interpreter implements Engine {
       ...quickWalks(p.memory, layout, this.slowAccesses()),
       segment: (seg: number, offset: number, bytes: number, writes: number) =>
         checkSegment(p.state, seg, offset >>> 0, bytes, writes !== 0),
-      slow: quickCalls(p.memory, layout, slowNames, (id) => this.slow(id)),
+      slow: ways.slow,
+      fault: ways.fault,
       x87: x87Function(p.memory),
       heat: (head: number) => this.tier?.heat(head),
     };
@@ -235,6 +241,7 @@ export class Interpreter implements Engine {
 
   restart(): void {
     this.restarting = true;
+    this.p.state.set(FIELDS.faultVector, RESTART);
   }
 
   codeAt(gpa: number, bytes: number): boolean {

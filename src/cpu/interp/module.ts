@@ -83,6 +83,7 @@ export function hotModule(hot: readonly HandlerSpec[], context: ModuleContext): 
   const helpers = importHelpers(m);
   const find = m.importFunction('e', 'find', ['i32'], ['i32']);
   const heat = m.importFunction('e', 'heat', ['i32'], []);
+  const fault = m.importFunction('e', 'fault', [], ['i32']);
   m.importMemory('e', 'memory', context.memoryPages);
   m.importTable('e', 'table', context.tableSize);
   const jumpCache = m.importGlobal('e', 'jumpCache', 'i32');
@@ -94,7 +95,7 @@ export function hotModule(hot: readonly HandlerSpec[], context: ModuleContext): 
   const hotFunction = new HotFunction(
     hot,
     { ...helpers, flags },
-    { find, heat, cold, runner, jumpCache },
+    { find, heat, fault, cold, runner, jumpCache },
     context,
   );
   m.addFunction(m.type(['i32', 'i32'], ['i32']), hotFunction.emit().body(), 'run');
@@ -147,7 +148,7 @@ function coldBody(spec: HandlerSpec, helpers: Helpers, context: ModuleContext): 
 
 /**
  * The hot function. Nested loops, outermost first:
- *   reload    the state may have changed: read TLB base, attention, RIP again
+ *   reload    the state may have changed: read TLB base, attention, RIP again; a fault that is delivered comes here
  *   lookup    `rip` is where to go: fetch TLB, jump cache, else `find`
  *   enter     `rec` begins a block: pay for it out of the budget
  *   dispatch  `rec` is the next record
@@ -164,6 +165,7 @@ class HotFunction implements LookupLocals {
   readonly u = this.c.take('i32');
   readonly lin = this.c.take('i64');
   private reload = 0;
+  private faulted = 0;
   private lookup = 0;
   private enter = 0;
   private dispatch = 0;
@@ -171,6 +173,7 @@ class HotFunction implements LookupLocals {
   private readonly helpers: Helpers;
   private readonly find: number;
   private readonly heat: number;
+  private readonly fault: number;
   private readonly coldType: number;
   private readonly runner: number;
   private readonly jumpCache: number;
@@ -179,13 +182,14 @@ class HotFunction implements LookupLocals {
   constructor(
     hot: readonly HandlerSpec[],
     helpers: Helpers,
-    indexes: { find: number; heat: number; cold: number; runner: number; jumpCache: number },
+    indexes: Readonly<Record<'find' | 'heat' | 'fault' | 'cold' | 'runner' | 'jumpCache', number>>,
     context: ModuleContext,
   ) {
     this.hot = hot;
     this.helpers = helpers;
     this.find = indexes.find;
     this.heat = indexes.heat;
+    this.fault = indexes.fault;
     this.coldType = indexes.cold;
     this.runner = indexes.runner;
     this.jumpCache = indexes.jumpCache;
@@ -195,6 +199,7 @@ class HotFunction implements LookupLocals {
   emit(): Code {
     const { c } = this;
     this.reload = c.loop();
+    this.faulted = c.block();
     c.get(this.st).mem('i32.load', FIELDS.dataTlb.at).set(this.tlb);
     c.get(this.st).mem('i32.load', FIELDS.attention.at).iff();
     this.stop(STOP_ATTENTION);
@@ -211,7 +216,10 @@ class HotFunction implements LookupLocals {
     this.emitEnter();
     this.dispatch = c.loop();
     this.emitDispatch();
-    c.end().end().end().end().op('unreachable');
+    c.end().end().end().op('unreachable').end();
+    c.call(this.fault).brIf(this.reload);
+    this.stop(STOP_FAULT);
+    c.end().op('unreachable');
     return c;
   }
 
@@ -239,9 +247,7 @@ class HotFunction implements LookupLocals {
     c.br(found);
     c.end();
     c.get(this.st).i32(0).mem('i32.store', FIELDS.rec.at);
-    c.get(this.patch).call(this.find).tee(this.rec).op('i32.eqz').iff();
-    this.stop(STOP_FAULT);
-    c.end();
+    c.get(this.patch).call(this.find).tee(this.rec).op('i32.eqz').brIf(this.faulted);
     c.end();
   }
 
@@ -359,9 +365,7 @@ class HotFunction implements LookupLocals {
       .mem('i32.store', FIELDS.budget.at);
     this.storeOwnRip();
     c.get(this.st).i32(0).mem('i32.store', FIELDS.rec.at);
-    c.i32(0).call(this.find).tee(this.rec).op('i32.eqz').iff();
-    this.stop(STOP_FAULT);
-    c.end();
+    c.i32(0).call(this.find).tee(this.rec).op('i32.eqz').brIf(this.faulted);
     c.br(this.enter);
   }
 
@@ -409,13 +413,8 @@ class HotFunction implements LookupLocals {
     c.get(this.t).set(this.patch);
     c.get(this.st).mem('i64.load', FIELDS.rip.at).set(this.rip).br(this.lookup);
     c.end();
-    c.i32(STOP_FAULT)
-      .i32(STOP_BUDGET)
-      .get(this.t)
-      .i32(REGION_FAULT)
-      .op('i32.eq')
-      .op('select')
-      .op('return');
+    c.get(this.t).i32(REGION_FAULT).op('i32.eq').brIf(this.faulted);
+    this.stop(STOP_BUDGET);
   }
 
   private next(): void {
@@ -445,7 +444,9 @@ class HotFunction implements LookupLocals {
         c.br(this.reload);
       },
       again: () => this.again(),
-      faulted: () => this.stop(STOP_FAULT),
+      faulted: () => {
+        c.br(this.faulted);
+      },
     };
     const locals = { st: this.st, tlb: this.tlb, rec: this.rec };
     lowerProgram(spec.program, new RecordSite(c, this.helpers, locals, spec, exits), this.context);
@@ -483,9 +484,7 @@ class HotFunction implements LookupLocals {
     c.get(this.st).mem('i32.load', FIELDS.dataTlb.at).set(this.tlb);
     this.next();
     c.end();
-    c.get(this.t).i32(COLD_FAULT).op('i32.eq').iff();
-    this.stop(STOP_FAULT);
-    c.end();
+    c.get(this.t).i32(COLD_FAULT).op('i32.eq').brIf(this.faulted);
     c.get(this.t).i32(COLD_LOOKUP).op('i32.eq').brIf(this.reload);
     this.again();
   }

@@ -8,8 +8,10 @@ import { POLICY_CR_READ, POLICY_RDTSC } from '../policy.ts';
 import { ARG_AT, RET_AT, SEG_AT, SEG_BASE, SEG_STRIDE } from '../state.ts';
 import { type Code, ModuleBuilder } from '../wasm/encode.ts';
 import { bulkFunction, hitFunction, TLB_READ, TLB_WRITE } from './quick-bulk.ts';
-import { iret, loadSegmentFunction } from './quick-iret.ts';
-import { type Places, QuickSite } from './quick-site.ts';
+import { enterFunction, faultFunction } from './quick-deliver.ts';
+import { iret } from './quick-iret.ts';
+import { loadSegmentFunction } from './quick-segments.ts';
+import { type Helpers, type Places, QuickSite } from './quick-site.ts';
 import { syscall, sysret } from './quick-system-calls.ts';
 
 const SHADOW_STI = 1;
@@ -30,19 +32,28 @@ const WAYS: Readonly<Record<string, Way>> = {
   read_control: readControl,
 };
 
+export interface Quick {
+  /** `(id) -> 0 done, 1 faulted`: a slow path. */
+  readonly slow: unknown;
+  /** `() -> 1 delivered, 0 ask the engine`: the fault that is raised. */
+  readonly fault: unknown;
+  /** `(vector, error code, EVENT_* and RF) -> 1 delivered, 0 nothing done`: an event at RIP, between two instructions. */
+  readonly enter: (vector: number, error: number, how: number) => number;
+}
+
 /**
- * A function `(id) -> 0 done, 1 faulted` in WebAssembly with the meaning of `slow`, which it asks where it has no quick
- * way or the usual conditions do not hold. `names`: of slow paths, by number. `slow/*.ts` says what they mean, and is
- * what the reference runs; each quick way here does the same, or nothing.
+ * Functions in WebAssembly with the meaning of `slow`, which they ask where they have no quick way or the usual conditions
+ * do not hold. `names`: of slow paths, by number. `slow/*.ts` and deliver.ts say what they mean, and are what the reference
+ * runs; each quick way here does the same, or nothing.
  */
 export function quickCalls(
   memory: WebAssembly.Memory,
   places: Places,
   names: readonly string[],
   slow: (id: number) => number,
-): unknown {
+): Quick {
   const module = compiledFor(places, names);
-  return new WebAssembly.Instance(module, { e: { memory, slow } }).exports.slow;
+  return new WebAssembly.Instance(module, { e: { memory, slow } }).exports as unknown as Quick;
 }
 
 const compiled = new Map<string, WebAssembly.Module>();
@@ -69,17 +80,23 @@ function quickModule(places: Places, names: readonly string[]): Uint8Array {
   const helpers = {
     flags: m.addFunction(type, flagsFunction().body()),
     hit: read,
+    hitWrite: write,
     bulk: m.addFunction(type, bulkFunction({ read, write }).body()),
     loadSegment: m.addFunction(m.type(['i32', 'i32', 'i32'], []), loadSegmentFunction().body()),
   };
   m.addFunction(type, dispatcher(new QuickSite(places, helpers), names, slow).body(), 'slow');
+  const enterType = m.type(['i32', 'i32', 'i32', 'i64'], ['i32']);
+  const enter = m.addFunction(enterType, enterFunction(places, helpers).body());
+  const eventType = m.type(['i32', 'i32', 'i32'], ['i32']);
+  m.addFunction(eventType, enterHere(places, helpers, enter).body(), 'enter');
+  const faultType = m.type([], ['i32']);
+  m.addFunction(faultType, faultFunction(places, helpers, enter).body(), 'fault');
   return m.encode();
 }
 
 /** `(id)`: one case for each quick way, and the slow path behind them all. */
 function dispatcher(q: QuickSite, names: readonly string[], slow: number): Code {
   const { c } = q;
-  c.i32(q.places.state).set(q.st);
   q.decline = c.block();
   const labels = new Map(Object.keys(WAYS).map((name) => [name, c.block()]));
   for (const name of labels.keys()) if (!names.includes(name)) bug(`no slow path named ${name}`);
@@ -95,6 +112,14 @@ function dispatcher(q: QuickSite, names: readonly string[], slow: number): Code 
   c.end();
   c.get(0).call(slow);
   return c;
+}
+
+/** `enter` with RIP as it stands: no 64-bit number comes from JavaScript. */
+function enterHere(places: Places, helpers: Helpers, enter: number): Code {
+  const q = new QuickSite(places, helpers, 3);
+  for (const param of [0, 1, 2]) q.c.get(param);
+  q.load('rip').call(enter);
+  return q.c;
 }
 
 /** SDM 2B RDTSC. */

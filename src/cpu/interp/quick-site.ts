@@ -35,21 +35,28 @@ export interface Helpers {
   readonly hit: number;
   readonly bulk: number;
   readonly loadSegment: number;
+  /** As `hit`, for what may be written. */
+  readonly hitWrite: number;
 }
 
 export class QuickSite {
-  readonly c = new Code(1);
-  readonly st = this.c.take('i32');
-  readonly t = this.c.take('i32');
-  readonly v = this.c.take('i64');
+  readonly c: Code;
+  readonly st: number;
+  readonly t: number;
+  readonly v: number;
   readonly places: Places;
   readonly helpers: Helpers;
   /** Where a quick way goes that does not apply. Nothing has changed then. */
   decline = 0;
 
-  constructor(places: Places, helpers: Helpers) {
+  constructor(places: Places, helpers: Helpers, params = 1) {
     this.places = places;
     this.helpers = helpers;
+    this.c = new Code(params);
+    this.st = this.c.take('i32');
+    this.t = this.c.take('i32');
+    this.v = this.c.take('i64');
+    this.c.i32(places.state).set(this.st);
   }
 
   unlessExits(policy: number): void {
@@ -60,6 +67,25 @@ export class QuickSite {
   unlessWaiting(): void {
     this.load('irqLine');
     this.load('nmiPending').op('i32.or').brIf(this.decline);
+  }
+
+  /** Declines unless `push` leaves a word whose bits under `mask` are `value`. */
+  only(push: () => void, mask: number, value: number): void {
+    push();
+    this.c.i32(mask).op('i32.and').i32(value).op('i32.ne').brIf(this.decline);
+  }
+
+  /** Leaves the data TLB of accesses that the processor itself makes, which SMAP watches whatever AC says. */
+  systemTlb(): void {
+    this.c.i32(this.places.dataTlbs).i32(this.places.dataTlbs + DATA_TLB_BYTES);
+    this.load('cr4').i32(CR4_SMAP).op('i32.and').op('select');
+  }
+
+  /** From an address (64 bits) and a number of bytes, into `to`: where the processor itself finds them in linear memory. */
+  systemHit(to: number, writes = false): void {
+    this.systemTlb();
+    this.c.call(writes ? this.helpers.hitWrite : this.helpers.hit).tee(to);
+    this.c.op('i32.eqz').brIf(this.decline);
   }
 
   /** Leaves the count of instructions completed before this one, as `Cx.retired`. */

@@ -24,6 +24,11 @@ export interface Cx {
   modeChanged(): void;
   /** Interrupts may have become deliverable (IF was set, a shadow began): look before the next instruction. */
   checkInterrupts(): void;
+  /**
+   * An engine's quicker way to an event's handler, between two instructions: `(vector, error code, how) -> 0 it has done
+   * nothing`. `how` has bits EVENT_*, and EFLAGS_RF if the pushed flags do.
+   */
+  readonly enter: ((vector: number, error: number, how: number) => number) | null;
 }
 
 /**

@@ -89,6 +89,7 @@ export function createMachine(setup: Setup = 'long'): Machine {
       tsc: () => BigInt.asUintN(64, BigInt(machine.cx.retired()) + state.get64('tscOffset')),
       modeChanged: () => setMode(state, layout),
       checkInterrupts: () => {},
+      enter: null,
     },
   };
   views.u8.set(pristine, layout.ramBase);
@@ -156,6 +157,7 @@ export function engineOf(name: string, create: (parts: EngineParts) => CoreEngin
       state.set('slack', 0);
       state.setVa('horizon', machine.retired + 1);
       state.set('attention', 0);
+      state.set('faultsStop', 1);
       const stop = machine.engine.run();
       if (stop !== 'fault') {
         machine.retired++;

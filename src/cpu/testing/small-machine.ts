@@ -55,6 +55,7 @@ export function smallMachine(ramBytes = 1 << 20): SmallMachine {
     tsc: () => 1000n + state.get64('tscOffset'),
     modeChanged: () => modeChanged(state, layout),
     checkInterrupts: () => {},
+    enter: null,
   };
   reset(state);
   cx.modeChanged();
