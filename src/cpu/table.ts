@@ -20,10 +20,7 @@ export interface OpcodeEntry {
 }
 
 /** By opcode map * 256 + opcode byte. */
-export const tables: { readonly long: OpcodeTable; readonly legacy: OpcodeTable } = {
-  long: opcodeTable(forms.filter((f) => f.form.only !== 'no64')),
-  legacy: opcodeTable(forms.filter((f) => f.form.only !== '64' && f.rexW !== 1)),
-};
+export const tables: { readonly long: OpcodeTable; readonly legacy: OpcodeTable } = opcodeTables();
 
 export type OpcodeTable = readonly (OpcodeEntry | null)[];
 
@@ -43,29 +40,45 @@ function isInsn(value: unknown): value is Insn {
   return typeof value === 'object' && value !== null && 'forms' in value && 'sem' in value;
 }
 
-function opcodeTable(all: readonly CompiledForm[]): OpcodeTable {
+function opcodeTables(): typeof tables {
   const covering: CompiledForm[][] = Array.from({ length: 1024 }, () => []);
-  for (const f of all) {
+  for (const f of forms) {
     for (let n = 0; n < f.span; n++) covering[(f.map << 8) + f.opcode + n]?.push(f);
   }
-  return covering.map((list) =>
-    list.length === 0 ? null : opcodeEntry(list.sort((a, b) => b.score - a.score)),
-  );
+  const long: (OpcodeEntry | null)[] = [];
+  const legacy: (OpcodeEntry | null)[] = [];
+  for (const list of covering) {
+    list.sort((a, b) => b.score - a.score);
+    const inLong = list.filter((f) => f.form.only !== 'no64');
+    const inLegacy = list.filter((f) => f.form.only !== '64' && f.rexW !== 1);
+    const entry = opcodeEntry(inLong);
+    long.push(entry);
+    const same = inLong.length === list.length && inLegacy.length === list.length;
+    legacy.push(same ? entry : opcodeEntry(inLegacy));
+  }
+  return { long, legacy };
 }
 
-function opcodeEntry(covering: readonly CompiledForm[]): OpcodeEntry {
+function opcodeEntry(covering: readonly CompiledForm[]): OpcodeEntry | null {
+  if (covering.length === 0) return null;
   const hasModrm = covering.some((f) => f.hasModrm);
   const without = covering.find((f) => !f.hasModrm);
   if (hasModrm && without)
     bug(`some encodings of '${without.form.op}' have a ModRM byte, others none`);
-  const lists = Array.from({ length: hasModrm ? 16 : 1 }, (_, n) =>
-    hasModrm ? covering.filter((f) => mayHave(f, n & 7, n >= 8)) : covering,
+  if (!hasModrm) return { hasModrm, lists: [covering] };
+  const any = covering.every((f) => f.digit < 0 && f.exact < 0 && isAnyMod(f));
+  const lists = Array.from({ length: 16 }, (_, n) =>
+    any ? covering : covering.filter((f) => mayHave(f, n & 7, n >= 8)),
   );
   return { hasModrm, lists };
+}
+
+function isAnyMod({ mod }: CompiledForm): boolean {
+  return mod === 'both' || mod === 'ignored';
 }
 
 function mayHave(f: CompiledForm, reg: number, isRegister: boolean): boolean {
   if (f.digit >= 0 && f.digit !== reg) return false;
   if (f.exact >= 0 && ((f.exact >> 3) & 7) !== reg) return false;
-  return f.mod === 'both' || f.mod === 'ignored' || (f.mod === 'reg') === isRegister;
+  return isAnyMod(f) || (f.mod === 'reg') === isRegister;
 }

@@ -124,23 +124,32 @@ export const followsOsize = (code: string): boolean => 'vzypa'.includes(code) &&
 
 export function compileForm(insn: Insn, form: Form, id: number): CompiledForm {
   const op = parseOp(form.op);
-  const args = compileArgs(form, op.map === 0 && EXTENDED_BYTE.includes(op.opcode));
+  const { args, sized } = operandsOf(form.args, op.map === 0 && EXTENDED_BYTE.includes(op.opcode));
   const has66 = op.mandatory.includes(0x66);
-  const sized = args.some((a) => sizeCodes(a).some((code) => code === 'v' || code === 'z'));
   const ignores66 = has66
     ? !op.mandatory.includes(0xf2)
     : (op.noPrefix || op.mandatory.length > 0) && !sized;
   const mod = modOf(args, op);
   const { names, nameBy } = namesOf(form.name ?? insn.name);
+  // Written out, not spread: there are a thousand at every start, and the decoder wants them of one shape.
   return {
-    ...op,
     insn,
     form,
     id,
-    args,
-    mod,
-    ignores66,
+    map: op.map,
+    opcode: op.opcode,
+    span: op.span,
+    mandatory: op.mandatory,
+    noPrefix: op.noPrefix,
     allowed: allowedPrefixes(op, ignores66),
+    rexW: op.rexW,
+    hasModrm: op.hasModrm,
+    digit: op.digit,
+    exact: op.exact,
+    exactSpan: op.exactSpan,
+    mod,
+    args,
+    ignores66,
     isCc: op.span === 16,
     names,
     nameBy,
@@ -198,50 +207,122 @@ function parseOp(text: string): ParsedOp {
     exact: -1,
     exactSpan: 1,
   };
-  for (const token of text.split(' ')) {
-    if (token === 'NP') op.noPrefix = true;
-    else if (token === 'W0') op.rexW = 0;
-    else if (token === 'W1') op.rexW = 1;
-    else if (/^(66|F2|F3)$/.test(token) && bytes.length === 0)
-      op.mandatory.push(Number.parseInt(token, 16));
-    else if (/^\/[0-7r]$/.test(token)) {
-      op.hasModrm = true;
-      op.digit = token === '/r' ? -1 : Number(token[1]);
-    } else if (/^=[0-9a-f]{2}(\+i)?$/.test(token)) {
-      op.hasModrm = true;
-      op.exact = Number.parseInt(token.slice(1, 3), 16);
-      op.exactSpan = token.endsWith('+i') ? 8 : 1;
-    } else if (/^[0-9a-f]{2}(\+r|\+cc)?$/.test(token)) {
-      bytes.push(Number.parseInt(token.slice(0, 2), 16));
-      op.span = token.endsWith('+r') ? 8 : token.endsWith('+cc') ? 16 : 1;
-    } else bug(`unknown token '${token}' in encoding '${text}'`);
+  for (const word of text.split(' ')) {
+    const token = tokenOf(word);
+    if (!token) return bug(`unknown token '${word}' in encoding '${text}'`);
+    switch (token.kind) {
+      case 'no-prefix':
+        op.noPrefix = true;
+        break;
+      case 'rex-w':
+        op.rexW = token.w;
+        break;
+      case 'modrm':
+        op.hasModrm = true;
+        op.digit = token.digit;
+        break;
+      case 'exact':
+        op.hasModrm = true;
+        op.exact = token.byte;
+        op.exactSpan = token.span;
+        break;
+      case 'byte':
+        if (token.mayBePrefix && bytes.length === 0) op.mandatory.push(token.byte);
+        else {
+          bytes.push(token.byte);
+          op.span = token.span;
+        }
+    }
   }
-  return { ...op, ...mapOf(bytes, text) };
+  setOpcode(op, bytes, text);
+  return op;
 }
 
-function mapOf(bytes: readonly number[], text: string): { map: number; opcode: number } {
-  const map = bytes[0] !== 0x0f ? 0 : bytes[1] === 0x38 ? 2 : bytes[1] === 0x3a ? 3 : 1;
-  const opcode = bytes[map === 0 ? 0 : map === 1 ? 1 : 2];
-  if (opcode === undefined || bytes.length !== Math.min(map, 2) + 1)
-    bug(`no opcode in encoding '${text}'`);
-  return { map, opcode };
+/** A word of an encoding. */
+type Token =
+  | { readonly kind: 'no-prefix' }
+  | { readonly kind: 'rex-w'; readonly w: 0 | 1 }
+  | { readonly kind: 'modrm'; readonly digit: number }
+  | { readonly kind: 'exact'; readonly byte: number; readonly span: 1 | 8 }
+  /** 66, F2 and F3 are mandatory prefixes where they stand before the opcode. */
+  | {
+      readonly kind: 'byte';
+      readonly byte: number;
+      readonly span: 1 | 8 | 16;
+      readonly mayBePrefix: boolean;
+    };
+
+/** A thousand encodings are made of three hundred words. */
+const tokens = new Map<string, Token | null>();
+
+function tokenOf(word: string): Token | null {
+  let token = tokens.get(word);
+  if (token === undefined) {
+    token = parseToken(word);
+    tokens.set(word, token);
+  }
+  return token;
 }
 
-function compileArgs(form: Form, extendedByte: boolean): Arg[] {
-  if (form.args === '') return [];
+function parseToken(word: string): Token | null {
+  if (word === 'NP') return { kind: 'no-prefix' };
+  if (word === 'W0' || word === 'W1') return { kind: 'rex-w', w: word === 'W0' ? 0 : 1 };
+  if (/^\/[0-7r]$/.test(word))
+    return { kind: 'modrm', digit: word === '/r' ? -1 : Number(word[1]) };
+  if (/^=[0-9a-f]{2}(\+i)?$/.test(word)) {
+    const byte = Number.parseInt(word.slice(1, 3), 16);
+    return { kind: 'exact', byte, span: word.endsWith('+i') ? 8 : 1 };
+  }
+  if (!/^(F2|F3|[0-9a-f]{2}(\+r|\+cc)?)$/.test(word)) return null;
+  const byte = Number.parseInt(word.slice(0, 2), 16);
+  const span = word.endsWith('+r') ? 8 : word.endsWith('+cc') ? 16 : 1;
+  return { kind: 'byte', byte, span, mayBePrefix: /^(66|F2|F3)$/.test(word) };
+}
+
+function setOpcode(op: ParsedOp, bytes: readonly number[], text: string): void {
+  op.map = bytes[0] !== 0x0f ? 0 : bytes[1] === 0x38 ? 2 : bytes[1] === 0x3a ? 3 : 1;
+  const opcode = bytes[op.map === 0 ? 0 : op.map === 1 ? 1 : 2];
+  if (opcode === undefined || bytes.length !== Math.min(op.map, 2) + 1)
+    return bug(`no opcode in encoding '${text}'`);
+  op.opcode = opcode;
+}
+
+/** `sized`: the operand size shows in them. */
+interface Operands {
+  readonly args: readonly Arg[];
+  readonly sized: boolean;
+}
+
+/** Forms share operands even more than words. */
+const operands = [new Map<string, Operands>(), new Map<string, Operands>()] as const;
+
+function operandsOf(text: string, extendedByte: boolean): Operands {
+  const known = operands[extendedByte ? 1 : 0];
+  let found = known.get(text);
+  if (!found) {
+    const args = compileArgs(text, extendedByte);
+    const sized = args.some((a) => sizeCodes(a).some((code) => code === 'v' || code === 'z'));
+    found = { args, sized };
+    known.set(text, found);
+  }
+  return found;
+}
+
+function compileArgs(text: string, extendedByte: boolean): Arg[] {
+  if (text === '') return [];
   const args: Arg[] = [];
   let imms = 0;
-  const codes = form.args.split(',');
+  const codes = text.split(',');
   for (const code of codes) {
     const literal = literalArg(code);
     if (literal) args.push(literal);
     else if (/^[IJA]/.test(code)) {
       const n = imms++;
-      if (n > 1 || (code === 'Ap' && n > 0)) bug(`too many immediates in '${form.args}'`);
+      if (n > 1 || (code === 'Ap' && n > 0)) bug(`too many immediates in '${text}'`);
       args.push(immediateArg(code, n as 0 | 1, extendedByte));
       if (code === 'Ap')
         args.push({ from: 'imm', n: 1, coded: 'w', size: 'w', extended: false, relative: false });
-    } else if (code[0] !== 'F') args.push(fieldArg(code, /(^|,)[CD]/.test(form.args)));
+    } else if (code[0] !== 'F') args.push(fieldArg(code, /(^|,)[CD]/.test(text)));
   }
   return args;
 }

@@ -96,8 +96,11 @@ async function unpackedKernel(
   if (!image || !vmlinux || !config) return null;
   const known = parseConfig(new TextDecoder().decode(config));
   const { elf, ...unpacked } = openKernel(vmlinux, name);
-  const packed = whole ? openKernel(image, name) : { ...unpacked, header: readHeader(image, name) };
-  return { ...packed, elf, config: () => known };
+  if (whole) return { ...openKernel(image, name), elf, config: () => known };
+  const header = readHeader(image, name);
+  // The header says it too; to find it in a vmlinux is to search all of it.
+  const version = () => header.kernel_version || unpacked.version();
+  return { ...unpacked, header, version, elf, config: () => known };
 }
 
 async function keepUnpacked(sha256: string, kernel: KernelImage): Promise<void> {
