@@ -11,15 +11,10 @@ import {
   MODE_KEY_STACK,
   type Views,
 } from '../state.ts';
+import { type Block, BlockTable, DESCRIPTOR_BYTES, pageOf } from './block-table.ts';
 import { type DecodeTables, FRAME, KEPT, keyOfMode, TABLES_BYTES } from './decode-tables.ts';
 import { type FormFacts, factsOf, type Handlers, NOT_KNOWN } from './handlers.ts';
-import {
-  ENTRY_SLOT_SHIFT,
-  JUMP_SET_BYTES,
-  JUMP_SETS,
-  JUMP_SLOT_BYTES,
-  JUMP_SLOTS,
-} from './lookup.ts';
+import { JumpCache } from './jump-cache.ts';
 import {
   ASKS,
   ASKS_CLASS,
@@ -36,8 +31,6 @@ import {
   READ_AHEAD,
 } from './quick-decode.ts';
 import {
-  H_INDEX,
-  H_SLOT,
   HANDLER_GUARD,
   HANDLER_HEAD,
   HANDLER_REGION,
@@ -55,30 +48,11 @@ import {
 
 export const MAX_BLOCK = 64;
 const MAX_INSN = 15;
-/** Decoded code is tracked in granules of 64 bytes: 64 to a page, as two words. */
-const GRANULE_SHIFT = 6;
-const JUMP_SLOT_WORDS = JUMP_SLOT_BYTES / 4;
-
-/**
- * A decoded block. `gpa2`: physical address of the second page of an instruction that crosses into it, or -1.
- * `chains`: how many chain fields its last record has (END one, a branch two).
- */
-export interface Block {
-  readonly record: number;
-  readonly last: number;
-  readonly chains: 0 | 1 | 2;
-  readonly gpa: number;
-  /** First byte behind it, in its own page; and in the second one. */
-  readonly end: number;
-  readonly gpa2: number;
-  readonly end2: number;
-  readonly modeKey: number;
-}
+/** Of one block: its descriptor, head, records and end. */
+const MOST_BYTES = DESCRIPTOR_BYTES + (MAX_BLOCK + 2) * RECORD_BYTES;
 
 /** Why no block could be made: the bytes are no instruction, or not one of ours. */
-export interface NoBlock {
-  readonly failure: 'undefined' | 'too-long' | 'second-page' | 'limit';
-}
+export type Failure = 'undefined' | 'too-long' | 'second-page' | 'limit';
 
 export class CodeCache {
   /** Counts blocks decoded and dropped, for --stats. */
@@ -92,23 +66,24 @@ export class CodeCache {
   private readonly mmu: Mmu;
   private readonly tables: DecodeTables;
   private readonly quick: QuickDecode | null;
-  /** Told of every block that is dropped. */
+  /** Told of every block that is dropped, if it was described to anybody. */
   onDrop: ((block: Block) => void) | null = null;
   private readonly heads: boolean;
   private readonly maxBlock: number;
-  private readonly byRecord = new Map<number, Block>();
-  /** By mode key, then by address (`gpa | 0`: a small integer, which a Map finds fast). */
-  private readonly blocks = new Map<number, Map<number, Block>>();
-  private readonly byPage = new Map<number, Block[]>();
+  /** Why `decode` made no block last. */
+  failure: Failure = 'undefined';
+  private readonly table: BlockTable;
+  private readonly jumps: JumpCache;
+  /** Those of the table that somebody has asked for as objects. */
+  private readonly described = new Map<number, Block>();
   /** Guest-physical addresses of instructions that must end their block: they touched MMIO or decoded code. */
   private readonly alone = new Set<number>();
   /** Where decoding is: see quick-decode.ts. */
   private readonly cursor = { at: 0, from: 0, known: 0, left: 0, key: 0 };
-  private readonly granules: Uint32Array;
   private readonly poolStart: number;
   private readonly poolEnd: number;
   private poolNext: number;
-  readonly jumpCache: number;
+  private alive = 0;
   /** Room for a copy of a block's beginning. */
   readonly partial: number;
 
@@ -132,69 +107,61 @@ export class CodeCache {
     this.layout = layout;
     this.handlers = handlers;
     this.mmu = mmu;
-    this.granules = new Uint32Array((layout.ramBytes >>> 12) * 2);
-    this.jumpCache = layout.engine;
+    this.table = new BlockTable(views, layout);
+    this.jumps = new JumpCache(views, layout);
     this.partial = tables.at + TABLES_BYTES;
     this.poolStart = this.partial + (MAX_BLOCK + 3) * RECORD_BYTES;
     this.poolEnd = layout.engine + layout.engineBytes;
     this.poolNext = this.poolStart;
-    this.clearJumpCache();
   }
 
-  find(gpa: number, modeKey: number): Block | undefined {
-    return this.blocks.get(modeKey)?.get(gpa | 0);
+  /** The first record of the block at this address; 0: there is none. */
+  find(gpa: number, modeKey: number): number {
+    return this.table.find(gpa >>> 0, modeKey);
   }
 
-  /** The live block whose first record this is. */
+  /** Physical address in the second page that the block was decoded from; -1: it has one page. */
+  secondPageOf(record: number): number {
+    return this.table.gpa2(record);
+  }
+
+  /** The block whose first record this is, the same object each time; undefined: it has been dropped. */
   blockAt(record: number): Block | undefined {
-    return this.byRecord.get(record);
+    let block = this.described.get(record);
+    if (!block) {
+      if (this.table.isDead(record)) return undefined;
+      block = this.table.describe(record);
+      this.described.set(record, block);
+    }
+    return block;
+  }
+
+  isAlive(block: Block): boolean {
+    return this.described.get(block.record) === block;
   }
 
   isAlone(gpa: number): boolean {
     return this.alone.has(gpa);
   }
 
-  /** Puts a block where the hot function looks first; not if it depends on the limit of CS, which is no part of the key there. */
-  remember(block: Block): void {
-    if (block.modeKey & MODE_KEY_LIMIT) return;
-    const { u32, i32 } = this.views;
-    const first = this.jumpSet(block.gpa) >> 2;
-    if (u32[first] !== block.gpa || u32[first + 1] !== block.modeKey)
-      i32.copyWithin(first + JUMP_SLOT_WORDS, first, first + JUMP_SLOT_WORDS);
-    u32[first] = block.gpa;
-    u32[first + 1] = block.modeKey;
-    i32[first + 2] = block.record;
-    i32[first + 3] = this.entryOf(block.record);
+  /** Puts a block where the hot function looks first. */
+  remember(record: number): void {
+    this.jumps.remember(this.table.gpa(record), this.table.modeKey(record), record);
   }
 
-  /** Translated code begins, or no longer begins, with this block: its head says so already. */
-  entryChanged(block: Block): void {
-    const { i32 } = this.views;
-    const set = this.jumpSet(block.gpa) >> 2;
-    for (const slot of [set, set + JUMP_SLOT_WORDS])
-      if (i32[slot + 2] === block.record) i32[slot + 3] = this.entryOf(block.record);
-  }
-
-  private entryOf(record: number): number {
-    const { u16, i32 } = this.views;
-    if (u16[(record + R_HANDLER) >> 1] !== HANDLER_REGION) return 0;
-    const slot = i32[(record + H_SLOT) >> 2] as number;
-    return (slot << ENTRY_SLOT_SHIFT) | (i32[(record + H_INDEX) >> 2] as number);
-  }
-
-  /** The record that the hot function would find for this address, had the TLB its page; 0: none, or a guard, which has asked. */
+  /** As JumpCache.remembered. */
   remembered(gpa: number, modeKey: number): number {
-    const { u16, u32, i32 } = this.views;
-    let slot = this.jumpSet(gpa) >> 2;
-    if (u32[slot] !== gpa || u32[slot + 1] !== modeKey) slot += JUMP_SLOT_WORDS;
-    if (u32[slot] !== gpa || u32[slot + 1] !== modeKey) return 0;
-    const record = i32[slot + 2] as number;
-    return u16[(record + R_HANDLER) >> 1] === HANDLER_GUARD ? 0 : record;
+    return this.jumps.remembered(gpa, modeKey);
+  }
+
+  /** As JumpCache.entryChanged. */
+  entryChanged(block: Block): void {
+    this.jumps.entryChanged(block.gpa, block.record);
   }
 
   /** True when the pool had to be emptied: records seen before are gone. */
   makeRoom(): boolean {
-    const fits = this.poolNext + (MAX_BLOCK + 3) * RECORD_BYTES <= this.poolEnd;
+    const fits = this.poolNext + MOST_BYTES <= this.poolEnd;
     if (fits && this.handlers.hasRoom(MAX_BLOCK)) return false;
     this.dropAll();
     if (fits) this.handlers.forgetCold();
@@ -202,30 +169,31 @@ export class CodeCache {
   }
 
   dropAll(): void {
-    for (const page of this.byPage.keys()) this.unmarkPage(page);
-    this.dropped += this.byRecord.size;
-    if (this.onDrop) for (const b of this.byRecord.values()) this.onDrop(b);
-    this.blocks.clear();
-    this.byRecord.clear();
-    this.byPage.clear();
-    this.clearJumpCache();
+    for (let page = 0; page < this.layout.ramBytes; page += 0x1000)
+      if (this.table.first(page) !== 0) this.unmarkPage(page);
+    this.dropped += this.alive;
+    this.alive = 0;
+    const described = [...this.described.values()];
+    this.described.clear();
+    for (const b of described) this.onDrop?.(b);
+    this.jumps.clear();
     this.poolNext = this.poolStart;
   }
 
   /**
    * Decodes the block at `gpa`. `second` gives the physical address of the next virtual page when the first instruction
-   * crosses into it, or -1 after raising a fault.
+   * crosses into it, or -1 after raising a fault. Gives its first record, or 0 and why not in `failure`.
    */
-  decode(gpa: number, modeKey: number, second: () => number): Block | NoBlock {
+  decode(gpa: number, modeKey: number, second: () => number): number {
     const room = roomOf(modeKey);
-    if ((gpa & 0xfff) >= room) return { failure: 'limit' };
+    if ((gpa & 0xfff) >= room) return this.fail('limit');
     const mode = modeOf(modeKey);
     const otherStack = (modeKey & MODE_KEY_STACK) !== 0;
     const limited = (modeKey & MODE_KEY_LIMIT) !== 0;
     const { u8 } = this.views;
     const page = this.layout.ramBase + pageOf(gpa);
     const pageEnd = page + Math.min(room, 0x1000);
-    const first = this.poolNext;
+    const first = this.poolNext + DESCRIPTOR_BYTES;
     const cursor = this.cursor;
     cursor.at = first + (this.heads ? RECORD_BYTES : 0);
     cursor.from = this.layout.ramBase + gpa;
@@ -240,8 +208,8 @@ export class CodeCache {
       if ('failure' in d) {
         // The block ends before it; it is looked at when it is reached.
         if (cursor.left < this.maxBlock) return this.closeAt(first, gpa, modeKey, ENDS_FALL);
-        if (d.failure !== 'truncated') return { failure: d.failure };
-        if (room <= 0x1000) return { failure: 'limit' };
+        if (d.failure !== 'truncated') return this.fail(d.failure);
+        if (room <= 0x1000) return this.fail('limit');
         return this.decodeCrossing(gpa, modeKey, second);
       }
       const facts = factsOf(d);
@@ -284,20 +252,25 @@ export class CodeCache {
     }
   }
 
+  private fail(why: Failure): 0 {
+    this.failure = why;
+    return 0;
+  }
+
   /** The cursor is behind the block's last instruction. */
-  private closeAt(first: number, gpa: number, modeKey: number, chains: number): Block {
-    const { at, from } = this.cursor;
-    const gpaEnd = from - this.layout.ramBase;
-    if (chains === ENDS_FALL) writeEnd(this.views, at, gpaEnd - pageOf(gpa));
-    return this.close({
-      first,
-      end: at,
-      gpa,
-      gpa2: -1,
-      modeKey,
-      chains: chains as Block['chains'],
-      gpaEnd,
-    });
+  private closeAt(first: number, gpa: number, modeKey: number, chains: number): number {
+    const gpaEnd = this.cursor.from - this.layout.ramBase;
+    this.countDown(this.heads ? first + RECORD_BYTES : first);
+    if (this.heads) writeHead(this.views, first);
+    return this.close(first, gpa, gpaEnd, -1, modeKey, chains);
+  }
+
+  /** How many instructions are left, into each record of the block. */
+  private countDown(first: number): void {
+    const { u8 } = this.views;
+    let left = 1;
+    for (let at = this.cursor.at - RECORD_BYTES; at >= first; at -= RECORD_BYTES)
+      u8[at + R_LEFT] = left++;
   }
 
   /** The first bytes of the current block, as many instructions as `count`, then END. */
@@ -330,83 +303,77 @@ export class CodeCache {
     this.written(gpa, 1);
   }
 
-  /** Whether bytes of some block lie there. Granules say no quickly; data beside code is told apart by the blocks. */
+  /** Whether bytes of some block lie there. */
   hasCode(gpa: number, bytes: number): boolean {
-    const last = gpa + bytes - 1;
-    for (let g = gpa >>> GRANULE_SHIFT; g <= last >>> GRANULE_SHIFT; g++) {
-      if ((((this.granules[g >>> 5] as number) >>> (g & 31)) & 1) !== 0)
-        return this.reachesBlock(gpa, bytes);
-    }
-    return false;
-  }
-
-  private reachesBlock(gpa: number, bytes: number): boolean {
-    for (let frame = gpa >>> 12; frame <= (gpa + bytes - 1) >>> 12; frame++) {
-      const blocks = this.byPage.get(frame * 4096);
-      if (blocks !== undefined && anyTouches(blocks, gpa, bytes)) return true;
-    }
-    return false;
+    return this.table.hasCode(gpa, bytes);
   }
 
   /** Drops the blocks that these bytes belong to. */
   written(gpa: number, bytes: number): void {
-    for (let frame = gpa >>> 12; frame <= (gpa + bytes - 1) >>> 12; frame++) {
-      const page = frame * 4096;
-      const blocks = this.byPage.get(page);
-      if (blocks === undefined || !anyTouches(blocks, gpa, bytes)) continue;
-      const hit = blocks.filter((b) => touches(b, gpa, bytes));
-      const left = blocks.filter((b) => !touches(b, gpa, bytes));
-      if (left.length > 0) this.byPage.set(page, left);
-      else this.byPage.delete(page);
-      for (const b of hit) {
-        this.drop(b, page);
-        if (b.gpa2 >= 0) this.unchain(this.byPage.get(pageOf(b.gpa)) ?? [], hit);
-      }
-      this.unchain(left, hit);
-      if (left.length === 0) this.unmarkPage(page);
-    }
+    for (let frame = gpa >>> 12; frame <= (gpa + bytes - 1) >>> 12; frame++)
+      this.writtenIn(frame * 4096, gpa, bytes);
   }
 
-  private drop(b: Block, page: number): void {
-    const { i32, u32 } = this.views;
-    const ofMode = this.blocks.get(b.modeKey);
-    if (ofMode?.get(b.gpa | 0) === b) ofMode.delete(b.gpa | 0);
-    this.byRecord.delete(b.record);
-    this.onDrop?.(b);
-    this.dropped++;
-    const set = this.jumpSet(b.gpa) >> 2;
-    for (const slot of [set, set + JUMP_SLOT_WORDS]) {
-      if (i32[slot + 2] !== b.record) continue;
-      u32[slot] = 0xffffffff;
-      u32[slot + 1] = 0xffffffff;
+  private writtenIn(page: number, gpa: number, bytes: number): void {
+    const { table } = this;
+    const before = this.dropped;
+    let previous = 0;
+    for (let b = table.first(page); b !== 0; ) {
+      const next = table.after(b, page);
+      if (table.touches(b, gpa, bytes)) {
+        table.unlink(b, previous, page);
+        this.drop(b, page);
+      } else {
+        previous = b;
+      }
+      b = next;
     }
+    if (this.dropped !== before) this.tidy(page);
+  }
+
+  /** It is out of this page's list. */
+  private drop(record: number, page: number): void {
+    const { i32 } = this.views;
+    const { table } = this;
+    const gpa = table.gpa(record);
+    this.jumps.forget(gpa, record);
+    table.kill(record);
+    this.dropped++;
+    this.alive--;
     // It may be running: nothing may lead from its end into other dropped blocks.
-    if (b.chains > 0) i32[(b.last + R_CHAIN) >> 2] = 0;
-    if (b.chains > 1) i32[(b.last + R_FALL_CHAIN) >> 2] = 0;
-    const other = pageOf(b.gpa) === page ? b.gpa2 : b.gpa;
-    if (other < 0) return;
-    const list = this.byPage.get(pageOf(other));
-    const i = list?.indexOf(b) ?? -1;
-    if (list && i >= 0) list.splice(i, 1);
+    const last = table.last(record);
+    const chains = table.chains(record);
+    if (chains > 0) i32[(last + R_CHAIN) >> 2] = 0;
+    if (chains > 1) i32[(last + R_FALL_CHAIN) >> 2] = 0;
+    const block = this.described.get(record);
+    if (block) {
+      this.described.delete(record);
+      this.onDrop?.(block);
+    }
+    const other = pageOf(gpa) === page ? table.gpa2(record) : gpa;
+    if (other < 0 || pageOf(other) === page) return;
+    table.remove(record, pageOf(other));
+    this.tidy(pageOf(other));
   }
 
   /** Blocks chain within their page only: those that are left there must not lead into dropped ones. */
-  private unchain(left: readonly Block[], dropped: readonly Block[]): void {
+  private tidy(page: number): void {
     const { i32 } = this.views;
-    const records = new Set(dropped.map((b) => b.record));
-    for (const b of left) {
-      const at = (b.last + R_CHAIN) >> 2;
-      const fall = (b.last + R_FALL_CHAIN) >> 2;
-      if (b.chains > 0 && records.has(i32[at] as number)) i32[at] = 0;
-      if (b.chains > 1 && records.has(i32[fall] as number)) i32[fall] = 0;
+    const { table } = this;
+    for (let b = table.first(page); b !== 0; b = table.after(b, page)) {
+      const last = table.last(b);
+      const chains = table.chains(b);
+      const at = (last + R_CHAIN) >> 2;
+      const fall = (last + R_FALL_CHAIN) >> 2;
+      if (chains > 0 && i32[at] !== 0 && table.isDead(i32[at] as number)) i32[at] = 0;
+      if (chains > 1 && i32[fall] !== 0 && table.isDead(i32[fall] as number)) i32[fall] = 0;
     }
+    if (table.first(page) === 0) this.unmarkPage(page);
   }
 
   private unmarkPage(page: number): void {
-    const frame = page >>> 12;
-    this.mmu.clearFrame(frame, FRAME_CODE);
-    this.granules[frame * 2] = 0;
-    this.granules[frame * 2 + 1] = 0;
+    this.mmu.clearFrame(page >>> 12, FRAME_CODE);
+    this.table.unmark(page);
   }
 
   private put(
@@ -432,9 +399,9 @@ export class CodeCache {
   }
 
   /** An instruction that reaches into the next page: a block of its own, behind a guard. */
-  private decodeCrossing(gpa: number, modeKey: number, second: () => number): Block | NoBlock {
+  private decodeCrossing(gpa: number, modeKey: number, second: () => number): number {
     const gpa2 = second();
-    if (gpa2 < 0) return { failure: 'second-page' };
+    if (gpa2 < 0) return this.fail('second-page');
     const { u8, u16, i32 } = this.views;
     const ram = this.layout.ramBase;
     const bytes = new Uint8Array(MAX_INSN);
@@ -445,101 +412,50 @@ export class CodeCache {
     const limited = (modeKey & MODE_KEY_LIMIT) !== 0;
     const end15 = Math.min(MAX_INSN, roomOf(modeKey) - (gpa & 0xfff));
     const d = decode(bytes, 0, end15, modeOf(modeKey), otherStack, limited);
-    if ('failure' in d && d.failure === 'truncated' && end15 < MAX_INSN)
-      return { failure: 'limit' };
-    if ('failure' in d) return { failure: d.failure === 'truncated' ? 'too-long' : d.failure };
-    const first = this.poolNext;
+    if ('failure' in d && d.failure === 'truncated' && end15 < MAX_INSN) return this.fail('limit');
+    if ('failure' in d) return this.fail(d.failure === 'truncated' ? 'too-long' : d.failure);
+    const first = this.poolNext + DESCRIPTOR_BYTES;
     const at = first + RECORD_BYTES;
     const facts = factsOf(d);
     const { falls, branches } = facts.traits;
     this.put(at, d, facts, gpa & 0xfff, NOT_KNOWN, modeKey, bytes, 0);
+    u8[at + R_LEFT] = 1;
     u8.copyWithin(first, at, at + RECORD_BYTES);
     u16[(first + R_HANDLER) >> 1] = HANDLER_GUARD;
     i32[(first + R_TARGET) >> 2] = gpa2 & ~0xfff;
-    const end = at + RECORD_BYTES;
-    if (falls) writeEnd(this.views, end, u16[(at + R_NEXT) >> 1] as number);
-    const chains = falls ? 1 : branches ? 2 : 0;
-    return this.close({ first, end, gpa, gpa2, modeKey, chains, gpaEnd: gpa + d.length });
+    this.cursor.at = at + RECORD_BYTES;
+    const chains = falls ? ENDS_FALL : branches ? ENDS_BRANCH : ENDS_JUMP;
+    return this.close(first, gpa, gpa + d.length, gpa2, modeKey, chains);
   }
 
-  /** `end` is behind the last instruction's record; with one chain, an END record stands there. */
-  private close(b: {
-    first: number;
-    end: number;
-    gpa: number;
-    gpa2: number;
-    modeKey: number;
-    chains: 0 | 1 | 2;
-    gpaEnd: number;
-  }): Block {
-    const crossing = b.gpa2 >= 0;
-    const headed = this.heads && !crossing;
-    let left = 1;
-    for (
-      let at = b.end - RECORD_BYTES;
-      at >= b.first + (headed ? RECORD_BYTES : 0);
-      at -= RECORD_BYTES
-    )
-      this.views.u8[at + R_LEFT] = crossing ? 1 : left++;
-    if (headed) writeHead(this.views, b.first);
-    const falls = b.chains === 1;
-    this.poolNext = falls ? b.end + RECORD_BYTES : b.end;
-    const block: Block = {
-      record: b.first,
-      last: falls ? b.end : b.end - RECORD_BYTES,
-      chains: b.chains,
-      gpa: b.gpa,
-      end: Math.min(b.gpaEnd, pageOf(b.gpa) + 0x1000),
-      gpa2: b.gpa2,
-      end2: crossing ? pageOf(b.gpa2) + (b.gpaEnd & 0xfff) : -1,
-      modeKey: b.modeKey,
-    };
+  /** Puts END at the cursor if the block falls through, and the block into the table. */
+  private close(
+    first: number,
+    gpa: number,
+    gpaEnd: number,
+    gpa2: number,
+    modeKey: number,
+    chains: number,
+  ): number {
+    const { at } = this.cursor;
+    const falls = chains === ENDS_FALL;
+    const page = pageOf(gpa);
+    if (falls) writeEnd(this.views, at, gpaEnd - page);
+    this.poolNext = falls ? at + RECORD_BYTES : at;
+    const end = Math.min(gpaEnd, page + 0x1000);
+    const end2 = gpa2 < 0 ? -1 : pageOf(gpa2) + (gpaEnd & 0xfff);
+    this.table.add(first, this.poolNext - RECORD_BYTES, chains, gpa, end, gpa2, end2, modeKey);
     this.decoded++;
-    let ofMode = this.blocks.get(b.modeKey);
-    if (!ofMode) {
-      ofMode = new Map();
-      this.blocks.set(b.modeKey, ofMode);
-    }
-    ofMode.set(b.gpa | 0, block);
-    this.byRecord.set(block.record, block);
-    this.markCode(block, b.gpa, block.end);
-    if (crossing) this.markCode(block, pageOf(b.gpa2), block.end2);
-    return block;
+    this.alive++;
+    this.markFrame(gpa >>> 12);
+    if (gpa2 >= 0) this.markFrame(gpa2 >>> 12);
+    return first;
   }
 
-  private markCode(block: Block, from: number, to: number): void {
-    const page = pageOf(from);
-    const list = this.byPage.get(page);
-    if (list) list.push(block);
-    else this.byPage.set(page, [block]);
-    for (let g = from >>> GRANULE_SHIFT; g <= (to - 1) >>> GRANULE_SHIFT; g++) {
-      this.granules[g >>> 5] = (this.granules[g >>> 5] as number) | (1 << (g & 31));
-    }
-    const attr = this.views.u8[this.layout.frameAttrs + (page >>> 12)] as number;
-    if ((attr & FRAME_CODE) === 0) this.mmu.setFrame(page >>> 12, FRAME_CODE);
+  private markFrame(frame: number): void {
+    const attr = this.views.u8[this.layout.frameAttrs + frame] as number;
+    if ((attr & FRAME_CODE) === 0) this.mmu.setFrame(frame, FRAME_CODE);
   }
-
-  private jumpSet(gpa: number): number {
-    return this.jumpCache + ((gpa ^ (gpa >>> 12)) & (JUMP_SETS - 1)) * JUMP_SET_BYTES;
-  }
-
-  private clearJumpCache(): void {
-    const from = this.jumpCache >> 2;
-    this.views.u32.fill(0xffffffff, from, from + (JUMP_SLOTS * JUMP_SLOT_BYTES) / 4);
-  }
-}
-
-/** Frames from 2 GiB on have addresses that are no 32-bit integers. */
-const pageOf = (gpa: number): number => (gpa & ~0xfff) >>> 0;
-
-function anyTouches(blocks: readonly Block[], gpa: number, bytes: number): boolean {
-  for (let i = 0; i < blocks.length; i++) if (touches(blocks[i]!, gpa, bytes)) return true;
-  return false;
-}
-
-function touches(b: Block, gpa: number, bytes: number): boolean {
-  if (gpa < b.end && gpa + bytes > b.gpa) return true;
-  return b.gpa2 >= 0 && gpa < b.end2 && gpa + bytes > pageOf(b.gpa2);
 }
 
 /** Where CS ends so near: bytes from the start of the page that may be fetched, in the mode key that blocks are looked up by. */

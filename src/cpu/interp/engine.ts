@@ -68,6 +68,7 @@ export class Interpreter implements Engine {
   private slowCalls = 0;
   private finds = 0;
   private running = false;
+  private readonly second = () => this.secondPage();
   private restarting = false;
 
   constructor(p: EngineParts, options: InterpreterOptions = {}) {
@@ -291,12 +292,9 @@ export class Interpreter implements Engine {
   /** The record at RIP; 0 after raising a fault. `patch`: address of the chain field that led here, or 0. */
   private find(patch: number): number {
     const { state, mmu, views } = this.p;
-    const mode = state.get(FIELDS.codeMode);
-    const base = state.segBase(1);
-    const modeKey = this.limitedKey(base);
+    const modeKey = this.limitedKey(state.segBase(1));
     if (modeKey < 0) return 0;
-    const linear = this.linearRip();
-    const gpa = mmu.fetch(linear);
+    const gpa = mmu.fetch(this.linearRip());
     if (gpa < 0) return 0;
     if (!mmu.isRam(gpa)) {
       this.p.undecodable(gpa, 'not-ram');
@@ -307,30 +305,27 @@ export class Interpreter implements Engine {
       if (patch !== 0) views.i32[patch >> 2] = known;
       return known;
     }
-    const second = () => this.secondPage(linear, mode);
-    let block = this.cache.find(gpa, modeKey);
-    if (block && block.gpa2 >= 0) {
-      const gpa2 = second();
+    let record = this.cache.find(gpa, modeKey);
+    if (record !== 0) {
+      const crossed = this.cache.secondPageOf(record);
+      const gpa2 = crossed < 0 ? 0 : this.secondPage();
       if (gpa2 < 0) return 0;
-      if ((gpa2 & ~0xfff) !== (block.gpa2 & ~0xfff)) block = undefined;
+      if (crossed >= 0 && (gpa2 & ~0xfff) !== (crossed & ~0xfff)) record = 0;
     }
-    if (!block) {
-      const emptied = this.cache.makeRoom();
-      const made = this.cache.decode(gpa, modeKey, second);
-      if ('failure' in made) {
-        if (made.failure === 'limit') state.raise(GP, 0);
-        else if (made.failure !== 'second-page') this.p.undecodable(gpa, made.failure);
+    let emptied = false;
+    if (record === 0) {
+      emptied = this.cache.makeRoom();
+      record = this.cache.decode(gpa, modeKey, this.second);
+      if (record === 0) {
+        const { failure } = this.cache;
+        if (failure === 'limit') state.raise(GP, 0);
+        else if (failure !== 'second-page') this.p.undecodable(gpa, failure);
         return 0;
       }
-      block = made;
-      if (emptied) {
-        this.cache.remember(block);
-        return block.record;
-      }
     }
-    this.cache.remember(block);
-    if (patch !== 0) views.i32[patch >> 2] = block.record;
-    return block.record;
+    this.cache.remember(record);
+    if (patch !== 0 && !emptied) views.i32[patch >> 2] = record;
+    return record;
   }
 
   private linearRip(): number {
@@ -354,9 +349,11 @@ export class Interpreter implements Engine {
     return room < ROOM_ENOUGH ? modeKey | (room << ROOM_SHIFT) : modeKey;
   }
 
-  private secondPage(linear: number, mode: number): number {
-    const next = Math.floor(linear / 4096) * 4096 + 4096;
-    const gpa = this.p.mmu.fetch(mode === 64 ? next : next >>> 0);
+  /** Physical address of the page behind RIP's; -1 after raising a fault. */
+  private secondPage(): number {
+    const next = Math.floor(this.linearRip() / 4096) * 4096 + 4096;
+    const is64 = this.p.state.get(FIELDS.codeMode) === 64;
+    const gpa = this.p.mmu.fetch(is64 ? next : next >>> 0);
     if (gpa >= 0 && !this.p.mmu.isRam(gpa)) {
       this.p.undecodable(gpa, 'not-ram');
       return -1;

@@ -8,7 +8,7 @@ import { randomEncoding } from '../testing/encoding.ts';
 import { createMachine, type Machine, partsOf, writeRam } from '../testing/machine.ts';
 import { Random } from '../testing/random.ts';
 import { RAM_BYTES } from '../testing/world.ts';
-import { type Block, type NoBlock, ROOM_SHIFT } from './blocks.ts';
+import { ROOM_SHIFT } from './blocks.ts';
 import { Interpreter } from './engine.ts';
 import { hotList } from './hot-list.ts';
 import { RECORD_BYTES } from './records.ts';
@@ -36,11 +36,11 @@ const second = () => CODE;
 function blockOf({ machine, engine }: Side, gpa: number, modeKey: number): object {
   const { cache } = engine;
   cache.makeRoom();
-  const made: Block | NoBlock = cache.decode(gpa, modeKey, second);
-  if ('failure' in made) return made;
-  const { record, last, chains, end, end2 } = made;
-  const bytes = machine.views.u8.slice(record, last + RECORD_BYTES);
-  return { record, last, chains, end, end2, bytes: Buffer.from(bytes).toString('hex') };
+  const record = cache.decode(gpa, modeKey, second);
+  if (record === 0) return { failure: cache.failure };
+  const block = cache.blockAt(record);
+  const bytes = machine.views.u8.slice(record, (block?.last ?? 0) + RECORD_BYTES);
+  return { ...block, bytes: Buffer.from(bytes).toString('hex') };
 }
 
 function fill(sides: readonly Side[], bytes: number[]): void {

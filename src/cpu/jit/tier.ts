@@ -2,7 +2,8 @@
 
 import { decode } from '../decode.ts';
 import type { Decoded } from '../decoded.ts';
-import type { Block, CodeCache } from '../interp/blocks.ts';
+import type { Block } from '../interp/block-table.ts';
+import type { CodeCache } from '../interp/blocks.ts';
 import {
   H_COUNT,
   H_INDEX,
@@ -150,7 +151,7 @@ export class Tier1 {
     this.queued.clear();
     for (const block of this.queue.splice(0)) {
       if (this.byBlock.has(block) || taken.has(block)) continue;
-      if (this.p.cache.blockAt(block.record) !== block) continue; // Dropped since.
+      if (!this.p.cache.isAlive(block)) continue; // Dropped since.
       const region = this.gather(block, taken);
       if (!region) continue;
       for (const b of region.blocks) taken.add(b);
@@ -247,7 +248,8 @@ export class Tier1 {
 
   private visit(from: Block, offset: number, work: Block[]): void {
     if (offset < 0 || offset >= 4096) return;
-    const to = this.p.cache.find((from.gpa & ~0xfff) + offset, from.modeKey);
+    const record = this.p.cache.find((from.gpa & ~0xfff) + offset, from.modeKey);
+    const to = record === 0 ? undefined : this.p.cache.blockAt(record);
     if (to) work.push(to);
   }
 

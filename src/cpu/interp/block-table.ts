@@ -1,0 +1,219 @@
+// Which blocks there are: a descriptor before the records of each, a list of those in each page, and where in a page code lies.
+
+import type { Layout, Views } from '../state.ts';
+
+/** Records of the next block in the list of its page and of its second page, 0: none; all are u32. */
+const D_NEXT = 0;
+const D_NEXT2 = 1;
+const D_GPA = 2;
+const D_END = 3;
+const D_GPA2 = 4;
+const D_END2 = 5;
+const D_MODE_KEY = 6;
+/** Its last record, a multiple of 32, and in the bits below how many chains that has. */
+const D_LAST = 7;
+export const DESCRIPTOR_BYTES = 32;
+const CHAINS = 3;
+const NO_PAGE = 0xffffffff;
+/** In place of the mode key: the block has been dropped. */
+const DEAD = 0xffffffff;
+
+/** Code is tracked in granules of 64 bytes: 64 to a page, as two words. */
+const GRANULE_SHIFT = 6;
+
+/**
+ * A decoded block. `gpa2`: physical address of the second page of an instruction that crosses into it, or -1.
+ * `chains`: how many chain fields its last record has (END one, a branch two).
+ */
+export interface Block {
+  readonly record: number;
+  readonly last: number;
+  readonly chains: 0 | 1 | 2;
+  readonly gpa: number;
+  /** First byte behind it, in its own page; and in the second one. */
+  readonly end: number;
+  readonly gpa2: number;
+  readonly end2: number;
+  readonly modeKey: number;
+}
+
+/** Blocks are named by their first record, which nothing else takes before all are dropped. */
+export class BlockTable {
+  private readonly u32: Uint32Array;
+  /** By frame: the block decoded last. */
+  private readonly newest: Uint32Array;
+  private readonly granules: Uint32Array;
+
+  constructor(views: Views, layout: Layout) {
+    this.u32 = views.u32;
+    this.newest = new Uint32Array(layout.ramBytes >>> 12);
+    this.granules = new Uint32Array((layout.ramBytes >>> 12) * 2);
+  }
+
+  /** `gpa2` -1: it has one page, and no `end2`. */
+  add(
+    record: number,
+    last: number,
+    chains: number,
+    gpa: number,
+    end: number,
+    gpa2: number,
+    end2: number,
+    modeKey: number,
+  ): void {
+    const { u32 } = this;
+    const d = descriptorOf(record);
+    u32[d + D_GPA] = gpa;
+    u32[d + D_END] = end;
+    u32[d + D_GPA2] = gpa2; // -1 is NO_PAGE here.
+    u32[d + D_END2] = end2;
+    u32[d + D_MODE_KEY] = modeKey;
+    u32[d + D_LAST] = last | chains;
+    u32[d + D_NEXT] = this.newest[gpa >>> 12] as number;
+    this.newest[gpa >>> 12] = record;
+    this.mark(gpa, end);
+    if (gpa2 < 0) return;
+    this.mark(pageOf(gpa2), end2);
+    if (gpa2 >>> 12 === gpa >>> 12) return; // In one list only.
+    u32[d + D_NEXT2] = this.newest[gpa2 >>> 12] as number;
+    this.newest[gpa2 >>> 12] = record;
+  }
+
+  /** The block at this address, the latest if there are several with different second pages; 0: none. */
+  find(gpa: number, modeKey: number): number {
+    const { u32 } = this;
+    const page = pageOf(gpa);
+    for (let b = this.first(page); b !== 0; b = this.after(b, page)) {
+      const d = descriptorOf(b);
+      if (u32[d + D_GPA] === gpa && u32[d + D_MODE_KEY] === modeKey) return b;
+    }
+    return 0;
+  }
+
+  first(page: number): number {
+    return this.newest[page >>> 12] as number;
+  }
+
+  /** The one behind it in the list of this page. */
+  after(record: number, page: number): number {
+    return this.u32[this.linkOf(record, page)] as number;
+  }
+
+  /** Out of the page's list; `previous` is before it there, 0: nothing. */
+  unlink(record: number, previous: number, page: number): void {
+    const next = this.after(record, page);
+    if (previous === 0) this.newest[page >>> 12] = next;
+    else this.u32[this.linkOf(previous, page)] = next;
+  }
+
+  /** The same, where it is not known what stands before it. */
+  remove(record: number, page: number): void {
+    let previous = 0;
+    for (let b = this.first(page); b !== 0; b = this.after(b, page)) {
+      if (b === record) {
+        this.unlink(record, previous, page);
+        return;
+      }
+      previous = b;
+    }
+  }
+
+  kill(record: number): void {
+    this.u32[descriptorOf(record) + D_MODE_KEY] = DEAD;
+  }
+
+  isDead(record: number): boolean {
+    return this.u32[descriptorOf(record) + D_MODE_KEY] === DEAD;
+  }
+
+  gpa(record: number): number {
+    return this.u32[descriptorOf(record) + D_GPA] as number;
+  }
+
+  /** -1: it has no second page. */
+  gpa2(record: number): number {
+    const gpa2 = this.u32[descriptorOf(record) + D_GPA2] as number;
+    return gpa2 === NO_PAGE ? -1 : gpa2;
+  }
+
+  modeKey(record: number): number {
+    return this.u32[descriptorOf(record) + D_MODE_KEY] as number;
+  }
+
+  last(record: number): number {
+    return ((this.u32[descriptorOf(record) + D_LAST] as number) & ~CHAINS) >>> 0;
+  }
+
+  chains(record: number): number {
+    return (this.u32[descriptorOf(record) + D_LAST] as number) & CHAINS;
+  }
+
+  /** Bytes of it lie there. */
+  touches(record: number, gpa: number, bytes: number): boolean {
+    const { u32 } = this;
+    const d = descriptorOf(record);
+    if (gpa < u32[d + D_END]! && gpa + bytes > u32[d + D_GPA]!) return true;
+    const gpa2 = u32[d + D_GPA2]!;
+    return gpa2 !== NO_PAGE && gpa < u32[d + D_END2]! && gpa + bytes > pageOf(gpa2);
+  }
+
+  /** Whether bytes of some block lie there. Granules say no quickly; data beside code is told apart by the blocks. */
+  hasCode(gpa: number, bytes: number): boolean {
+    const last = gpa + bytes - 1;
+    for (let g = gpa >>> GRANULE_SHIFT; g <= last >>> GRANULE_SHIFT; g++) {
+      if ((((this.granules[g >>> 5] as number) >>> (g & 31)) & 1) !== 0)
+        return this.reachesBlock(gpa, bytes);
+    }
+    return false;
+  }
+
+  /** The page has no blocks any more. */
+  unmark(page: number): void {
+    const frame = page >>> 12;
+    this.newest[frame] = 0;
+    this.granules[frame * 2] = 0;
+    this.granules[frame * 2 + 1] = 0;
+  }
+
+  describe(record: number): Block {
+    const { u32 } = this;
+    const d = descriptorOf(record);
+    const gpa2 = this.gpa2(record);
+    return {
+      record,
+      last: this.last(record),
+      chains: this.chains(record) as Block['chains'],
+      gpa: u32[d + D_GPA] as number,
+      end: u32[d + D_END] as number,
+      gpa2,
+      end2: gpa2 < 0 ? -1 : (u32[d + D_END2] as number),
+      modeKey: u32[d + D_MODE_KEY] as number,
+    };
+  }
+
+  private reachesBlock(gpa: number, bytes: number): boolean {
+    for (let frame = gpa >>> 12; frame <= (gpa + bytes - 1) >>> 12; frame++) {
+      const page = frame * 4096;
+      for (let b = this.first(page); b !== 0; b = this.after(b, page))
+        if (this.touches(b, gpa, bytes)) return true;
+    }
+    return false;
+  }
+
+  private mark(from: number, to: number): void {
+    for (let g = from >>> GRANULE_SHIFT; g <= (to - 1) >>> GRANULE_SHIFT; g++) {
+      this.granules[g >>> 5] = (this.granules[g >>> 5] as number) | (1 << (g & 31));
+    }
+  }
+
+  private linkOf(record: number, page: number): number {
+    const d = descriptorOf(record);
+    const own = ((this.u32[d + D_GPA] as number) ^ page) >>> 12 === 0;
+    return d + (own ? D_NEXT : D_NEXT2);
+  }
+}
+
+/** Frames from 2 GiB on have addresses that are no 32-bit integers. */
+export const pageOf = (gpa: number): number => (gpa & ~0xfff) >>> 0;
+
+const descriptorOf = (record: number): number => (record - DESCRIPTOR_BYTES) >>> 2;
