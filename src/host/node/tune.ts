@@ -16,10 +16,20 @@ const INLINED_BYTECODE = 300;
  */
 const TIERING_BUDGET = 40_000_000;
 
+/**
+ * V8 optimises a function when it has run so much bytecode (its default is 67584). Many of those that a boot had optimised were nearly
+ * done with their work by then: twice that saves an eighth of a boot's CPU time, four times no more.
+ */
+const INTERRUPT_BUDGET = 135_168;
+/** Later ones (those of Node 24 and 26 at least) count calls instead, and complain about the flag. */
+const LAST_TO_COUNT_BYTECODE = 11;
+
 /** For the whole process, workers included. Before anything is hot. */
 export function tuneV8(): void {
   // What ran once is not compiled twice, and stands in the code that is kept (code-cache.ts).
   setFlagsFromString('--no-flush-bytecode');
   setFlagsFromString(`--max-inlined-bytecode-size-cumulative=${INLINED_BYTECODE}`);
+  if (Number.parseInt(process.versions.v8, 10) <= LAST_TO_COUNT_BYTECODE)
+    setFlagsFromString(`--interrupt-budget=${INTERRUPT_BUDGET}`);
   setFlagsFromString(`--wasm-tiering-budget=${TIERING_BUDGET}`);
 }
