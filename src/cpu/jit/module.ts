@@ -121,7 +121,9 @@ function format(
       out.push('  '.repeat(depth) + op);
       return;
     }
-    const fromState = i > 0 && lines[i - 1] === 'local.get 0';
+    // A store's address is what its line begins with, a load's is just before it.
+    const address = op.includes('store') ? line[0] : lines[i - 1];
+    const fromState = address === 'local.get 0' || address === 'get st';
     const text = symbolic(op, lines[i - 1] ?? '', fromState, names, calls, slowName);
     if (text.startsWith('call slow')) line.pop(); // The slow path's number, which its name stands for.
     line.push(text);
@@ -152,8 +154,7 @@ function symbolic(
   const offset = /^offset=(\d+)$/.exec(operand);
   if (!offset) return op.replace('.const', '');
   const at = Number(offset[1]);
-  // Offsets of TLB entries are small; everything above belongs to the state.
-  const field = fromState || at > 16 || name.includes('store') ? stateName(at) : null;
+  const field = fromState ? stateName(at) : null;
   return at === 0 && field === null ? name : `${name} ${field ?? `+${at}`}`;
 }
 

@@ -34,7 +34,7 @@ export function groupsOf(insns: readonly Placed[]): ReadonlySet<string> {
   return groups;
 }
 
-function mayMoveTlb(name: string): boolean {
+export function mayMoveTlb(name: string): boolean {
   const { pure = false, movesTlb = false } = slowPath(name);
   return !pure || movesTlb;
 }

@@ -9,6 +9,7 @@ import { FIELDS } from '../state.ts';
 import { Code } from '../wasm/encode.ts';
 import { type FlagsKnown, flagsAfter } from './flags.ts';
 import { type JitForm, jitForm, liveParts } from './forms.ts';
+import { type Group, type Member, mergedChecks } from './merged-checks.ts';
 import { Mirror } from './mirror.ts';
 import { groupsOf, PageCaches } from './page-cache.ts';
 import { Residents, usageOf } from './residents.ts';
@@ -297,14 +298,37 @@ class RegionCompiler {
     this.pay(b);
     let known: FlagsKnown = null;
     let offset = b.offset;
+    const members = this.inside ? [] : this.mergedChecks(b, forms, programs);
     b.insns.forEach((d, i) => {
-      const placed = { d, offset, record: b.record + i * RECORD_BYTES };
+      const record = b.record + i * RECORD_BYTES;
+      const placed = { d, offset, record, members: members[i] ?? null };
       const program = programs[i] as Program;
       this.instruction(b, placed, forms[i] as JitForm, program, known);
       known = flagsAfter(program, known);
       offset += d.length;
     });
     if (forms.at(-1)?.fallsThrough) this.goTo(b, offset, this.fallChain(b, forms), true);
+    for (const of of members) for (const { group } of of ?? []) this.end(group);
+  }
+
+  private mergedChecks(
+    b: RegionBlock,
+    forms: readonly JitForm[],
+    programs: readonly Program[],
+  ): (readonly Member[] | null)[] {
+    let offset = b.offset;
+    const insns = b.insns.map((d, i) => {
+      const { skips, repeats } = forms[i] as JitForm;
+      const insn = { d, offset, program: programs[i] as Program, conditional: skips || repeats };
+      offset += d.length;
+      return insn;
+    });
+    return mergedChecks(insns, this.spec.mode, this.spec.flat);
+  }
+
+  private end(group: Group): void {
+    if (group.host >= 0) this.c.release('i32', group.host);
+    group.host = -1;
   }
 
   /** Returns what is on the stack. */
@@ -338,7 +362,8 @@ class RegionCompiler {
   ): void {
     const { c, ground } = this;
     c.text?.push(`;; ${placed.d.insn.name}`);
-    if (program.nodes.some(mayBeLeft)) c.i32(placed.record).set(this.redo);
+    if (program.nodes.some((n) => mayBeLeft(n, placed.members)))
+      c.i32(placed.record).set(this.redo);
     const skipTo = form.skips ? c.block() : 0;
     let again = 0;
     if (form.repeats) {
@@ -465,9 +490,11 @@ function partsOf(unit: Unit): Unit[] {
   return parts;
 }
 
-/** At which the instruction may turn out to be tier 0's. */
-function mayBeLeft(n: Node): boolean {
-  return n.op === 'load' || n.op === 'store' || n.op === 'probe' || n.op === 'fault';
+/** May the instruction turn out to be tier 0's here? Not where an earlier one has made the check. */
+function mayBeLeft(n: Node, members: readonly Member[] | null): boolean {
+  if (n.op === 'probe' || n.op === 'fault') return true;
+  if (n.op !== 'load' && n.op !== 'store') return false;
+  return !members?.some((m) => m.addr === n.addr.id && m.group.host >= 0);
 }
 
 function endOf(b: RegionBlock): number {

@@ -8,6 +8,7 @@ import type { FlagField, Helpers, KnownFlags, Site } from '../lower/site.ts';
 import { FIELDS, SEG_AT, SEG_STRIDE } from '../state.ts';
 import type { Code } from '../wasm/encode.ts';
 import type { FlagsKnown } from './flags.ts';
+import type { Group, Member } from './merged-checks.ts';
 import { addressKey, type PageCaches } from './page-cache.ts';
 import type { Registers } from './registers.ts';
 import { registerNumber } from './residents.ts';
@@ -55,6 +56,8 @@ export interface Placed {
   readonly d: Decoded;
   readonly offset: number;
   readonly record: number;
+  /** Its accesses that share a check with others. */
+  readonly members: readonly Member[] | null;
 }
 
 export class StateSite implements Site {
@@ -68,6 +71,7 @@ export class StateSite implements Site {
   private readonly at: Placed;
   private readonly exits: Exits;
   private readonly skipTo: number;
+  private readonly level: number;
   /** A slow path has finished the instruction: what locals hold is old. */
   private settled = false;
 
@@ -81,6 +85,7 @@ export class StateSite implements Site {
     this.at = at;
     this.exits = exits;
     this.skipTo = skipTo;
+    this.level = g.c.level;
     this.full = known === 'full';
     this.knownFlags = known === 'full' ? null : known;
   }
@@ -192,6 +197,32 @@ export class StateSite implements Site {
     this.settled = ends;
     this.g.registers.afterSlow(ends);
     if (!ends) this.exits.afterSlow();
+  }
+
+  sharedHost(addr: Value, va: () => number): number {
+    const { c } = this;
+    const member = this.at.members?.find((m) => m.addr === addr.id);
+    if (!member) return -1;
+    const { group, at } = member;
+    if (group.host < 0) {
+      if (c.level !== this.level) return -1; // It would not hold for what comes later.
+      this.check(group, at, va());
+    }
+    c.get(group.host);
+    return at - group.lo;
+  }
+
+  /** That the TLB has all that the group asks for, of which local `va` is the address of `at`. */
+  private check(group: Group, at: number, va: number): void {
+    const { c } = this;
+    const from = c.take('i64');
+    c.get(va);
+    if (at !== group.lo) c.i64Halves(group.lo - at, -1).op('i64.add');
+    c.set(from);
+    this.pushAddend(from, group.hi - group.lo, group.writes);
+    group.host = c.take('i32');
+    c.get(from).op('i32.wrap_i64').op('i32.add').set(group.host);
+    c.release('i64', from);
   }
 
   hostOf(addr: Value, seg: SegRef, va: number, bytes: number, writes: boolean): void {

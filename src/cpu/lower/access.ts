@@ -19,7 +19,7 @@ type Store = Effect & { op: 'store' };
 /** Accesses of one instruction. A load that is written back keeps its host address in a local. */
 export class Access {
   private readonly l: Lowering;
-  private readonly hosts = new Map<number, number>();
+  private readonly hosts = new Map<number, { local: number; offset: number }>();
   private readonly linears = new Map<string, number>();
 
   constructor(l: Lowering) {
@@ -41,24 +41,37 @@ export class Access {
   }
 
   load(v: Load): void {
-    const { c } = this.l;
-    const va = this.linear(v.seg, v.addr, v.width / 8, v.rmw);
-    if (v.aligned) this.checkAligned(va);
-    this.host(v, va);
-    if (v.rmw) {
-      const host = this.l.temp('i32');
-      this.hosts.set(v.id, host);
-      c.tee(host);
+    const { c, site } = this.l;
+    const bytes = v.width / 8;
+    let offset = site.sharedHost?.(v.addr, () => this.linear(v.seg, v.addr, bytes, v.rmw)) ?? -1;
+    if (offset < 0) {
+      const va = this.linear(v.seg, v.addr, bytes, v.rmw);
+      if (v.aligned) this.checkAligned(va);
+      this.host(v, va);
+      offset = 0;
     }
-    c.mem(loadOf(v.width), 0);
+    if (v.rmw) {
+      const local = this.l.temp('i32');
+      this.hosts.set(v.id, { local, offset });
+      c.tee(local);
+    }
+    c.mem(loadOf(v.width), offset);
   }
 
   store(e: Store): void {
     const { c, site } = this.l;
     const { width } = e.value;
-    const value = this.l.inLocal(e.value);
     const host = e.load ? this.hosts.get(e.load.id) : undefined;
-    if (host !== undefined) return this.storeBack(e, host, value);
+    if (host !== undefined)
+      return this.storeBack(e, host.local, host.offset, this.l.inLocal(e.value));
+    const linear = () => this.linear(e.seg, e.addr, width / 8, true);
+    const offset = site.sharedHost?.(e.addr, linear) ?? -1;
+    if (offset >= 0) {
+      this.l.push(e.value);
+      c.mem(storeOf(width), offset);
+      return;
+    }
+    const value = this.l.inLocal(e.value);
     const va = this.linear(e.seg, e.addr, width / 8, true);
     if (e.aligned) this.checkAligned(va);
     if (site.hostOf) {
@@ -85,11 +98,11 @@ export class Access {
   }
 
   /** The load was checked for writing: in RAM the host address serves, else the value takes the slow way and cannot fault. */
-  private storeBack(e: Store, host: number, value: number): void {
+  private storeBack(e: Store, host: number, offset: number, value: number): void {
     const { c, site } = this.l;
     const { width } = e.value;
     if (site.hostOf) {
-      c.get(host).get(value).mem(storeOf(width), 0);
+      c.get(host).get(value).mem(storeOf(width), offset);
       return;
     }
     c.get(host).get(site.st).i32(SCRATCH_AT).op('i32.add').op('i32.ne').iff();

@@ -74,6 +74,11 @@ export interface Site {
    * at local `va`; where the TLB does not have it, the instruction is left before anything has happened.
    */
   hostOf?(addr: Value, seg: SegRef, va: number, bytes: number, writes: boolean): void;
+  /**
+   * The same, if one check serves this access and others: leaves a host address and returns what is to be added to it, or leaves
+   * nothing and returns -1. `va`: a local with the linear address, if it is wanted.
+   */
+  sharedHost?(addr: Value, va: () => number): number;
   /** Leaves it always; or if the i32 on the stack is not 0. */
   elsewhere?(): void;
   elsewhereIf?(): void;
