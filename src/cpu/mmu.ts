@@ -189,7 +189,8 @@ class SoftMmu implements Mmu {
     const first = firstPart(va, bytes);
     if (first === bytes && this.isRam(this.gpa1)) return this.ramBase + this.gpa1;
     if (!this.mayTouch(bytes, first)) return 0;
-    this.gather(bytes, first, this.u8, this.scratch);
+    if (first === bytes && isPiece(bytes)) this.readWhole(bytes);
+    else this.gather(bytes, first, this.u8, this.scratch);
     return this.scratch;
   }
 
@@ -212,7 +213,8 @@ class SoftMmu implements Mmu {
     const first = firstPart(va, bytes);
     if (!this.mayStore(bytes, first)) return 1;
     if (!this.passWatches(va, bytes, WRITE, true)) return 1;
-    this.scatter(bytes, first, this.u8, this.scratch);
+    if (first === bytes && isPiece(bytes) && !this.isRam(this.gpa1)) this.writeWhole(bytes);
+    else this.scatter(bytes, first, this.u8, this.scratch);
     return 0;
   }
 
@@ -350,14 +352,11 @@ class SoftMmu implements Mmu {
   }
 
   private storeDiverted(va: number, bytes: number, tlb: number): 0 | 1 {
-    if (bytes > 8 || (bytes & (bytes - 1)) !== 0 || this.locate(va, bytes, READ, 0, tlb)) {
+    if (!isPiece(bytes) || this.locate(va, bytes, READ, 0, tlb)) {
       this.state.setVa('faultAddress', va);
       return this.state.raise(PF, 0);
     }
-    const lo = this.u32[this.scratch >>> 2]!;
-    const hi = bytes === 8 ? this.u32[(this.scratch >>> 2) + 1]! : 0;
-    const low = bytes >= 4 ? lo : lo & ((1 << (8 * bytes)) - 1);
-    if (this.filter!(va, bytes, low, hi)) return 0;
+    if (this.filter!(va, bytes, this.scratchLow(bytes), this.scratchHigh(bytes))) return 0;
     this.state.setVa('faultAddress', va);
     return this.state.raise(PF, 0);
   }
@@ -523,6 +522,30 @@ class SoftMmu implements Mmu {
     if (watched && this.hooks.watchedWritten) this.hooks.watchedWritten(gpa, bytes);
   }
 
+  /** A device's answer to an access of the engines, which are given it in SCRATCH. */
+  private readWhole(bytes: number): void {
+    const { out } = this;
+    out[0] = 0;
+    out[1] = 0;
+    this.border.mmioRead(this.gpa1, bytes, out);
+    this.u32[this.scratch >>> 2] = out[0]!;
+    this.u32[(this.scratch >>> 2) + 1] = out[1]!;
+  }
+
+  private writeWhole(bytes: number): void {
+    this.border.mmioWrite(this.gpa1, bytes, this.scratchLow(bytes), this.scratchHigh(bytes));
+  }
+
+  /** What SCRATCH holds of an access of 1, 2, 4 or 8 bytes. */
+  private scratchLow(bytes: number): number {
+    const lo = this.u32[this.scratch >>> 2]!;
+    return bytes >= 4 ? lo : lo & ((1 << (8 * bytes)) - 1);
+  }
+
+  private scratchHigh(bytes: number): number {
+    return bytes === 8 ? this.u32[(this.scratch >>> 2) + 1]! : 0;
+  }
+
   /** Devices see the access whole if it has 1, 2, 4 or 8 bytes, and else the largest such pieces from the bottom up. */
   private readDevice(gpa: number, bytes: number, to: Uint8Array, at: number): void {
     for (let done = 0; done < bytes; ) {
@@ -552,6 +575,11 @@ class SoftMmu implements Mmu {
 function firstPart(va: number, bytes: number): number {
   const room = 4096 - (va & 0xfff);
   return Math.min(bytes, room);
+}
+
+/** An access of the engines that a device sees whole. */
+function isPiece(bytes: number): boolean {
+  return bytes <= 8 && (bytes & (bytes - 1)) === 0;
 }
 
 function pieceOf(bytes: number): number {

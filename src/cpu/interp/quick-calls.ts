@@ -139,13 +139,12 @@ function rdtsc(q: QuickSite): void {
     .mem('i64.store', RET_AT + 16);
 }
 
-/** SDM 2B STI. Not when something waits that may have to be taken after the next instruction. */
+/** SDM 2B STI. */
 function sti(q: QuickSite): void {
   const { c } = q;
   q.load('cpl');
   q.load('eflags').i32(EFLAGS_IOPL_SHIFT).op('i32.shr_u').i32(3).op('i32.and');
   c.op('i32.gt_u').brIf(q.decline);
-  q.unlessWaiting();
   q.load('eflags').i32(EFLAGS_IF).op('i32.and').iff();
   c.i32(0).op('return').end();
   q.store('eflags', () => q.load('eflags').i32(EFLAGS_IF).op('i32.or'));
@@ -154,6 +153,7 @@ function sti(q: QuickSite): void {
     q.pushRetired();
     c.i64(2n).op('i64.add');
   });
+  q.checkInterrupts();
 }
 
 /** At CPL 0, so that no alignment is checked: what AC decides is whether SMAP is in force. SDM 2A CLAC, 2B STAC. */

@@ -123,6 +123,7 @@ function setUp({ m }: Side, seed: number, warm: boolean): { event: Event; long: 
   m.state.setVa('faultAddress', long ? -8192 : 0xc0001000);
   m.state.setVa('rfAt', r.pick([0, 1001]));
   m.state.set('pendingDebug', r.pick([0, 0x4000]));
+  m.state.set('irqLine', r.below(2));
   m.cx.modeChanged();
   const error = r.chance(50) ? r.below(32) : null;
   return { long, event: { vector, error, kind: r.pick(['fault', 'fault', 'interrupt'] as const) } };

@@ -114,7 +114,6 @@ export function faultFunction(places: Places, helpers: Helpers, enter: number): 
   q.load('faultsStop');
   q.load('attention').op('i32.or');
   q.load('laterVector').op('i32.or').brIf(q.decline);
-  q.unlessWaiting();
   q.only(() => q.load('eflags'), EFLAGS_TF, 0);
   q.only(() => c.get(q.st).mem('i32.load', FIELDS.dr7.at), DR7_ENABLED, 0);
   // Without a record the fetch has faulted: RIP is set, and nothing was paid.
@@ -135,6 +134,8 @@ export function faultFunction(places: Places, helpers: Helpers, enter: number): 
   q.store('budget', () => q.load('budget').get(left).op('i32.add'));
   q.store('rec', () => c.i32(0));
   q.store('pendingDebug', () => c.i32(0));
+  // What waits is looked at before the handler's first instruction.
+  q.checkInterrupts();
   c.i32(1).op('return').end();
   c.i32(0);
   return c;

@@ -82,7 +82,7 @@ interface Return {
 
 /**
  * From ring 0, to ring 0 or 3, from a frame and through descriptors that the TLB maps and that need no accessed flag. Where
- * anything is to be refused, or waits, nothing is done here. SDM 2A IRET.
+ * anything is to be refused nothing is done here. SDM 2A IRET.
  */
 export function iret(q: QuickSite): void {
   const { c } = q;
@@ -97,7 +97,6 @@ export function iret(q: QuickSite): void {
     flags: take(),
   };
   q.unlessExits(POLICY_IRET);
-  q.unlessWaiting();
   q.load('cpl').brIf(q.decline);
   q.only(() => q.load('eflags'), EFLAGS_NT | EFLAGS_VM, 0);
   q.load('rec')
@@ -226,6 +225,7 @@ function finish(q: QuickSite, r: Return): void {
   c.get(r.rpl).iff();
   q.useUserTlbs();
   c.end();
+  q.checkInterrupts();
 }
 
 /** An outer ring would lose such segments. */

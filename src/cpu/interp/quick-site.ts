@@ -63,10 +63,16 @@ export class QuickSite {
     this.load('policy').i32(policy).op('i32.and').brIf(this.decline);
   }
 
-  /** An interrupt or NMI waits for its moment, which may be the next boundary. */
-  unlessWaiting(): void {
+  /** As `Cx.checkInterrupts`: the engine stops at the next boundary if an interrupt or NMI waits. */
+  checkInterrupts(): void {
+    const { c, t } = this;
     this.load('irqLine');
-    this.load('nmiPending').op('i32.or').brIf(this.decline);
+    this.load('nmiPending').op('i32.or').iff();
+    this.store('attention', () => c.i32(1));
+    this.load('budget').set(t);
+    this.store('slack', () => this.load('slack').get(t).op('i32.add'));
+    this.store('budget', () => c.i32(0));
+    c.end();
   }
 
   /** Declines unless `push` leaves a word whose bits under `mask` are `value`. */

@@ -47,7 +47,6 @@ export function syscall(q: QuickSite): void {
 export function sysret(q: QuickSite): void {
   const { c, t } = q;
   onlyFrom64(q);
-  q.unlessWaiting();
   q.load('rec').mem('i32.load8_u', R_OSIZE).i32(64).op('i32.ne').brIf(q.decline);
   q.gpr32(R11)
     .i32(EFLAGS_TF | EFLAGS_AC)
@@ -68,6 +67,7 @@ export function sysret(q: QuickSite): void {
   q.setFlat(SS_REG, 8, FLAT_DATA | DPL3, 3);
   q.store('cpl', () => c.i32(3));
   q.useUserTlbs();
+  q.checkInterrupts();
 }
 
 /** SYSCALL and SYSRET as 64-bit kernels use them: code mode and mode key stay as they are. */

@@ -54,7 +54,11 @@ export function smallMachine(ramBytes = 1 << 20): SmallMachine {
     retired: () => 1000,
     tsc: () => 1000n + state.get64('tscOffset'),
     modeChanged: () => modeChanged(state, layout),
-    checkInterrupts: () => {},
+    checkInterrupts() {
+      if (!state.get('irqLine') && !state.get('nmiPending')) return;
+      state.set('attention', 1);
+      state.withholdBudget();
+    },
     enter: null,
   };
   reset(state);
