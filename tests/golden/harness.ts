@@ -250,5 +250,5 @@ function textOf(block: GoldenBlock, insns: readonly { d: Decoded }[], start: num
   ];
   const mode = modeOf(block.setup ?? 'long');
   if (mode === 16) return '(tier 0 runs 16-bit code)\n';
-  return regionText({ blocks, mode, flat: false }, { slowId: slowNumber }, slowNameOf);
+  return regionText({ blocks, mode, flat: false, place: null }, { slowId: slowNumber }, slowNameOf);
 }

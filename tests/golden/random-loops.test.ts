@@ -61,7 +61,7 @@ function randomLine(random: Random, wide: string): string {
 }
 
 /** Two to five blocks, each of which may jump to any. */
-function randomProgram(random: Random, setup: Setup): string {
+function randomLoops(random: Random, setup: Setup): Assembler {
   const wide = modeOf(setup) === 64 ? 'r' : 'e';
   const blocks = 2 + random.below(4);
   const lines: string[] = [];
@@ -71,7 +71,31 @@ function randomProgram(random: Random, setup: Setup): string {
     const target = random.chance(60) ? random.below(b + 1) : random.below(blocks);
     if (random.chance(85)) lines.push(`j${random.pick(CONDITIONS)} l${target}`);
   }
-  return [...lines, `jmp l${random.below(blocks)}`].join('\n');
+  lines.push(`jmp l${random.below(blocks)}`);
+  return new Assembler(modeOf(setup), WORLD.code.at).text(lines.join('\n'));
+}
+
+/** Blocks lie so far apart that an index gives an address. */
+const BLOCK_BYTES = 128;
+
+/** Four blocks that end in jumps through a register, in calls and in returns. */
+function randomSwitches(random: Random, setup: Setup): Assembler {
+  const wide = modeOf(setup) === 64 ? 'r' : 'e';
+  const asm = new Assembler(modeOf(setup), WORLD.code.at);
+  const index = `and ecx, 3; shl ecx, 7; add ecx, ${WORLD.code.at}`;
+  for (let b = 0; b < 4; b++) {
+    asm.align(BLOCK_BYTES, 0x90).text(`l${b}:`);
+    for (let n = random.below(5); n >= 0; n--) asm.text(randomLine(random, wide));
+    const other = `l${random.below(4)}`;
+    const end = random.pick([
+      () => `${index}; jmp ${wide}cx`,
+      () => `call ${other}; mov ecx, eax; ${index}; jmp ${wide}cx`,
+      () => `${index}; call ${wide}cx; jmp ${other}`,
+      () => `push ${wide}ax; j${random.pick(CONDITIONS)} ${other}; pop ${wide}dx; ret`,
+    ])();
+    asm.text(end.replaceAll('; ', '\n'));
+  }
+  return asm;
 }
 
 function prepare(m: Machine, seed: number, code: Uint8Array): void {
@@ -87,10 +111,11 @@ function prepare(m: Machine, seed: number, code: Uint8Array): void {
   m.state.set64('rip', BigInt(WORLD.code.at));
 }
 
-function compare(setup: Setup, seed: number): string | null {
+type Make = (random: Random, setup: Setup) => Assembler;
+
+function compare(setup: Setup, seed: number, make: Make): string | null {
   const random = new Random(Math.imul(seed, 0x9e3779b1));
-  const text = randomProgram(random, setup);
-  const code = new Assembler(modeOf(setup), WORLD.code.at).text(text).finish();
+  const code = make(random, setup).finish();
   for (const { machine } of [reference, jit]) {
     resetMachine(machine, setup);
     prepare(machine, seed, code);
@@ -104,20 +129,25 @@ function compare(setup: Setup, seed: number): string | null {
       left[0] === left[1]
         ? firstDifference(reference.machine, jit.machine, results[0]!, results[1]!)
         : `budget left: ${left}`;
-    if (found !== null) return `seed ${seed}, stretch ${n}: ${found}\n${text}`;
+    if (found !== null)
+      return `seed ${seed}, stretch ${n}: ${found}\n${Buffer.from(code).toString('hex')}`;
     if (results[0] !== 'ok') break;
   }
   return null;
 }
 
 describe.each(['long', 'long-user', 'protected'] as const)('random loops in %s', (setup) => {
-  it('end in the same state on both engines, wherever they are stopped', () => {
+  it.each([
+    ['jump backwards', randomLoops],
+    ['jump through registers, call and return', randomSwitches],
+  ])('that %s end in the same state on both engines, wherever they are stopped', (_, make) => {
     const differences: string[] = [];
+    const before = jit.engine.stats?.().regions ?? 0;
     for (let seed = 1; seed <= PROGRAMS; seed++) {
-      const found = compare(setup, seed);
+      const found = compare(setup, seed, make);
       if (found !== null) differences.push(found);
     }
     expect(differences.slice(0, 3)).toEqual([]);
-    expect(jit.engine.stats?.().regions).toBeGreaterThan(PROGRAMS / 3);
+    expect((jit.engine.stats?.().regions ?? 0) - before).toBeGreaterThan(PROGRAMS / 3);
   });
 });

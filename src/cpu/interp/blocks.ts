@@ -140,6 +140,20 @@ export class CodeCache {
     return this.described.get(block.record) === block;
   }
 
+  /** The blocks that begin in its page in its mode, nearest first. */
+  blocksNear({ gpa, modeKey }: Block): Block[] {
+    const { table } = this;
+    const page = pageOf(gpa);
+    const found: Block[] = [];
+    for (let b = table.first(page); b !== 0; b = table.after(b, page)) {
+      if (pageOf(table.gpa(b)) !== page || table.modeKey(b) !== modeKey) continue;
+      const block = this.blockAt(b);
+      if (block) found.push(block);
+    }
+    const distance = (b: Block) => Math.abs(b.gpa - gpa);
+    return found.sort((a, b) => distance(a) - distance(b));
+  }
+
   isAlone(gpa: number): boolean {
     return this.alone.has(gpa);
   }

@@ -2,15 +2,15 @@
 
 import {
   REGION_BUDGET,
-  REGION_FAR,
   REGION_FAULT,
   REGION_LOOKUP,
+  REGION_OTHER,
   REGION_UNPAID,
 } from '../jit/region.ts';
 import { FIELDS } from '../state.ts';
 import { Code } from '../wasm/encode.ts';
 import { emitCount } from './counters.ts';
-import { ENTRY_INDEX_MASK, ENTRY_SLOT_SHIFT, emitLookup, JUMP_ENTRY } from './lookup.ts';
+import { ENTRY_SLOT_SHIFT, emitLookup, JUMP_ENTRY } from './lookup.ts';
 import type { ModuleContext } from './module.ts';
 import { H_INDEX, H_SLOT, HANDLER_REGION, R_HANDLER, R_LEFT, RECORD_BYTES } from './records.ts';
 
@@ -33,13 +33,7 @@ export function regionRunner(regionType: number, jumpCache: number, context: Mod
   const again = c.loop();
   emitCount(c, counters, 'entries', () => c.i64(1n));
   emitCount(c, counters, 'instructions', () => pushLeft(c, st));
-  c.get(st)
-    .get(entry)
-    .i32(ENTRY_INDEX_MASK)
-    .op('i32.and')
-    .get(entry)
-    .i32(ENTRY_SLOT_SHIFT)
-    .op('i32.shr_u');
+  c.get(st).get(entry).get(entry).i32(ENTRY_SLOT_SHIFT).op('i32.shr_u');
   c.callIndirect(regionType).tee(lin).op('i32.wrap_i64').set(t);
   emitCount(c, counters, 'instructions', () => {
     c.i64(0n);
@@ -49,7 +43,10 @@ export function regionRunner(regionType: number, jumpCache: number, context: Mod
   const found = c.block();
   const miss = c.block();
   const address = c.block();
-  c.get(t).i32(REGION_FAR).op('i32.gt_u').brIf(address);
+  c.get(t).i32(REGION_OTHER).op('i32.gt_u').brIf(address);
+  c.get(t).i32(REGION_OTHER).op('i32.eq').iff();
+  c.get(lin).i64(32n).op('i64.shr_u').op('i32.wrap_i64').set(entry).br(again);
+  c.end();
   c.get(t).i32(REGION_FAULT).op('i32.eq').iff();
   c.get(t).op('return');
   c.end();

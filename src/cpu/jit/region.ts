@@ -1,6 +1,7 @@
 // Tier 1's unit of translation: the hot blocks of one page that jump to each other, as one WebAssembly function.
 
 import type { Decoded } from '../decoded.ts';
+import { ENTRY_INDEX_MASK } from '../interp/lookup.ts';
 import { R_CHAIN, R_FALL_CHAIN, RECORD_BYTES } from '../interp/records.ts';
 import type { Node, Program } from '../isa/ir.ts';
 import { type LowerOptions, lowerProgram } from '../lower/lower.ts';
@@ -14,22 +15,26 @@ import { Mirror } from './mirror.ts';
 import { groupsOf, PageCaches } from './page-cache.ts';
 import { Residents, usageOf } from './residents.ts';
 import { type Exits, type Ground, type Placed, StateSite } from './state-site.ts';
+import { emitTurn, type Place } from './turn.ts';
 import { type Unit, unitsOf } from './units.ts';
 
 /**
  * What a region returns, an i64. The low half says where control goes on: by lookup of the RIP in the state; to a fault, of which
- * `rec` says the instruction; to an offset from the page; or it is an address, in whose low bits (a record is 32 bytes) stands
+ * `rec` says the instruction; to an offset from the page; into another region, by the jump cache's word for it in the high half; or
+ * it is an address, in whose low bits (a record is 32 bytes) stands
  * what it is: a record (0), whose instruction has not begun; a record + REGION_UNPAID, of a block that the budget does not
  * reach; or a chain field, which holds the next record or is to hold it. The high half is the offset that goes with it.
  */
 export const REGION_LOOKUP = 0;
 export const REGION_FAULT = 1;
 export const REGION_FAR = 2;
+export const REGION_OTHER = 3;
 export const REGION_UNPAID = 1;
 /** What the runner returns for the latter, once RIP and `rec` stand in the state. */
 export const REGION_BUDGET = 2;
-/** From a unit to a block of the region outside: `next` is its index. */
-const INSIDE = 3;
+/** From a unit to a block of the region outside: `next` is its index; or `rip` says which. */
+const INSIDE = 4;
+const TURN = 5;
 
 export interface RegionBlock {
   readonly insns: readonly Decoded[];
@@ -48,6 +53,8 @@ export interface RegionSpec {
   readonly blocks: readonly RegionBlock[];
   readonly mode: 32 | 64;
   readonly flat: boolean;
+  /** Null: every indirect jump leaves. */
+  readonly place: Place | null;
   readonly withText?: boolean;
 }
 
@@ -80,7 +87,7 @@ interface Open {
 const ST = 0;
 const ENTRY = 1;
 
-/** Emits `(state, index of the block to begin with) -> i64`, see REGION_LOOKUP. */
+/** Emits `(state, the jump cache's word for the block to begin with) -> i64`, see REGION_LOOKUP. */
 export function compileRegion(spec: RegionSpec, helpers: Helpers, options: LowerOptions): Code {
   return new RegionCompiler(spec, helpers, options).compile();
 }
@@ -111,6 +118,8 @@ class RegionCompiler {
   private readonly byOffset = new Map<number, number>();
   private labels: number[] = [];
   private top = 0;
+  /** Where to go with an indirect jump's target in `rip`; 0: out. */
+  private turn = 0;
   /** The block being emitted. */
   private index = 0;
 
@@ -171,6 +180,7 @@ class RegionCompiler {
     const { c } = this;
     c.get(ENTRY).set(this.next);
     this.top = c.loop();
+    if (this.spec.place !== null && this.mayTurn()) this.turn = c.block();
     this.labels = [];
     const into = new Map<Unit, number>();
     for (let i = this.prepared.length - 1; i >= 0; i--) {
@@ -178,14 +188,44 @@ class RegionCompiler {
       if (unit && i === unit.last && unit.first < i) into.set(unit, c.block());
       this.labels[i] = c.block();
     }
-    c.get(this.next).brTable(this.labels.slice(0, -1), this.labels.at(-1) as number);
+    c.get(this.next).i32(ENTRY_INDEX_MASK).op('i32.and');
+    c.brTable(this.labels.slice(0, -1), this.labels.at(-1) as number);
     for (const [i, p] of this.prepared.entries()) {
       c.end();
       const unit = this.unitAt(i);
       if (unit) this.enterUnit(unit, i, into.get(unit));
       else this.block(p, i);
     }
+    if (this.turn !== 0 && this.spec.place !== null) this.endTurn(this.spec.place);
     c.end();
+  }
+
+  private endTurn(place: Place): void {
+    const { c, rip, next, top, out } = this;
+    c.end();
+    const miss = c.block();
+    emitTurn(c, { st: ST, rip, entry: ENTRY, next }, place, this.spec.mode, miss);
+    c.brIf(top);
+    c.get(next)
+      .op('i64.extend_i32_u')
+      .i64(32n)
+      .op('i64.shl')
+      .i64Halves(REGION_OTHER, 0)
+      .op('i64.or');
+    c.br(out).end();
+    this.lookup();
+    c.br(out);
+  }
+
+  /** A switch, an indirect call, or a call within the page, which comes back. */
+  private mayTurn(): boolean {
+    return this.prepared.some(({ block, forms }) => {
+      const name = block.insns.at(-1)?.insn.name;
+      const form = forms.at(-1);
+      if (!form || form.fallsThrough) return false;
+      if (name === 'jmp') return !form.branches;
+      return name === 'call' && (!form.branches || this.byOffset.has(endOf(block)));
+    });
   }
 
   /** At the end of block `i`'s label: `next` says where the unit begins, which follows behind the last of its labels. */
@@ -236,6 +276,7 @@ class RegionCompiler {
     if (this.top !== 0) {
       const result = c.take('i64');
       c.tee(result).i64Halves(INSIDE, 0).op('i64.eq').brIf(this.top);
+      if (this.turn !== 0) c.get(result).i64Halves(TURN, 0).op('i64.eq').brIf(this.turn);
       c.get(result);
       c.release('i64', result);
     }
@@ -401,9 +442,18 @@ class RegionCompiler {
   }
 
   private jump(): void {
-    const { c, rip } = this;
-    c.set(rip).get(ST).get(rip).mem('i64.store', FIELDS.rip.at).i64Halves(REGION_LOOKUP, 0);
-    this.leave();
+    const { c, inside, rip, turn } = this;
+    c.set(rip);
+    if (turn === 0) {
+      this.lookup();
+      this.leave();
+    } else if (inside) c.i64Halves(TURN, 0).br(inside.leave);
+    else c.br(turn);
+  }
+
+  /** Leaves what is to be returned for a lookup of `rip`. */
+  private lookup(): void {
+    this.c.get(ST).get(this.rip).mem('i64.store', FIELDS.rip.at).i64Halves(REGION_LOOKUP, 0);
   }
 
   /** Another round of a repeated string instruction, as tier 0 does it. */

@@ -25,6 +25,9 @@ export const THRESHOLD = 2048;
 export const BATCH = 48;
 const REGION_INSNS = 100;
 const REGION_BLOCKS = 20;
+/** Of one with an indirect jump, whose targets gain by lying in it. */
+const SWITCH_INSNS = 200;
+const SWITCH_BLOCKS = 40;
 /** Blocks that have run this part of the threshold join a hot neighbour's region. */
 const WARM_PART = 32;
 
@@ -225,25 +228,33 @@ export class Tier1 {
     if (mode === 16 || (entry.modeKey & MODE_KEY_LIMIT) !== 0) return null;
     const found = new Map<Block, RegionBlock>();
     const work = [entry];
+    let [mostInsns, mostBlocks] = [REGION_INSNS, REGION_BLOCKS];
     let insns = 0;
     for (let b = work.shift(); b; b = work.shift()) {
       if (found.has(b) || (b !== entry && (this.byBlock.has(b) || taken.has(b) || !this.isWarm(b))))
         continue;
       const region = this.read(b, mode);
-      if (!region || insns + region.insns.length > REGION_INSNS || found.size >= REGION_BLOCKS)
-        continue;
+      if (!region || insns + region.insns.length > mostInsns || found.size >= mostBlocks) continue;
       found.set(b, region);
       insns += region.insns.length;
-      if (!region.leaves) for (const to of targets(region)) this.visit(b, to, work);
+      if (region.leaves) continue;
+      for (const to of targets(region)) this.visit(b, to, work);
+      if (!isSwitch(region)) continue;
+      work.push(...this.p.cache.blocksNear(b));
+      [mostInsns, mostBlocks] = [SWITCH_INSNS, SWITCH_BLOCKS];
     }
     if (!found.has(entry)) return null;
     const sorted = [...found].sort((a, b) => a[1].offset - b[1].offset);
     const blocks = sorted.map(([, r]) => r);
     const flat = (entry.modeKey & MODE_KEY_FLAT) !== 0;
     return {
-      spec: { blocks, mode, flat },
+      spec: { blocks, mode, flat, place: this.placeOf(entry) },
       blocks: sorted.map(([b]) => b),
     };
+  }
+
+  private placeOf({ gpa, modeKey }: Block) {
+    return { page: (gpa & ~0xfff) >>> 0, modeKey, jumpCache: this.p.layout.engine };
   }
 
   private visit(from: Block, offset: number, work: Block[]): void {
@@ -301,5 +312,13 @@ function targets(b: RegionBlock): number[] {
   if (!branches) return fallsThrough ? [end] : [];
   const always = program.nodes.some((n) => n.op === 'branch' && n.when === null);
   const target = end + last.immLo[0];
-  return always ? [target] : [end, target];
+  // A function of this page comes back.
+  const returns = last.insn.name === 'call' && target >= 0 && target < 4096;
+  return always && !returns ? [target] : [end, target];
+}
+
+/** It ends in an indirect jump, whose targets are mostly near. */
+function isSwitch({ insns }: RegionBlock): boolean {
+  const last = insns.at(-1);
+  return last?.insn.name === 'jmp' && jitForm(last).program.nodes.some((n) => n.op === 'jump');
 }

@@ -24,3 +24,7 @@ it('of two loops that cross, one is a unit', () => {
   const crossing = [block(1, 1), block(1, 2), block(1, 0, 3), block(1, 1, 4), block(1)];
   expect(unitsOf(crossing)).toHaveLength(1);
 });
+
+it('what comes back only through a call is no loop', () => {
+  expect(unitsOf([block(3), block(2, 0, 2), block(1)])).toEqual([]);
+});

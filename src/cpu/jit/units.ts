@@ -23,7 +23,7 @@ const LONG = 48;
 /** Units in order, none overlapping: each the largest loop that is small enough. */
 export function unitsOf(blocks: readonly UnitBlock[]): Unit[] {
   const units = nested(
-    loopsOf(blocks).filter((l) => fits(blocks, l)),
+    loopsOf(blocks).filter((l) => fits(blocks, l) && turns(blocks, l)),
     0,
     blocks.length - 1,
   );
@@ -66,4 +66,16 @@ function fits(blocks: readonly UnitBlock[], { first, last }: Loop): boolean {
   let insns = 0;
   for (let i = first; i <= last; i++) insns += blocks[i]?.insns ?? 0;
   return insns <= MOST_INSNS;
+}
+
+/** Some path leads from its first block to its end without leaving it: no call has to come back first. */
+function turns(blocks: readonly UnitBlock[], { first, last }: Loop): boolean {
+  const seen = new Set([first]);
+  for (const b of seen) {
+    for (const to of blocks[b]?.next ?? []) {
+      if (to === first) return true;
+      if (to > first && to <= last) seen.add(to);
+    }
+  }
+  return false;
 }
