@@ -68,7 +68,7 @@ function writeSparse(platform: Platform, gpa: number, bytes: Uint8Array): void {
   if (from < bytes.length) platform.ram.write(gpa + from, bytes.subarray(from));
 }
 
-function isZero(bytes: Uint8Array, from: number, to: number): boolean {
+export function isZero(bytes: Uint8Array, from: number, to: number): boolean {
   const at = bytes.byteOffset + from;
   if (((at | (to - from)) & 7) === 0) {
     const words = new Float64Array(bytes.buffer, at, (to - from) >> 3);

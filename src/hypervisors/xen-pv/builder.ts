@@ -2,6 +2,7 @@
 
 import { InputError } from '../../base/errors.ts';
 import { type ElfFile, loadSegments } from '../../image/index.ts';
+import { isZero } from '../boot/layout.ts';
 import type { Guest } from '../define.ts';
 import { FLAT_RING1_DS, VMASST_TYPE_pae_extended_cr3 } from './abi.ts';
 import { type DomainLayout, layoutDomain } from './domain-layout.ts';
@@ -163,8 +164,8 @@ class GuestPages {
     for (let from = 0; from < bytes.length; ) {
       const offset = (at + from) % PAGE;
       const size = Math.min(PAGE - offset, bytes.length - from);
-      const part = bytes.subarray(from, from + size);
-      if (part.some((byte) => byte !== 0)) this.pv.platform.ram.write(this.place(at + from), part);
+      if (!isZero(bytes, from, from + size))
+        this.pv.platform.ram.write(this.place(at + from), bytes.subarray(from, from + size));
       from += size;
     }
   }

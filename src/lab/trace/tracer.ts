@@ -95,6 +95,14 @@ interface Counter {
   hostNanos: number;
 }
 
+/** What an entry point has carried. `waiting`: since it was last reported. */
+interface Batch {
+  count: number;
+  carried: number;
+  most: number;
+  waiting: number;
+}
+
 export class Tracer {
   /** Whether stores to page tables are asked for, on an interface where they are only to be seen by watching. */
   readonly watchesTables: boolean;
@@ -104,9 +112,9 @@ export class Tracer {
   private readonly served: ReadonlyMap<string, readonly OperationId[]>;
   private readonly wish: TraceWish;
   private readonly counters = new Map<string, Counter[]>();
-  private readonly batches = new Map<string, { count: number; carried: number; most: number }>();
-  /** Carried by an entry point that has not been reported yet. */
-  private readonly carried = new Map<string, number>();
+  private readonly batches = new Map<string, Batch>();
+  /** Batches that have not been reported yet. */
+  private open = 0;
   private clock: TraceClock = { retired: () => 0, nanos: () => 0, site: () => NO_SITE };
   private since = 0;
   private listener: ((event: TraceEvent) => void) | null = null;
@@ -184,7 +192,9 @@ export class Tracer {
   }
 
   batchCounts(): BatchCount[] {
-    return [...this.batches].map(([entryPoint, batch]) => ({ entryPoint, ...batch }));
+    return [...this.batches]
+      .filter(([, { count }]) => count > 0)
+      .map(([entryPoint, { count, carried, most }]) => ({ entryPoint, count, carried, most }));
   }
 
   private counter(entryPoint: string, operation: OperationId | undefined): Counter {
@@ -211,7 +221,7 @@ export class Tracer {
       counter.instructions += site.instructions;
       counter.hostNanos += hostNanos() - this.since;
     }
-    if (within !== undefined || this.carried.size > 0) this.batch(entryPoint, effect, within);
+    if (within !== undefined || this.open > 0) this.batch(entryPoint, effect, within);
   }
 
   private batch(
@@ -219,15 +229,23 @@ export class Tracer {
     effect: number | string | null,
     within: string | undefined,
   ): void {
-    if (within !== undefined) this.carried.set(within, (this.carried.get(within) ?? 0) + 1);
-    const carried = this.carried.get(entryPoint);
-    if (carried === undefined || effect === UNFINISHED) return;
-    this.carried.delete(entryPoint);
-    const batch = this.batches.get(entryPoint) ?? { count: 0, carried: 0, most: 0 };
+    if (within !== undefined && this.batchOf(within).waiting++ === 0) this.open++;
+    const batch = this.batches.get(entryPoint);
+    if (!batch || batch.waiting === 0 || effect === UNFINISHED) return;
     batch.count++;
-    batch.carried += carried;
-    batch.most = Math.max(batch.most, carried);
-    this.batches.set(entryPoint, batch);
+    batch.carried += batch.waiting;
+    batch.most = Math.max(batch.most, batch.waiting);
+    batch.waiting = 0;
+    this.open--;
+  }
+
+  private batchOf(entryPoint: string): Batch {
+    let batch = this.batches.get(entryPoint);
+    if (!batch) {
+      batch = { count: 0, carried: 0, most: 0, waiting: 0 };
+      this.batches.set(entryPoint, batch);
+    }
+    return batch;
   }
 }
 
