@@ -24,8 +24,8 @@ export interface Border {
    */
   hypercall(instruction: 'vmcall' | 'vmmcall'): boolean | 'faulted';
   /**
-   * SYSCALL that the exit policy wants, where the interface can answer it here and now; RIP points behind it. `false` or not
-   * given: it leaves the CPU.
+   * SYSCALL that the exit policy wants, where the interface can answer it here and now, by the rules of slow paths; RIP points
+   * behind it. `false` or not given: it leaves the CPU.
    */
   syscall?(): boolean;
   /** The vector to deliver now that the interrupt line is up and the CPU accepts it; -1 when there is none after all. */

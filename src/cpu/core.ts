@@ -90,6 +90,8 @@ export interface Cpu extends CpuControl {
   run(budget: number): Exit;
   /** After an exit: counts the instruction at RIP, which somebody else has executed, and goes on behind its `bytes`. */
   complete(bytes: number): void;
+  /** While an instruction is answered in place as an exit would be: whether it counts as completed already. */
+  countRunning(counts: boolean): void;
   /**
    * After a #PF exit: runs the instruction at RIP once more, with its store to the page of `va` handed to `filter`. False:
    * it has done nothing (the filter refused, or something else of it faults).
@@ -143,6 +145,8 @@ class VCpu implements Cpu {
   /** Instructions completed before the current grant, and the grant. */
   private total = 0;
   private granted = 0;
+  /** 1: the running instruction counts as completed. */
+  private running = 0;
   private disturbance: number;
   private disturbAt = 0;
   private exitRequested = false;
@@ -211,7 +215,7 @@ class VCpu implements Cpu {
   retired(): number {
     const { i32 } = this.views;
     const left = (i32[this.budgetWord] as number) + (i32[this.slackWord] as number);
-    return this.total + this.granted - left - this.engine.pending();
+    return this.total + this.granted - left - this.engine.pending() + this.running;
   }
 
   currentRip(): number {
@@ -280,6 +284,10 @@ class VCpu implements Cpu {
     this.total++;
     if (state.get(FIELDS.eflags) & EFLAGS_TF)
       state.set(FIELDS.pendingDebug, state.get(FIELDS.pendingDebug) | DR6_BS);
+  }
+
+  countRunning(counts: boolean): void {
+    this.running = counts ? 1 : 0;
   }
 
   stepWithStore(va: number, filter: StoreFilter): boolean {

@@ -1,8 +1,10 @@
 // Exits by policy, on every engine: nothing of the exception or instruction has happened, and the counts are exact.
 
 import { describe, expect, it } from 'vitest';
+import { Assembler } from './asm.ts';
 import type { Exit } from './border.ts';
 import { CR0_PE, CR0_PG, CR0_WP, EFLAGS_IF } from './control-bits.ts';
+import { createCpu } from './core.ts';
 import {
   type ExitPolicy,
   POLICY_CPUID,
@@ -11,6 +13,7 @@ import {
   POLICY_INTERRUPTS,
   setPolicy,
 } from './policy.ts';
+import { recordingBorder } from './testing/border.ts';
 import { CODE, type Guest, guest } from './testing/guest.ts';
 
 const DIRECTORY = 0x20000;
@@ -123,3 +126,29 @@ describe.each(['reference', 'interpreter', 'jit'] as const)('on the %s', (engine
     expect(runOnce(g)).toMatchObject({ kind: 'exception', vector: 14, error: 3 });
   });
 });
+
+it.each(['reference', 'interpreter', 'jit'] as const)(
+  'on the %s an instruction answered in place counts as completed while that is said',
+  (engine) => {
+    const counts: number[] = [];
+    const hypercall = () => {
+      for (const said of [false, true, false]) {
+        cpu.countRunning(said);
+        counts.push(cpu.retired());
+      }
+      return true;
+    };
+    const cpu = createCpu({
+      ramBytes: 1 << 20,
+      border: { ...recordingBorder(), hypercall },
+      engine,
+    });
+    const { state, views, layout } = cpu;
+    views.u8.set(new Assembler(16, CODE).text('nop; vmcall; hlt').finish(), layout.ramBase + CODE);
+    state.setSegBase(1, 0);
+    state.setVa('rip', CODE);
+    cpu.stateChanged();
+    expect(cpu.run(100).kind).toBe('halt');
+    expect([...counts, cpu.retired()]).toEqual([1, 2, 1, 3]);
+  },
+);

@@ -37,7 +37,10 @@ export function writeFlags(state: State, value: number, mask: number): void {
     state.set(FIELDS.eflags, (rest & ~mask) | (value & mask) | ALWAYS_ONE);
     return;
   }
-  const all = (readFlags(state) & ~mask) | (value & mask) | ALWAYS_ONE;
+  // What is replaced as a whole need not be worked out.
+  const known = (mask & EFLAGS_STATUS) === EFLAGS_STATUS;
+  const old = known ? state.get(FIELDS.eflags) & ~EFLAGS_STATUS : readFlags(state);
+  const all = (old & ~mask) | (value & mask) | ALWAYS_ONE;
   state.set(FIELDS.eflags, all & ~EFLAGS_STATUS);
   state.set(FIELDS.flOp, FL_FULL * 4);
   state.set(FIELDS.flAux, all & EFLAGS_STATUS);

@@ -78,7 +78,10 @@ export function seenBorder(
       }
       return done;
     },
-    syscall: () => inner.syscall?.() ?? false,
+    syscall() {
+      entered();
+      return inner.syscall?.() ?? false;
+    },
     acknowledgeInterrupt() {
       entered();
       const vector = inner.acknowledgeInterrupt();

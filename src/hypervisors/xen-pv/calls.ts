@@ -19,6 +19,7 @@ import * as pvCalls from './hypercalls/index.gen.ts';
 import { iret64 } from './iret.ts';
 import { iret32 } from './iret32.ts';
 import { currentVcpu, type PvDomain } from './pv-domain.ts';
+import type { CallbackState } from './pv-state.ts';
 import { inject } from './traps.ts';
 
 const RAX = 0;
@@ -44,27 +45,33 @@ export function onHypercall(pv: PvDomain, exit: InstructionExit): void {
 
 /** SYSCALL: a hypercall in the kernel, a system call for the kernel in user mode. */
 export function onSyscall(pv: PvDomain, exit: InstructionExit): void {
-  const { cpu } = pv;
   if (pv.state.narrow) return onNarrowSystemCall(pv, exit);
-  const { state } = cpu;
   const vcpu = currentVcpu(pv);
-  if (!vcpu.kernelMode) return onSystemCall(pv, exit);
-  cpu.complete(exit.bytes);
-  setReturnRegisters(pv);
-  if (state.gpr32(RAX) === HYPERVISOR_iret && state.vaAt(GPR_AT + RAX * 8) === HYPERVISOR_iret)
-    return onIret(pv);
-  hypercall(pv.xen, pv.xen.vcpus[pv.current]!, PV_CALLS, 'pv64', true);
+  if (!vcpu.kernelMode && systemCallEntry(pv).address === 0) return inject(pv, UD, null);
+  pv.cpu.complete(exit.bytes);
+  answerSyscall(pv);
 }
 
-/** A short call of a 64-bit kernel, answered where it is made. False: it has to leave the CPU. */
+/** The same, of 64-bit code, answered where it is made: RIP points behind it already, and it counts as done. False: it has to leave the CPU. */
 export function onSyscallInPlace(pv: PvDomain): boolean {
   const { state } = pv.cpu;
-  if (pv.state.narrow || !currentVcpu(pv).kernelMode) return false;
-  if (state.gprHigh(RAX) !== 0 || state.get(FIELDS.eflags) & EFLAGS_TF) return false;
-  if (!PV_CALLS.get(state.gpr32(RAX))?.inPlace) return false;
-  setReturnRegisters(pv);
-  hypercall(pv.xen, pv.xen.vcpus[pv.current]!, PV_CALLS, 'pv64', true);
+  if (pv.state.narrow || state.get(FIELDS.eflags) & EFLAGS_TF) return false;
+  if (currentVcpu(pv).kernelMode) {
+    const number = state.gpr32(RAX);
+    if (state.gprHigh(RAX) !== 0) return false;
+    if (number !== HYPERVISOR_iret && !PV_CALLS.get(number)?.inPlace) return false;
+  } else if (systemCallEntry(pv).address === 0) return false;
+  answerSyscall(pv);
   return true;
+}
+
+/** The instruction counts as done. */
+function answerSyscall(pv: PvDomain): void {
+  const { state } = pv.cpu;
+  setReturnRegisters(pv);
+  if (!currentVcpu(pv).kernelMode) return enterKernel(pv);
+  if (state.gpr32(RAX) === HYPERVISOR_iret && state.gprHigh(RAX) === 0) return onIret(pv);
+  hypercall(pv.xen, pv.xen.vcpus[pv.current]!, PV_CALLS, 'pv64', true);
 }
 
 function onIret(pv: PvDomain): void {
@@ -91,14 +98,16 @@ function onNarrowSystemCall(pv: PvDomain, exit: InstructionExit): void {
   bounce(pv, entry, null, entry.masksEvents);
 }
 
-/** The kernel's entry for system calls; the frame names Xen's flat selectors, which the kernel replaces by its own. */
-function onSystemCall(pv: PvDomain, exit: InstructionExit): void {
-  const { state } = pv.cpu;
+/** The kernel's entry for system calls from the running code; address 0: none. */
+function systemCallEntry(pv: PvDomain): CallbackState {
   const vcpu = currentVcpu(pv);
-  const entry = state.get(FIELDS.codeMode) === 64 ? vcpu.syscall : vcpu.syscall32;
-  if (entry.address === 0) return inject(pv, UD, null);
-  pv.cpu.complete(exit.bytes);
-  setReturnRegisters(pv);
+  return pv.cpu.state.get(FIELDS.codeMode) === 64 ? vcpu.syscall : vcpu.syscall32;
+}
+
+/** The frame names Xen's flat selectors, which the kernel replaces by its own. */
+function enterKernel(pv: PvDomain): void {
+  const { state } = pv.cpu;
+  const entry = systemCallEntry(pv);
   if (state.get(FIELDS.codeMode) === 64) {
     state.setSeg(CS, SEG_SELECTOR, FLAT_RING3_CS64);
     state.setSeg(SS_REG, SEG_SELECTOR, FLAT_RING3_DS);

@@ -2,6 +2,7 @@
 
 import { bug } from '../../base/errors.ts';
 import type { InstructionExit, PolicyExit } from '../../cpu/border.ts';
+import { EFLAGS_TF } from '../../cpu/control-bits.ts';
 import { FRAME_MMIO } from '../../cpu/frames.ts';
 import { type ExitPolicy, POLICY_SYSCALL } from '../../cpu/policy.ts';
 import { FIELDS } from '../../cpu/state.ts';
@@ -75,14 +76,13 @@ function attach(platform: Platform): Attached {
       rdmsr: () => false,
       wrmsr: () => false,
       hypercall: () => false,
-      syscall() {
-        if (!onSyscallInPlace(pv)) return false;
-        // Events are told before the guest's next instruction.
-        if (eventWaits(pv)) pv.cpu.requestExit();
-        return true;
-      },
+      syscall: () => answerInPlace(pv),
     },
-    exit: (exit) => onExit(pv, exit),
+    exit(exit) {
+      pv.answering = true;
+      onExit(pv, exit);
+      pv.answering = false;
+    },
     enter: () => deliverEvents(pv),
     waiting: () => pv.xen.vcpus[0]!.state.blocked,
     start: (guest) => start(pv, toolstack, guest, p2m),
@@ -130,6 +130,7 @@ function createPv(
     tables: new PageTables(cpu, frames, space, state),
     space,
     current: 0,
+    answering: false,
   };
   const pv = made as PvDomain;
   pv.tables.onFree = (mfn) => frameFreed(pv, mfn);
@@ -187,8 +188,8 @@ function guestOf(
     releaseFrame: (mfn) => pv.tables.putFrameAndType(mfn),
     frameNumber: (address) => address / PAGE,
     upcall() {
-      // Told on the way back to the guest, if it does not run already.
-      cpu.requestExit();
+      // Told on the way back to the guest, which has to leave the CPU for that if it runs.
+      if (!pv.answering) cpu.requestExit();
     },
     rewind() {
       cpu.state.setVa('rip', cpu.state.getVa('rip') - CALL_BYTES);
@@ -248,6 +249,23 @@ function onExit(pv: PvDomain, exit: PolicyExit): void {
 function onInterrupt(pv: PvDomain, exit: InstructionExit): void {
   if (isHypercall(pv)) onHypercall(pv, exit);
   else onInterruptInstruction(pv, exit);
+}
+
+/** All that a SYSCALL leads to, up to the guest's next instruction. */
+function answerInPlace(pv: PvDomain): boolean {
+  const { cpu } = pv;
+  const { state } = cpu;
+  pv.answering = true;
+  cpu.countRunning(true);
+  const done = onSyscallInPlace(pv);
+  pv.answering = false;
+  if (done) deliverEvents(pv);
+  cpu.countRunning(false);
+  if (!done) return false;
+  // What the loop around the engines has to see: a halt, single steps, an NMI.
+  if (state.get(FIELDS.halted) || state.get(FIELDS.eflags) & EFLAGS_TF || cpu.nmiPending())
+    cpu.requestExit();
+  return true;
 }
 
 /** One is pending, and upcalls are not masked. */

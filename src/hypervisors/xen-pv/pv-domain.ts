@@ -28,6 +28,8 @@ export interface PvDomain {
   xen: XenDomain;
   /** The vCPU that runs. */
   current: number;
+  /** A call or a trap of the guest is being answered: events are looked at when that is done. */
+  answering: boolean;
 }
 
 export interface PvGuest extends XenGuest {

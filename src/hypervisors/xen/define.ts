@@ -89,11 +89,14 @@ export interface XenHypercall<A extends ArgumentKinds = ArgumentKinds> {
   /** The whole call is refused. */
   readonly refuse?: readonly [error: number, why: string];
   readonly notModelled?: string;
-  /**
-   * It leaves the vCPU's mode, tables and place in the code alone, does not wait and does not go on later: it may be answered
-   * without leaving the CPU.
-   */
+  /** It ends neither the domain nor the vCPU's life, and arms no breakpoints: it may be answered without leaving the CPU. */
   readonly inPlace?: true;
+}
+
+/** The words that a call's arguments are read from. */
+export interface ArgumentSource {
+  words: readonly Word[];
+  wide: boolean;
 }
 
 /** Where an argument lies among the words of a call: a `u64` takes two of a 32-bit guest's. */
@@ -107,6 +110,9 @@ export interface ArgumentPlace {
 export interface DefinedHypercall<A extends ArgumentKinds = ArgumentKinds> extends XenHypercall<A> {
   /** `args` in their order. */
   readonly order: readonly ArgumentPlace[];
+  /** The arguments as a handler sees them, of whatever call `source` is set to; read when they are asked for. */
+  readonly values: ArgumentValues<A>;
+  readonly source: ArgumentSource;
   /** As manifests spell them: the call, a dot, and its sub-operation; by the number of that. */
   readonly entryNames: ReadonlyMap<number, string>;
 }
@@ -126,7 +132,43 @@ export function defineHypercall<const A extends ArgumentKinds>(
       `${call.name}.${sub.name}`,
     ]),
   );
-  return { ...call, order, entryNames };
+  const source: ArgumentSource = { words: [], wide: true };
+  return { ...call, order, values: valuesOf<A>(order, source), source, entryNames };
+}
+
+/** One object for all calls: to make one with its members for each would cost more than most calls do. */
+function valuesOf<A extends ArgumentKinds>(
+  order: readonly ArgumentPlace[],
+  source: ArgumentSource,
+): ArgumentValues<A> {
+  const values = {};
+  for (const place of order) {
+    const get = () => argumentAt(place, source);
+    Object.defineProperty(values, place.name, { enumerable: true, get });
+  }
+  return values as ArgumentValues<A>;
+}
+
+const NOTHING: Word = { lo: 0, hi: 0 };
+
+export function argumentAt(
+  { kind, wideAt, narrowAt }: ArgumentPlace,
+  { words, wide }: ArgumentSource,
+): number | Pair {
+  const at = wide ? wideAt : narrowAt;
+  const { lo, hi } = words[at] ?? NOTHING;
+  switch (kind) {
+    case 'u32':
+      return lo;
+    case 's32':
+      return lo | 0;
+    case 'u64':
+      return { lo, hi: wide ? hi : (words[at + 1] ?? NOTHING).lo };
+    case 'gva':
+      return wide ? (hi | 0) * 0x1_0000_0000 + lo : lo;
+    case 'ulong':
+      return wide ? hi * 0x1_0000_0000 + lo : lo;
+  }
 }
 
 /** The structure that a call points to can be read: what is refused is refused for what it says, and -EFAULT goes first. */

@@ -1,11 +1,13 @@
 // The call itself: number and arguments out of registers, the right to call, the result into RAX, and going on later.
 
 import type { Pair } from '../../base/struct.ts';
+import { GPR_AT } from '../../cpu/state.ts';
 import { NO_ARGUMENTS } from '../seen.ts';
 import { ENOSYS } from './abi/errno.ts';
 import {
   type AnyHypercall,
-  type ArgumentKind,
+  type ArgumentPlace,
+  argumentAt,
   type Call,
   type Caller,
   type CallResult,
@@ -22,7 +24,6 @@ import { GuestView } from './guest-view.ts';
 const RAX = 0;
 /** What a trace says of calls that do not answer. */
 const UNANSWERED = { [CONTINUE]: 'to be continued', [LEFT]: 'left' } as const;
-const NOTHING: Word = { lo: 0, hi: 0 };
 /** RDI RSI RDX R10 R8 R9, and EBX ECX EDX ESI EDI EBP (arch-x86/xen-x86_64.h, xen-x86_32.h). */
 const REGISTERS = { wide: [7, 6, 2, 10, 8, 9], narrow: [3, 1, 2, 6, 7, 5] } as const;
 
@@ -43,10 +44,12 @@ export function hypercall(
   const { state } = domain.platform.cpu;
   const registers = wide ? REGISTERS.wide : REGISTERS.narrow;
   const { words } = vcpu;
+  const { u32 } = state.views;
   for (let n = 0; n < registers.length; n++) {
+    const i = (state.base + GPR_AT + registers[n]! * 8) >> 2;
     const word = words[n]!;
-    word.lo = state.gpr32(registers[n]!);
-    word.hi = wide ? state.gprHigh(registers[n]!) : 0;
+    word.lo = u32[i]!;
+    word.hi = wide ? u32[i + 1]! : 0;
   }
   domain.state.called = true;
   const frame = new CallFrame(domain, vcpu, table, caller, wide, words, false);
@@ -120,26 +123,32 @@ class CallFrame implements Frame, Call {
 
 /** One call, whose arguments lie in `frame.words`. */
 export function perform(frame: Frame, number: number): CallResult {
-  const { seen, onlyCounted } = frame.domain.platform;
+  const { seen, lacks, onlyCounted } = frame.domain.platform;
   const call = frame.table.get(number);
-  const args = call ? decode(call, frame) : {}; // A call that continues changes its words.
-  const result = call?.callers.includes(frame.caller) ? answer(call, frame, args) : -ENOSYS;
-  seen?.(
-    call ? entryName(call, args) : `hypercall ${number}`,
-    onlyCounted ? NO_ARGUMENTS : plainArguments(args),
-    typeof result === 'number' ? result : UNANSWERED[result],
-    undefined,
-    frame.nested ? 'multicall' : undefined,
-  );
+  if (call) {
+    call.source.words = frame.words;
+    call.source.wide = frame.wide;
+  }
+  const allowed = call?.callers.includes(frame.caller);
+  if (!seen) return call && allowed ? answer(call, frame, lacks ? entryName(call) : '') : -ENOSYS;
+  // Before it is answered: a call that continues changes its words.
+  const name = call ? entryName(call) : `hypercall ${number}`;
+  const args = onlyCounted || !call ? NO_ARGUMENTS : plainArguments(call.values);
+  const result = call && allowed ? answer(call, frame, name) : -ENOSYS;
+  const effect = typeof result === 'number' ? result : UNANSWERED[result];
+  seen(name, args, effect, undefined, frame.nested ? 'multicall' : undefined);
   return result;
 }
 
 /** As manifests spell it: the call, and behind a dot its sub-operation. */
-function entryName(call: AnyHypercall, args: Record<string, number>): string {
+function entryName(call: AnyHypercall): string {
   const [first] = call.order;
   if (!first || call.entryNames.size === 0) return call.name;
-  return call.entryNames.get((call.subMask ?? -1) & args[first.name]!) ?? call.name;
+  return call.entryNames.get(subNumber(call, first)) ?? call.name;
 }
+
+const subNumber = (call: AnyHypercall, first: ArgumentPlace): number =>
+  (call.subMask ?? -1) & (argumentAt(first, call.source) as number);
 
 function plainArguments(args: Readonly<Record<string, unknown>>): Record<string, number | string> {
   const pairs = Object.entries(args).map(([name, value]) => {
@@ -150,61 +159,35 @@ function plainArguments(args: Readonly<Record<string, unknown>>): Record<string,
   return Object.fromEntries(pairs);
 }
 
-function answer(call: AnyHypercall, frame: Frame, args: Record<string, never>): CallResult {
+function answer(call: AnyHypercall, frame: Frame, name: string): CallResult {
   if (call.notModelled) return missing(frame.domain, call.name);
   const { lacks } = frame.domain.platform;
   // Without one sub-operation the call itself is still there.
-  if (lacks?.(call.name) || lacks?.(entryName(call, args))) return -ENOSYS;
+  if (lacks?.(call.name) || lacks?.(name)) return -ENOSYS;
   const context = frame as CallFrame;
   context.call = call;
-  const error = call.first ? call.first(context, args) : 0;
+  const error = call.first ? call.first(context, call.values) : 0;
   if (error !== 0) return error;
   if (call.refuse) return call.refuse[0];
-  if (call.handle) return call.handle(context, args);
-  return subOperation(call, context, args);
+  if (call.handle) return call.handle(context, call.values);
+  return subOperation(call, context);
 }
 
-function subOperation(call: AnyHypercall, context: Call, args: Record<string, number>): CallResult {
+function subOperation(call: AnyHypercall, context: Call): CallResult {
   const [first, second] = call.order;
-  const asked = (call.subMask ?? -1) & args[first!.name]!;
+  const asked = subNumber(call, first!);
   const sub: SubOperation | undefined = call.subOperations?.[asked];
   if (!sub || (sub.callers && !sub.callers.includes(context.caller))) {
     logOnce(context.domain, `${call.name}: there is no sub-operation ${asked}`);
     return call.unknown ?? -ENOSYS;
   }
-  const argument = second ? (args[second.name] ?? 0) : 0;
+  const argument = second ? (argumentAt(second, call.source) as number) : 0;
   if (sub.refuse) return sub.first?.(context, argument) || sub.refuse[0];
-  if (sub.handle) return sub.handle(context, argument, args);
+  if (sub.handle) return sub.handle(context, argument, call.values);
   return missing(context.domain, `${call.name} ${sub.name}`);
 }
 
 function missing(domain: XenDomain, what: string): number {
   logOnce(domain, `${what} is not modelled`);
   return -ENOSYS;
-}
-
-function decode(call: AnyHypercall, { words, wide }: Frame): Record<string, never> {
-  const args: Record<string, unknown> = {};
-  const { order } = call;
-  for (let n = 0; n < order.length; n++) {
-    const { name, kind, wideAt, narrowAt } = order[n]!;
-    const at = wide ? wideAt : narrowAt;
-    args[name] = argument(kind, words[at] ?? NOTHING, (words[at + 1] ?? NOTHING).lo, wide);
-  }
-  return args as Record<string, never>;
-}
-
-function argument(kind: ArgumentKind, { lo, hi }: Word, nextLo: number, wide: boolean): unknown {
-  switch (kind) {
-    case 'u32':
-      return lo;
-    case 's32':
-      return lo | 0;
-    case 'u64':
-      return { lo, hi: wide ? hi : nextLo };
-    case 'gva':
-      return wide ? (hi | 0) * 0x1_0000_0000 + lo : lo;
-    case 'ulong':
-      return wide ? hi * 0x1_0000_0000 + lo : lo;
-  }
 }

@@ -9,6 +9,7 @@ export const fpuTaskswitch = defineHypercall({
   name: 'fpu_taskswitch',
   ref: 'xen.h __HYPERVISOR_fpu_taskswitch',
   callers: ['pv64', 'pv32'],
+  inPlace: true,
   args: { set: 's32' },
   handle(call, { set }) {
     setTaskSwitched(pvOf(call), set !== 0);

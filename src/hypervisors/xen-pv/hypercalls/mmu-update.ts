@@ -25,6 +25,7 @@ export const mmuUpdate = defineHypercall({
   name: 'mmu_update',
   ref: 'xen.h struct mmu_update',
   callers: ['pv64', 'pv32'],
+  inPlace: true,
   args: { ureqs: 'gva', count: 'u32', pdone: 'gva', foreigndom: 'u32' },
   handle(call, { ureqs, count, pdone, foreigndom }) {
     const pv = pvOf(call);

@@ -26,6 +26,7 @@ export const mmuextOp = defineHypercall({
   name: 'mmuext_op',
   ref: 'xen.h struct mmuext_op',
   callers: ['pv64', 'pv32'],
+  inPlace: true,
   args: { uops: 'gva', count: 'u32', pdone: 'gva', foreigndom: 'u32' },
   handle(call, { uops, count, pdone, foreigndom }) {
     const pv = pvOf(call);

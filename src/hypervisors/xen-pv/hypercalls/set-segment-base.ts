@@ -13,6 +13,7 @@ export const setSegmentBase = defineHypercall({
   name: 'set_segment_base',
   ref: 'arch-x86/xen-x86_64.h SEGBASE_FS',
   callers: ['pv64'],
+  inPlace: true,
   args: { which: 'u32', base: 'gva' },
   handle(call, { which, base }) {
     const pv = pvOf(call);

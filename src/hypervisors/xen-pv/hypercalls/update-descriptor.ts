@@ -11,6 +11,7 @@ export const updateDescriptor = defineHypercall({
   name: 'update_descriptor',
   ref: 'xen.h __HYPERVISOR_update_descriptor',
   callers: ['pv64', 'pv32'],
+  inPlace: true,
   args: { ma: 'u64', desc: 'u64' },
   handle(call, { ma, desc }) {
     const { frames, tables, state } = pvOf(call);

@@ -13,6 +13,7 @@ export const updateVaMapping = defineHypercall({
   name: 'update_va_mapping',
   ref: 'xen.h UVMF_TLB_FLUSH',
   callers: ['pv64', 'pv32'],
+  inPlace: true,
   args: { va: 'gva', val: 'u64', flags: 'ulong' },
   handle: (call, { va, val, flags }) => changeMapping(pvOf(call), va, val, flags),
 });

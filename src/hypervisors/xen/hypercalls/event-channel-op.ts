@@ -51,6 +51,7 @@ export const eventChannelOp = defineHypercall({
   name: 'event_channel_op',
   ref: 'event_channel.h',
   callers: ['pv64', 'pv32', 'hvm'],
+  inPlace: true,
   args: { cmd: 's32', arg: 'gva' },
   subOperations: {
     [abi.EVTCHNOP_bind_interdomain]: { name: 'EVTCHNOP_bind_interdomain', handle: bindInterdomain },

@@ -51,6 +51,7 @@ export const grantTableOp = defineHypercall({
   name: 'grant_table_op',
   ref: 'grant_table.h',
   callers: ['pv64', 'pv32', 'hvm'],
+  inPlace: true,
   args: { cmd: 'u32', uop: 'gva', count: 'u32' },
   subOperations: {
     [abi.GNTTABOP_map_grant_ref]: {

@@ -11,6 +11,7 @@ export const setTimerOp = defineHypercall({
   name: 'set_timer_op',
   ref: 'xen.h HYPERVISOR_set_timer_op',
   callers: ['pv64', 'pv32', 'hvm'],
+  inPlace: true,
   args: { timeout: 'u64' },
   handle({ domain, vcpu }, { timeout: { lo, hi } }) {
     if (lo === 0 && hi === 0) vcpu.singleshot.cancel();

@@ -33,6 +33,7 @@ export const vcpuOp = defineHypercall({
   name: 'vcpu_op',
   ref: 'vcpu.h',
   callers: ['pv64', 'pv32', 'hvm'],
+  inPlace: true,
   args: { cmd: 's32', vcpuid: 'u32', extra_args: 'gva' },
   first: ({ domain }, { vcpuid }) => (vcpuOf(domain, vcpuid) ? 0 : -ENOENT),
   subOperations: {
