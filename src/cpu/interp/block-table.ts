@@ -18,6 +18,10 @@ const NO_PAGE = 0xffffffff;
 /** In place of the mode key: the block has been dropped. */
 const DEAD = 0xffffffff;
 
+/** One bit for a hash of each address that had a block since all were dropped: most that are looked for have none. */
+const SEEN_BITS = 1 << 20;
+const SEEN_SHIFT = 32 - Math.log2(SEEN_BITS);
+
 /** Code is tracked in granules of 64 bytes: 64 to a page, as two words. */
 const GRANULE_SHIFT = 6;
 
@@ -43,6 +47,7 @@ export class BlockTable {
   /** By frame: the block decoded last. */
   private readonly newest: Uint32Array;
   private readonly granules: Uint32Array;
+  private readonly seen = new Uint32Array(SEEN_BITS / 32);
 
   constructor(views: Views, layout: Layout) {
     this.u32 = views.u32;
@@ -71,6 +76,8 @@ export class BlockTable {
     u32[d + D_LAST] = last | chains;
     u32[d + D_NEXT] = this.newest[gpa >>> 12] as number;
     this.newest[gpa >>> 12] = record;
+    const bit = seenBit(gpa);
+    this.seen[bit >>> 5] = (this.seen[bit >>> 5] as number) | (1 << (bit & 31));
     this.mark(gpa, end);
     if (gpa2 < 0) return;
     this.mark(pageOf(gpa2), end2);
@@ -81,6 +88,8 @@ export class BlockTable {
 
   /** The block at this address, the latest if there are several with different second pages; 0: none. */
   find(gpa: number, modeKey: number): number {
+    const bit = seenBit(gpa);
+    if ((((this.seen[bit >>> 5] as number) >>> (bit & 31)) & 1) === 0) return 0;
     const { u32 } = this;
     const page = pageOf(gpa);
     for (let b = this.first(page); b !== 0; b = this.after(b, page)) {
@@ -167,6 +176,11 @@ export class BlockTable {
     return false;
   }
 
+  /** No page has blocks any more. */
+  forgetSeen(): void {
+    this.seen.fill(0);
+  }
+
   /** The page has no blocks any more. */
   unmark(page: number): void {
     const frame = page >>> 12;
@@ -215,5 +229,7 @@ export class BlockTable {
 
 /** Frames from 2 GiB on have addresses that are no 32-bit integers. */
 export const pageOf = (gpa: number): number => (gpa & ~0xfff) >>> 0;
+
+const seenBit = (gpa: number): number => Math.imul(gpa, 0x9e3779b1) >>> SEEN_SHIFT;
 
 const descriptorOf = (record: number): number => (record - DESCRIPTOR_BYTES) >>> 2;

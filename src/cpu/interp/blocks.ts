@@ -185,6 +185,7 @@ export class CodeCache {
   dropAll(): void {
     for (let page = 0; page < this.layout.ramBytes; page += 0x1000)
       if (this.table.first(page) !== 0) this.unmarkPage(page);
+    this.table.forgetSeen();
     this.dropped += this.alive;
     this.alive = 0;
     const described = [...this.described.values()];

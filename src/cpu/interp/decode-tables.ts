@@ -54,6 +54,8 @@ export const T_ASIZE = 15;
 /** ... and where the register of slots 0 and 1 comes from, u32 each: SLOT_*. */
 export const T_SLOT = 16;
 const TEMPLATE_BYTES = 32;
+/** What of it is used. */
+const TEMPLATE_USED = 24;
 
 export const BIT_MEMORY = 1;
 export const BIT_BRANCHES = 2;
@@ -92,7 +94,7 @@ export const ALONE_MASK = ALONE_BITS - 1;
 export const FRAME = ALONE + ALONE_BITS / 8;
 const FRAME_BYTES = 32;
 export const TEMPLATES = FRAME + FRAME_BYTES;
-const TEMPLATE_SETS = 2048;
+const TEMPLATE_SETS = 4096;
 /** A handler's key (form and kind) with KEY_VALID, u32, and its number, u32. */
 export const HANDLERS = TEMPLATES + TEMPLATE_SETS * 2 * TEMPLATE_BYTES;
 const HANDLER_SETS = 4096;
@@ -112,6 +114,16 @@ export function tablesAt(layout: Layout): number {
 export function keyOfMode(mode: 16 | 32 | 64, otherStack: boolean, limited: boolean): number {
   const size = mode === 64 ? KEY_64 : mode === 32 ? KEY_32 : 0;
   return KEY_VALID | size | (otherStack ? KEY_STACK : 0) | (limited ? KEY_LIMITED : 0);
+}
+
+/** What one decoder has learned, for others. */
+export interface Learned {
+  /** Classes of all opcodes as they stand in the tables. */
+  readonly classes: Uint8Array;
+  /** Templates one after the other; in place of the form's number stands its place in `forms`. */
+  readonly templates: Uint8Array;
+  /** Keys of forms, `Decoded.key`. */
+  readonly forms: readonly string[];
 }
 
 export class DecodeTables {
@@ -204,6 +216,36 @@ export class DecodeTables {
     u8[at + T_ASIZE] = variant.asize;
     u32[(at + T_SLOT) >> 2] = slots[0] ?? 0;
     u32[(at + T_SLOT + 4) >> 2] = slots[1] ?? 0;
+  }
+
+  /** `formOf`: the number of a form by its key. */
+  load({ classes, templates, forms: keys }: Learned, formOf: (key: string) => number): void {
+    const { u8, u32 } = this.views;
+    const data = new DataView(templates.buffer, templates.byteOffset);
+    u8.set(classes, this.at + CLASSES);
+    for (let from = 0; from < templates.length; from += TEMPLATE_USED) {
+      const at = this.templateFor(data.getUint32(from + T_KEY, true));
+      u8.set(templates.subarray(from, from + TEMPLATE_USED), at);
+      const form = keys[data.getUint32(from + T_FORM, true)] ?? '';
+      u32[(at + T_FORM) >> 2] = formOf(form) << KIND_BITS;
+    }
+  }
+
+  /** `keys`: of the forms learned, by number; a template of another one is left out. */
+  save(keys: ReadonlyMap<number, string>, order: readonly string[]): Learned {
+    const { u8, u32 } = this.views;
+    const places = new Map(order.map((key, n) => [key, n]));
+    const bytes: number[] = [];
+    for (let at = this.at + TEMPLATES; at < this.at + HANDLERS; at += TEMPLATE_BYTES) {
+      const key = keys.get((u32[(at + T_FORM) >> 2] as number) >>> KIND_BITS);
+      const place = key === undefined ? undefined : places.get(key);
+      if (u32[at >> 2] === 0 || place === undefined) continue;
+      const entry = u8.slice(at, at + TEMPLATE_USED);
+      new DataView(entry.buffer).setUint32(T_FORM, place, true);
+      bytes.push(...entry);
+    }
+    const classes = u8.slice(this.at + CLASSES, this.at + CLASSES + 2 * OPCODES);
+    return { classes, templates: Uint8Array.from(bytes), forms: order };
   }
 
   private handlerSet(key: number): number {

@@ -11,9 +11,15 @@ import { FIELDS, MODE_KEY_LIMIT } from '../state.ts';
 import { CodeCache, MAX_BLOCK, ROOM_ENOUGH, ROOM_SHIFT } from './blocks.ts';
 import { COUNTERS, countersAt } from './counters.ts';
 import { DecodeTables } from './decode-tables.ts';
-import { Handlers } from './handlers.ts';
+import { formNumber, Handlers } from './handlers.ts';
 import { type ModuleContext, STOP_ATTENTION, STOP_BUDGET, TABLE_SIZE } from './module.ts';
-import { compiledHot, compiledWarm, x87Function } from './modules.ts';
+import {
+  compiledHot,
+  compiledWarm,
+  decoderModule,
+  learnedByBuild,
+  x87Function,
+} from './modules.ts';
 import { quickCalls } from './quick-calls.ts';
 import { quickDecode } from './quick-decode.ts';
 import { quickWalks, type SlowAccesses } from './quick-walk.ts';
@@ -108,6 +114,8 @@ export class Interpreter implements Engine {
     this.run_ = exports.run as (state: number, start: number) => number;
     imports.flags = exports.flags;
     const tables = new DecodeTables(views, layout);
+    const learned = learnedByBuild();
+    if (learned) tables.load(learned, formNumber);
     this.handlers = new Handlers({
       hot,
       warm: compiledWarm,
@@ -116,7 +124,8 @@ export class Interpreter implements Engine {
       imports,
       numbers: tables,
     });
-    const quick = options.quickDecode === false ? null : quickDecode(p.memory, tables.at);
+    const quick =
+      options.quickDecode === false ? null : quickDecode(decoderModule(), p.memory, tables.at);
     const decoding = { tables, quick };
     this.cache = new CodeCache(views, layout, this.handlers, mmu, decoding, {
       heads: tiered,

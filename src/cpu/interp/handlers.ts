@@ -31,11 +31,33 @@ export interface FormFacts {
 /** By key: pure functions of the table, as programs are. */
 const facts = new Map<string, FormFacts>();
 
+const numbers = new Map<string, number>();
+
+/** The number of a form with its prefixes, by `Decoded.key`: small, and the same for the life of the process. */
+export function formNumber(key: string): number {
+  let number = numbers.get(key);
+  if (number === undefined) {
+    number = numbers.size;
+    numbers.set(key, number);
+  }
+  return number;
+}
+
+/** The key of the form in a handler's name, which `nameOf` made; behind it stands the kind. */
+function formIn(name: string): string {
+  return name.slice(0, name.lastIndexOf(' '));
+}
+
+/** Forms in the order of the handlers' names: a bundle has those, and needs no list of its own. */
+export function formsOf(names: readonly string[]): string[] {
+  return [...new Set(names.map(formIn))];
+}
+
 export function factsOf(d: Decoded): FormFacts {
   const known = facts.get(d.key);
   if (known) return known;
   const program = programOf(d);
-  const made = { id: facts.size, program, traits: computeTraits(program) };
+  const made = { id: formNumber(d.key), program, traits: computeTraits(program) };
   facts.set(d.key, made);
   return made;
 }
@@ -189,7 +211,7 @@ export class Handlers {
         spec: handlerSpec(d, producerNamed(producer), flat),
         code: code.subarray(at, at + d.length),
       }));
-      this.numbers.setHandler(key, number);
+      if (this.numbers.handler(key) === 0) this.numbers.setHandler(key, number);
     }
     return number;
   }
@@ -222,6 +244,7 @@ export class Handlers {
       this.table.set(n, null);
     }
     this.numbers.forgetHandlers();
+    for (const [name, n] of this.byName) this.announce(name, n);
     this.next = this.firstCold;
     this.misses = 0;
   }
@@ -238,7 +261,14 @@ export class Handlers {
 
   private add(name: string, example: string | undefined): void {
     this.examples[this.next] = example;
+    this.announce(name, this.next);
     this.byName.set(name, this.next++);
+  }
+
+  private announce(name: string, number: number): void {
+    const form = formIn(name);
+    const kind = Number(name.slice(form.length + 1));
+    this.numbers.setHandler((formNumber(form) << KIND_BITS) | kind, number);
   }
 }
 

@@ -5,11 +5,13 @@ import { THRESHOLD } from '../jit/tier.ts';
 import { x87Module } from '../lower/x87-module.ts';
 import { slowPaths } from '../slow/registry.ts';
 import { FIELDS } from '../state.ts';
-import type { HandlerList } from './handlers.ts';
+import type { Learned } from './decode-tables.ts';
+import { formsOf, type HandlerList } from './handlers.ts';
 import { hotHandlers, warmHandlers } from './hot.ts';
 import { hotList, warmList } from './hot-list.ts';
 import { coldModule, hotModule, type ModuleContext } from './module.ts';
 import { type PreparedCode, type PreparedHandlers, preparedCode } from './prepared-code.ts';
+import { decodeModule } from './quick-decode.ts';
 
 /** A module and the names of its handlers, in the order of their cases (hot) or exports `f0`, `f1` ... (warm). */
 export interface CompiledHandlers {
@@ -23,6 +25,8 @@ const hot = new Map<string, CompiledHandlers>();
 const MOST_COMPILED = 4;
 let warm: CompiledHandlers | null = null;
 let x87: WebAssembly.Module | null = null;
+let decoder: WebAssembly.Module | null = null;
+let learned: Learned | null = null;
 let prepared: PreparedCode | null | undefined;
 
 /** The hot function's module. What the build prepared counts nothing and has the usual threshold. */
@@ -52,6 +56,24 @@ export function x87Function(memory: WebAssembly.Memory): unknown {
   const code = x87 ? null : usable()?.x87;
   x87 ??= new WebAssembly.Module(code ? fromBase64(code) : x87Module());
   return new WebAssembly.Instance(x87, { e: { memory } }).exports.x87;
+}
+
+export function decoderModule(): WebAssembly.Module {
+  const code = decoder ? null : usable()?.decode;
+  decoder ??= new WebAssembly.Module(code ? fromBase64(code) : decodeModule());
+  return decoder;
+}
+
+/** What the build has taught the decoder; null where it was not built. */
+export function learnedByBuild(): Learned | null {
+  const code = usable();
+  if (!code) return null;
+  learned ??= {
+    classes: fromBase64(code.classes),
+    templates: fromBase64(code.templates),
+    forms: formsOf([...code.hot.names, ...code.warm.names]),
+  };
+  return learned;
 }
 
 /** What the build's code depends on and a bundle can tell at once: the lists, numbers of slow paths, places in the state. */

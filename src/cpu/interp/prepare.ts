@@ -5,9 +5,11 @@ import { x87Module } from '../lower/x87-module.ts';
 import { slowNumber } from './engine.ts';
 import type { HandlerList } from './handlers.ts';
 import { hotHandlers, warmHandlers } from './hot.ts';
+import { learnExamples } from './learn-examples.ts';
 import { coldModule, hotModule, type ModuleContext, TABLE_SIZE } from './module.ts';
 import { inputsDigest } from './modules.ts';
 import type { PreparedCode, PreparedHandlers } from './prepared-code.ts';
+import { decodeModule } from './quick-decode.ts';
 
 /** `encode`: bytes to base64. */
 export function prepareCode(encode: (bytes: Uint8Array) => string): PreparedCode {
@@ -22,10 +24,14 @@ export function prepareCode(encode: (bytes: Uint8Array) => string): PreparedCode
     names,
     wasm: encode(wasm),
   });
+  const learned = learnExamples();
   return {
     inputs: inputsDigest(),
     hot: of(hotHandlers(), hotModule(hotHandlers().specs, context)),
     warm: of(warmHandlers(), coldModule(warmHandlers().specs, context)),
     x87: encode(x87Module()),
+    decode: encode(decodeModule()),
+    classes: encode(learned.classes),
+    templates: encode(learned.templates),
   };
 }

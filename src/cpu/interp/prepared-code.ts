@@ -14,6 +14,10 @@ export interface PreparedCode {
   readonly warm: PreparedHandlers;
   /** Base64. */
   readonly x87: string;
+  /** The module of quick-decode.ts; and what it has learned of the handlers' examples, whose forms are those of the names in their order. */
+  readonly decode: string;
+  readonly classes: string;
+  readonly templates: string;
 }
 
 export const preparedCode: PreparedCode | null = null;

@@ -63,15 +63,17 @@ export type QuickDecode = (
   left: number,
 ) => number;
 
-let compiled: WebAssembly.Module | null = null;
-
-export function quickDecode(memory: WebAssembly.Memory, tables: number): QuickDecode {
-  compiled ??= new WebAssembly.Module(decodeModule());
-  const { exports } = new WebAssembly.Instance(compiled, { e: { memory, tables } });
+/** Of `decodeModule`, for tables at this address. */
+export function quickDecode(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  tables: number,
+): QuickDecode {
+  const { exports } = new WebAssembly.Instance(module, { e: { memory, tables } });
   return exports.decode as QuickDecode;
 }
 
-function decodeModule(): Uint8Array {
+export function decodeModule(): Uint8Array {
   const m = new ModuleBuilder();
   m.importMemory('e', 'memory', 1);
   const tables = m.importGlobal('e', 'tables', 'i32');
