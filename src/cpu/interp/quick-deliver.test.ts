@@ -7,6 +7,7 @@ import {
   EFER_LMA,
   EFLAGS_AC,
   EFLAGS_IF,
+  EFLAGS_IOPL_SHIFT,
   EFLAGS_NT,
   EFLAGS_RF,
   EFLAGS_STATUS,
@@ -27,12 +28,15 @@ import {
   DATA0,
   DATA3,
   enterRing3,
+  flat,
+  GDT,
   gate32,
   IST1,
   loadTables,
   longGate,
   OTHER_CODE3,
   STACK0,
+  setSeg,
   TSS,
 } from '../testing/descriptor-tables.ts';
 import { enablePaging, map, P, PS, U, W } from '../testing/page-tables.ts';
@@ -42,6 +46,8 @@ import { type Quick, quickCalls } from './quick-calls.ts';
 import { R_LEFT, R_OSIZE } from './records.ts';
 
 const CASES = 600;
+/** Entries of the GDT that the tables leave free, for ring 1. */
+const [CODE1, DATA1] = [0x31, 0x41];
 const RAM = 4 << 20;
 /** What the tables and stacks of the tests lie in. */
 const USED = 0x20000;
@@ -148,8 +154,22 @@ function disturbFrame({ m }: Side, seed: number, long: boolean): void {
     const flag = r.pick([EFLAGS_TF, EFLAGS_NT, EFLAGS_RF, EFLAGS_AC, EFLAGS_VM, EFLAGS_IF]);
     m.write32(sp + 2 * bytes, m.read32(sp + 2 * bytes) ^ flag);
   }
-  if (r.chance(15)) m.write32(sp + bytes, r.pick([CODE0, CODE3, ABSENT, 0, OTHER_CODE3]));
+  if (!long && r.chance(40)) moveToRing1(m, sp, r.pick([CODE1, CODE1, CODE3, CODE0]), r);
+  else if (r.chance(15)) m.write32(sp + bytes, r.pick([CODE0, CODE3, ABSENT, 0, OTHER_CODE3]));
   if (r.chance(15)) m.write32(sp + 4 * bytes, r.pick([DATA0, DATA3, ABSENT, 0]));
+}
+
+/** As a kernel that a hypervisor has moved there; `selector`: where its frame leads. */
+function moveToRing1(m: SmallMachine, sp: number, selector: number, r: Random): void {
+  m.write64(GDT + (CODE1 & ~7), flat(0xc0bb));
+  m.write64(GDT + (DATA1 & ~7), flat(0xc0b3));
+  setSeg(m, 1, CODE1, 0xc0bb);
+  setSeg(m, 2, DATA1, 0xc0b3);
+  m.state.set('cpl', 1);
+  m.state.set('eflags', m.state.get('eflags') | (r.below(4) << EFLAGS_IOPL_SHIFT));
+  m.cx.modeChanged();
+  m.write32(sp + 4, selector);
+  m.write32(sp + 16, DATA3);
 }
 
 function returnFrom(s: Side, long: boolean, quick: boolean): 0 | 1 {

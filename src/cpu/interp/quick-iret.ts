@@ -8,6 +8,7 @@ import {
   EFLAGS_ID,
   EFLAGS_IF,
   EFLAGS_IOPL,
+  EFLAGS_IOPL_SHIFT,
   EFLAGS_NT,
   EFLAGS_RF,
   EFLAGS_STATUS,
@@ -54,18 +55,9 @@ const FRAME32_ESP = 12;
 const FRAME32_SS = 16;
 const FRAME32_BYTES = 12;
 const FRAME32_OUTER_BYTES = 20;
-/** Flags that it pops at CPL 0, but RF, which is kept as a count. */
-const IRET_FLAGS =
-  EFLAGS_STATUS |
-  EFLAGS_TF |
-  EFLAGS_IF |
-  EFLAGS_DF |
-  EFLAGS_IOPL |
-  EFLAGS_NT |
-  EFLAGS_AC |
-  EFLAGS_VIF |
-  EFLAGS_VIP |
-  EFLAGS_ID;
+/** Flags that it pops anywhere, but RF, which is kept as a count; and more at CPL 0. */
+const IRET_FLAGS = EFLAGS_STATUS | EFLAGS_TF | EFLAGS_DF | EFLAGS_NT | EFLAGS_AC | EFLAGS_ID;
+const IRET_FLAGS0 = EFLAGS_IF | EFLAGS_IOPL | EFLAGS_VIF | EFLAGS_VIP;
 const RSP = 4;
 
 /** Where things are while an IRET is emitted. */
@@ -81,8 +73,8 @@ interface Return {
 }
 
 /**
- * From ring 0, to ring 0 or 3, from a frame and through descriptors that the TLB maps and that need no accessed flag. Where
- * anything is to be refused nothing is done here. SDM 2A IRET.
+ * From an inner ring, to the same or to ring 3, from a frame and through descriptors that the TLB maps and that need no
+ * accessed flag. Where anything is to be refused nothing is done here. SDM 2A IRET.
  */
 export function iret(q: QuickSite): void {
   const { c } = q;
@@ -97,7 +89,7 @@ export function iret(q: QuickSite): void {
     flags: take(),
   };
   q.unlessExits(POLICY_IRET);
-  q.load('cpl').brIf(q.decline);
+  q.load('cpl').i32(3).op('i32.eq').brIf(q.decline);
   q.only(() => q.load('eflags'), EFLAGS_NT | EFLAGS_VM, 0);
   q.load('rec')
     .mem('i32.load8_u', R_OSIZE)
@@ -112,9 +104,10 @@ export function iret(q: QuickSite): void {
   c.end();
 }
 
-/** To 64-bit code. */
+/** From ring 0 to 64-bit code. */
 function iretq(q: QuickSite, r: Return): void {
   const { c, st, v } = q;
+  q.load('cpl').brIf(q.decline);
   c.get(st)
     .mem('i64.load', GPR_AT + RSP * 8)
     .i32(FRAME_BYTES);
@@ -171,7 +164,8 @@ function iretd(q: QuickSite, r: Return): void {
   readFrame(q, r, FRAME32_CS, FRAME32_FLAGS);
   q.only(() => c.get(r.flags), EFLAGS_VM, 0);
   descriptor(q, r.cs, r.code, CODE32, () => c.get(r.rpl));
-  c.get(r.rpl).iff();
+  c.get(r.rpl);
+  q.load('cpl').op('i32.ne').iff();
   frameAt(FRAME32_OUTER_BYTES);
   c.get(r.frame).mem('i32.load16_u', FRAME32_SS).set(r.ss);
   sameRpl(q, r);
@@ -208,8 +202,10 @@ function unlessOuterRefuses(q: QuickSite, r: Return): void {
 /** Nothing can be refused any more: all but RIP, RSP and SS. */
 function finish(q: QuickSite, r: Return): void {
   const { c, st, t } = q;
-  c.get(r.flags).i32(IRET_FLAGS).op('i32.and').get(st).mem('i32.load', FIELDS.eflags.at);
-  c.i32(~IRET_FLAGS).op('i32.and').op('i32.or').set(t);
+  const mask = r.frame; // Nothing is read from the frame any more.
+  pushPopped(q);
+  c.tee(mask).get(r.flags).op('i32.and').get(st).mem('i32.load', FIELDS.eflags.at);
+  c.i32(-1).get(mask).op('i32.xor').op('i32.and').op('i32.or').set(t);
   c.get(r.flags).i32(EFLAGS_RF).op('i32.and').iff();
   q.store('rfAt', () => {
     q.pushRetired();
@@ -222,10 +218,21 @@ function finish(q: QuickSite, r: Return): void {
   q.store('cpl', () => c.get(r.rpl));
   q.useSupervisorTlb();
   q.store('fetchTlb', () => c.i32(q.places.fetchTlbs));
-  c.get(r.rpl).iff();
+  c.get(r.rpl).i32(3).op('i32.eq').iff();
   q.useUserTlbs();
   c.end();
   q.checkInterrupts();
+}
+
+/** Leaves the flags that are popped at this CPL and IOPL. */
+function pushPopped(q: QuickSite): void {
+  const { c } = q;
+  c.i32(IRET_FLAGS | IRET_FLAGS0);
+  c.i32(IRET_FLAGS | EFLAGS_IF).i32(IRET_FLAGS);
+  q.load('cpl');
+  q.load('eflags').i32(EFLAGS_IOPL_SHIFT).op('i32.shr_u').i32(3).op('i32.and');
+  c.op('i32.le_u').op('select');
+  q.load('cpl').op('i32.eqz').op('select');
 }
 
 /** An outer ring would lose such segments. */

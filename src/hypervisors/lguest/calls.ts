@@ -1,5 +1,6 @@
 // Calls of the guest: those that wait in its ring first, then the one that it makes now.
 
+import { NO_ARGUMENTS } from '../seen.ts';
 import { hcallArgs, LHCALL_RING_SIZE, lguestData } from './abi.ts';
 import { killGuest, type LguestHost } from './host.ts';
 import type { LguestCall } from './hypercalls/define.ts';
@@ -55,12 +56,15 @@ function drainRing(host: LguestHost): void {
 
 function perform(host: LguestHost, [number, a, b, c, d]: Words): void {
   const call = LGUEST_CALLS.get(number);
-  const { seen, lacks } = host.platform;
+  const { seen, onlyCounted, lacks } = host.platform;
   if (!call || (call.paeOnly && !host.state.pae) || lacks?.(call.name))
     return killGuest(host, `Bad hypercall ${number | 0}`);
   call.handle(host, a, b, c, d);
   if (!seen) return;
-  const values = [a, b, c, d];
-  const args = Object.fromEntries(call.args.map((name, n) => [name, values[n]!]));
+  const args = onlyCounted ? NO_ARGUMENTS : argumentsOf(call, [a, b, c, d]);
   seen(call.name, args, host.state.dead ? 'the guest is ended' : null);
+}
+
+function argumentsOf(call: LguestCall, values: readonly number[]): Record<string, number> {
+  return Object.fromEntries(call.args.map((name, n) => [name, values[n]!]));
 }

@@ -18,7 +18,7 @@ import {
   setSegment,
   TYPE_CONFORMING,
 } from '../../cpu/descriptors.ts';
-import { ATTR_P, SEG_SELECTOR } from '../../cpu/state.ts';
+import { ATTR_P, FIELDS, SEG_SELECTOR } from '../../cpu/state.ts';
 import { GUEST_PL } from './abi.ts';
 import { GDT_ENTRIES, killGuest, type LguestHost } from './host.ts';
 
@@ -76,7 +76,7 @@ export class Descriptors {
       this.store(GDT_ENTRY_TLS_MIN + n, words[2 * n]!, words[2 * n + 1]!);
   }
 
-  /** Code and stack of a handler. False: the guest has spoilt its own segments, and is dead. */
+  /** Code and stack of a handler; the caller says that the state has changed. False: the guest has spoilt its own segments, and is dead. */
   enterKernel(ss: number): boolean {
     const { cpu } = this.host;
     const code = this.live(KERNEL_CS);
@@ -85,8 +85,7 @@ export class Descriptors {
     if (!stack || !fitsKernelStack(stack, ss)) return this.refuse('stack', ss);
     setSegment(cpu.state, CS, KERNEL_CS, code);
     setSegment(cpu.state, SS_REG, ss, stack);
-    cpu.state.set('cpl', GUEST_PL);
-    cpu.stateChanged();
+    cpu.state.set(FIELDS.cpl, GUEST_PL);
     return true;
   }
 

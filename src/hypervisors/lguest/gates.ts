@@ -3,7 +3,7 @@
 import { EFLAGS_IF, EFLAGS_NT, EFLAGS_RF, EFLAGS_TF, EFLAGS_VM } from '../../cpu/control-bits.ts';
 import { CS, SS_REG } from '../../cpu/descriptors.ts';
 import { readFlags, writeFlags } from '../../cpu/flags.ts';
-import { SEG_SELECTOR } from '../../cpu/state.ts';
+import { FIELDS, SEG_SELECTOR } from '../../cpu/state.ts';
 import { LGUEST_TRAP_ENTRY } from './abi.ts';
 import { fromGuestUser, KERNEL_CS } from './descriptors.ts';
 import {
@@ -71,15 +71,15 @@ export function enterGate(host: LguestHost, vector: number, error: number | null
   const ss = user ? state.ss1 : vcpu.seg(SS_REG, SEG_SELECTOR);
   const flags = readFlags(vcpu);
   const told = virtualInterrupts(host) ? flags | EFLAGS_IF : flags & ~EFLAGS_IF;
-  const words = [told, vcpu.seg(CS, SEG_SELECTOR), vcpu.get('rip')];
+  const words = [told, vcpu.seg(CS, SEG_SELECTOR), vcpu.get(FIELDS.rip)];
   if (user) words.unshift(vcpu.seg(SS_REG, SEG_SELECTOR), vcpu.gpr32(RSP));
   if (error !== null) words.push(error);
   const esp = push(host, user ? state.esp1 : vcpu.gpr32(RSP), words);
   if (state.dead || !host.descriptors.enterKernel(ss)) return;
   vcpu.setGpr32(RSP, esp);
-  vcpu.setVa('rip', handlerOf(host, vector));
+  vcpu.setVa(FIELDS.rip, handlerOf(host, vector));
   writeFlags(vcpu, EFLAGS_IF, CLEARED | EFLAGS_IF);
-  vcpu.setVa('rfAt', 0);
+  vcpu.setVa(FIELDS.rfAt, 0);
   cpu.stateChanged();
   if (((state.idtHi[vector]! >>> 8) & 0xf) === INTERRUPT_GATE && state.data >= 0)
     writeData(host, 'irq_enabled', 0);

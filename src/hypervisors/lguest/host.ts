@@ -91,16 +91,28 @@ export function killGuest({ state, cpu, platform }: LguestHost, why: string): vo
   );
 }
 
-type DataField = 'irq_enabled' | 'blocked_interrupts' | 'cr2' | 'irq_pending' | 'pgdir';
-type InitField = 'reserve_mem' | 'tsc_khz' | 'noirq_start' | 'noirq_end' | 'kernel_address';
+/** Where `lguest_data` has its words: some are asked for on every way to the guest. */
+const PLACES = {
+  irq_enabled: lguestData.offsetOf('irq_enabled'),
+  blocked_interrupts: lguestData.offsetOf('blocked_interrupts'),
+  cr2: lguestData.offsetOf('cr2'),
+  irq_pending: lguestData.offsetOf('irq_pending'),
+  pgdir: lguestData.offsetOf('pgdir'),
+  reserve_mem: lguestData.offsetOf('reserve_mem'),
+  tsc_khz: lguestData.offsetOf('tsc_khz'),
+  noirq_start: lguestData.offsetOf('noirq_start'),
+  noirq_end: lguestData.offsetOf('noirq_end'),
+  kernel_address: lguestData.offsetOf('kernel_address'),
+  syscall_vec: lguestData.offsetOf('syscall_vec'),
+} as const;
 
 /** A word of `lguest_data`, which has been checked to lie in the guest's memory. */
-export function readData(host: LguestHost, field: DataField | InitField | 'syscall_vec'): number {
-  return host.memory.u32(host.state.data + lguestData.offsetOf(field));
+export function readData(host: LguestHost, field: keyof typeof PLACES): number {
+  return host.memory.u32(host.state.data + PLACES[field]);
 }
 
-export function writeData(host: LguestHost, field: DataField | InitField, value: number): void {
-  host.memory.setU32(host.state.data + lguestData.offsetOf(field), value >>> 0);
+export function writeData(host: LguestHost, field: keyof typeof PLACES, value: number): void {
+  host.memory.setU32(host.state.data + PLACES[field], value >>> 0);
 }
 
 /** A word of the guest's memory by its physical address, or 0 and the guest is dead. */

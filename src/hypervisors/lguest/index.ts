@@ -2,6 +2,7 @@
 
 import { FRAME_DIRTY, FRAME_MMIO } from '../../cpu/frames.ts';
 import { type ExitPolicy, POLICY_INT, POLICY_INTERRUPTS } from '../../cpu/policy.ts';
+import { FIELDS } from '../../cpu/state.ts';
 import { NEVER } from '../../machine/clock.ts';
 import { GuestRam } from '../../machine/memory.ts';
 import { type Attached, defineInterface, type Platform } from '../define.ts';
@@ -69,7 +70,7 @@ function attach(platform: Platform): Attached {
     enter() {
       if (host.state.dead) return;
       const again = deliverInterrupt(host);
-      if (host.state.halted) host.cpu.state.set('halted', 1);
+      if (host.state.halted) host.cpu.state.set(FIELDS.halted, 1);
       if (!again) look.cancel();
       else if (look.deadline() === NEVER) look.set(platform.clock.now() + LOOK_NANOS);
     },

@@ -1,6 +1,7 @@
 // Interrupts of an lguest guest: lines that are raised, masked by the guest in its memory, and delivered on the way to it.
 
 import { EFLAGS_IF } from '../../cpu/control-bits.ts';
+import { FIELDS } from '../../cpu/state.ts';
 import { lguestData } from './abi.ts';
 import { enterGate, FIRST_EXTERNAL_VECTOR, hasGate, virtualInterrupts } from './gates.ts';
 import { type LguestHost, readData, writeData } from './host.ts';
@@ -8,12 +9,13 @@ import { type LguestHost, readData, writeData } from './host.ts';
 /** Line of the clock; devices have those behind it. */
 export const TIMER_LINE = 0;
 const NANOS_PER_SECOND = 1e9;
+const TIME_AT = lguestData.offsetOf('time_sec');
 
 /** Raises a line; one that is raised already stays so. */
 export function raiseLine(host: LguestHost, line: number): void {
   const { state, cpu } = host;
   state.pending = (state.pending | (1 << line)) >>> 0;
-  if (state.halted && deliverable(host) !== 0) cpu.state.set('halted', 0);
+  if (state.halted && deliverable(host) !== 0) cpu.state.set(FIELDS.halted, 0);
 }
 
 /**
@@ -25,12 +27,12 @@ export function deliverInterrupt(host: LguestHost): boolean {
   if (state.pending === 0 || state.data < 0) return false;
   const ready = deliverable(host);
   if (ready === 0) return !state.halted;
-  const eip = cpu.state.get('rip');
+  const eip = cpu.state.get(FIELDS.rip);
   if (eip >= state.noirqStart && eip < state.noirqEnd) return !state.halted;
   if (state.halted) {
     writeData(host, 'irq_enabled', EFLAGS_IF);
     state.halted = false;
-    cpu.state.set('halted', 0);
+    cpu.state.set(FIELDS.halted, 0);
   } else if (!virtualInterrupts(host)) {
     writeData(host, 'irq_pending', EFLAGS_IF);
     return true;
@@ -52,7 +54,7 @@ function deliverable(host: LguestHost): number {
 export function writeTime({ platform, memory, state }: LguestHost): void {
   const now = platform.clock.now();
   const seconds = platform.epochSeconds + Math.floor(now / NANOS_PER_SECOND);
-  const at = state.data + lguestData.offsetOf('time_sec');
+  const at = state.data + TIME_AT;
   memory.setU32(at, seconds >>> 0);
   memory.setU32(at + 4, now % NANOS_PER_SECOND);
 }

@@ -2,6 +2,7 @@
 
 import type { ExceptionExit, InstructionExit, PolicyExit } from '../../cpu/border.ts';
 import { BP, DB, GP, OF, PF } from '../../cpu/control-bits.ts';
+import { FIELDS } from '../../cpu/state.ts';
 import { GUEST_PL, LGUEST_TRAP_ENTRY } from './abi.ts';
 import { doHypercalls } from './calls.ts';
 import { emulatePort } from './emulate.ts';
@@ -32,7 +33,7 @@ export function onExit(host: LguestHost, exit: PolicyExit): void {
 function onException(host: LguestHost, exit: ExceptionExit): void {
   const { vector, address } = exit;
   const error = (WITH_ERROR >>> vector) & 1 ? (exit.error ?? 0) : null;
-  const kernel = host.cpu.state.get('cpl') === GUEST_PL;
+  const kernel = host.cpu.state.get(FIELDS.cpl) === GUEST_PL;
   switch (vector) {
     case GP:
       if (error === 0 && kernel && emulatePort(host)) return;
@@ -60,7 +61,7 @@ function reflect(host: LguestHost, vector: number, error: number | null, detail:
  */
 export function onVmcall(host: LguestHost): boolean {
   const { cpu, state } = host;
-  if (cpu.state.get('cpl') !== GUEST_PL) return false;
+  if (cpu.state.get(FIELDS.cpl) !== GUEST_PL) return false;
   doHypercalls(host);
   // What waits for the guest is delivered on the way back to it.
   if (state.pending !== 0 || state.halted || state.dead) cpu.requestExit();
@@ -71,7 +72,7 @@ export function onVmcall(host: LguestHost): boolean {
 function onInt(host: LguestHost, { bytes }: InstructionExit): void {
   const { cpu } = host;
   const kind = cpu.state.arg32(1);
-  const ring = cpu.state.get('cpl');
+  const ring = cpu.state.get(FIELDS.cpl);
   const vector =
     kind === ICEBP ? DB : kind === INT3 ? BP : kind === INTO ? OF : cpu.state.arg32(0) & 0xff;
   if (vector === LGUEST_TRAP_ENTRY && ring === GUEST_PL) {
@@ -82,6 +83,6 @@ function onInt(host: LguestHost, { bytes }: InstructionExit): void {
     return reflect(host, GP, idtError(vector), idtError(vector));
   cpu.complete(bytes);
   // INT n takes TF with it: its handler is not stepped into. SDM 3B 18.3.1.4.
-  cpu.state.set('pendingDebug', 0);
+  cpu.state.set(FIELDS.pendingDebug, 0);
   reflect(host, vector, null, 0);
 }

@@ -35,23 +35,33 @@ export const topIndex = (pae: boolean, va: number): number => va >>> (pae ? 30 :
 /** The entry for `va` in the tables at `top`; null: some upper level is not present, or the guest is dead. */
 export function guestEntry(host: LguestHost, top: number, va: number): GuestEntry | null {
   const { pae } = host.state;
-  const bytes = pteBytes(pae);
   const upper: number[] = [];
+  const at = leafAt(host, top, va, upper);
+  if (at < 0) return null;
+  const lo = readGuest(host, at);
+  const hi = pae ? readGuest(host, at + 4) : 0;
+  if (host.state.dead) return null;
   let allowed = PTE_RW | PTE_US;
+  // Entries of a page-directory-pointer table have no such bits.
+  for (let n = pae ? 1 : 0; n < upper.length; n++) allowed &= upper[n]!;
+  return { at, lo, hi, allowed, upper };
+}
+
+/** Where it stands, -1 as above; `upper` takes the low words of those above it, the top one first. */
+function leafAt(host: LguestHost, top: number, va: number, upper: number[] | null): number {
+  const { pae } = host.state;
+  const bytes = pteBytes(pae);
   let table = top;
-  for (let level = pae ? 3 : 2; ; level--) {
+  for (let level = pae ? 3 : 2; level > 1; level--) {
     const at = table + indexAt(pae, va, level) * bytes;
     const lo = readGuest(host, at);
     const hi = pae ? readGuest(host, at + 4) : 0;
-    if (host.state.dead) return null;
-    if (level === 1) return { at, lo, hi, allowed, upper };
-    if ((lo & PTE_P) === 0) return null;
-    // Entries of a page-directory-pointer table have no such bits.
-    if (level < 3) allowed &= lo;
-    upper.push(lo);
-    if (!upperIsFine(host, level, lo, hi)) return null;
+    if (host.state.dead || (lo & PTE_P) === 0) return -1;
+    upper?.push(lo);
+    if (!upperIsFine(host, level, lo, hi)) return -1;
     table = lo - (lo & FLAGS);
   }
+  return table + indexAt(pae, va, 1) * bytes;
 }
 
 export const indexAt = (pae: boolean, va: number, level: number): number =>
@@ -82,8 +92,9 @@ const entryText = (lo: number, hi: number) =>
 
 /** Physical address behind `va` in the running tables, whatever the shadow says; -1: the guest is dead. */
 export function guestPa(host: LguestHost, va: number): number {
-  const entry = guestEntry(host, host.shadow.top(), va);
-  if (entry !== null && entry.lo & PTE_P) return entry.lo - (entry.lo & FLAGS) + (va & FLAGS);
+  const at = leafAt(host, host.shadow.top(), va, null);
+  const lo = at < 0 ? 0 : readGuest(host, at);
+  if (lo & PTE_P) return lo - (lo & FLAGS) + (va & FLAGS);
   killGuest(host, `bad address ${hex(va)}`);
   return -1;
 }
