@@ -13,6 +13,17 @@ type Program = (exports: object, require: NodeJS.Require, filename: string) => v
 
 const STATUS_USAGE = 2;
 
+const require = createRequire(import.meta.url);
+// What the program needs of Node, before V8 is tuned: with other flags it does not take the code that Node was built with.
+require('node:child_process');
+require('node:events');
+require('node:fs/promises');
+require('node:perf_hooks');
+require('node:process');
+require('node:tty');
+require('node:util');
+require('node:zlib');
+
 tuneV8();
 const path = fileURLToPath(new URL('./pvops-program.cjs', import.meta.url));
 const { value, keep } = evaluateCached(join(cacheDirectory(), 'code'), path, use());
@@ -22,7 +33,7 @@ if (isMainThread) {
     if (status !== STATUS_USAGE) keep(process.cpuUsage().user / 1e6);
   });
 }
-(value as Program)({}, createRequire(import.meta.url), fileURLToPath(import.meta.url));
+(value as Program)({}, require, fileURLToPath(import.meta.url));
 
 /** Subcommands have their own code; workers of the matrix do what `run` does. */
 function use(): string {

@@ -8,7 +8,6 @@ import { FIELDS } from '../state.ts';
 import type { Learned } from './decode-tables.ts';
 import { formsOf, type HandlerList } from './handlers.ts';
 import { hotHandlers, warmHandlers } from './hot.ts';
-import { hotList, warmList } from './hot-list.ts';
 import { coldModule, hotModule, type ModuleContext } from './module.ts';
 import { type PreparedCode, type PreparedHandlers, preparedCode } from './prepared-code.ts';
 import { decodeModule } from './quick-decode.ts';
@@ -76,9 +75,9 @@ export function learnedByBuild(): Learned | null {
   return learned;
 }
 
-/** What the build's code depends on and a bundle can tell at once: the lists, numbers of slow paths, places in the state. */
+/** What the build's code depends on and a bundle can tell at once: numbers of slow paths, places in the state. */
 export function inputsDigest(): string {
-  const text = JSON.stringify([hotList, warmList, [...slowPaths.keys()], FIELDS]);
+  const text = JSON.stringify([[...slowPaths.keys()], FIELDS]);
   let [a, b] = [0x811c9dc5, 0x1000193];
   for (let i = 0; i < text.length; i++) {
     a = Math.imul(a ^ text.charCodeAt(i), 0x01000193);
