@@ -247,3 +247,21 @@ test('unpacked images are kept by digest and label, and damage is noticed', asyn
   writeFileSync(join(cache, 'unpacked', digest, 'vmlinux'), 'flo');
   expect(await readUnpacked(cache, digest, 'vmlinux')).toBeNull();
 });
+
+test('what is zeros in an unpacked image is not read again, and comes back as zeros', async () => {
+  const digest = 'c'.repeat(64);
+  const bytes = Buffer.alloc(0x5_0123);
+  for (const at of [0x1_ffff, 0x2_0000, 0x5_0122]) bytes[at] = 7;
+  await writeUnpacked(cache, digest, 'vmlinux', bytes);
+  for (const _ of ['looked at', 'known']) {
+    const read = await readUnpacked(cache, digest, 'vmlinux');
+    expect(read && Buffer.compare(read, bytes)).toBe(0);
+  }
+});
+
+test('an unpacked image without bytes has none', async () => {
+  const digest = 'd'.repeat(64);
+  await writeUnpacked(cache, digest, 'config', Buffer.alloc(0));
+  for (const _ of ['looked at', 'known'])
+    expect(await readUnpacked(cache, digest, 'config')).toHaveLength(0);
+});
