@@ -3,8 +3,9 @@
 import type { Decoded } from '../decoded.ts';
 import { type Effect, isValue, type Node, type Program, type Value } from '../isa/ir.ts';
 import { programOf } from '../program.ts';
-import { ALL_STATUS, CONDITION, FLAG_BIT, mayLeave, STATUS_FLAGS } from './flags.ts';
+import { ALL_STATUS, FLAG_BIT, mayLeave, STATUS_FLAGS } from './flags.ts';
 import { dropUnused, specialise } from './fold.ts';
+import { traitsOf } from './traits.ts';
 
 /** Parts of a program that may be dead where it stands. */
 export const DROP_FLAGS = 1;
@@ -112,18 +113,8 @@ function describe(program: Program): JitForm {
     branches: program.variant.osize !== 16 && nodes.some((n) => n.op === 'branch'),
     fallsThrough: fallsThrough(nodes),
     without,
-    readsWithout: (parts) => readBy(without(parts)),
+    readsWithout: (parts) => traitsOf(without(parts)).flagsRead,
   };
-}
-
-function readBy({ nodes }: Program): number {
-  let reads = 0;
-  for (const n of nodes) {
-    if (!isValue(n)) continue;
-    if (n.op === 'flag') reads |= FLAG_BIT[n.flag];
-    if (n.op === 'cond') reads |= CONDITION[n.cc >> 1] as number;
-  }
-  return reads;
 }
 
 function dropParts(program: Program, parts: number): Program {

@@ -1,10 +1,10 @@
 // In a block without calls, accesses near one unchanged address register share the check of the first: which do, and how near.
 
 import type { Decoded } from '../decoded.ts';
-import type { Node, Program, RegRef, SegRef, Value } from '../isa/ir.ts';
-import { mayMoveTlb } from './page-cache.ts';
+import type { Program, RegRef, SegRef, Value } from '../isa/ir.ts';
 import { FIRST_HIGH } from './registers.ts';
 import { registerNumber } from './residents.ts';
+import { traitsOf } from './traits.ts';
 
 /**
  * What lies further apart is checked for itself: the bytes of a check have to lie in one page, else tier 0 does the rest of
@@ -94,15 +94,14 @@ class Planner {
   }
 
   private instruction({ d, program, offset, conditional }: PlannedInsn): Member[] | null {
-    const { nodes } = program;
-    if (nodes.some(isUnknown)) {
+    const { forgets, accesses, writes } = traitsOf(program);
+    if (forgets) {
       this.forgetAll();
       return null;
     }
     let members: Member[] | null = null;
-    for (const n of nodes) {
-      if (n.op === 'setreg') this.written(n.reg, conditional ? null : n.value, d, offset);
-      if (conditional || (n.op !== 'load' && n.op !== 'store') || n.aligned) continue;
+    for (const n of accesses) {
+      if (conditional || n.aligned) continue;
       if (n.op === 'store' && n.load) continue; // Where its load was.
       const { width } = n.op === 'load' ? n : n.value;
       const seg = this.segment(n.seg, d);
@@ -111,6 +110,7 @@ class Planner {
       members ??= [];
       members.push({ addr: n.addr.id, at: this.delta, group });
     }
+    for (const n of writes) this.written(n.reg, conditional ? null : n.value, d, offset);
     this.settle();
     return members;
   }
@@ -210,10 +210,6 @@ class Planner {
     this.delta += (this.added[n] as number) * 2 ** scale;
     return this.names[n] as number;
   }
-}
-
-function isUnknown(n: Node): boolean {
-  return n.op === 'bulk' || (n.op === 'call' && (n.ends || mayMoveTlb(n.name)));
 }
 
 /** The small number that `v` is; null: none. */

@@ -24,6 +24,8 @@ export class Mirror implements Registers {
   private readonly c: Code;
   private readonly st: number;
   private level = -1;
+  /** Something may be in a local. */
+  private knows = false;
   private readonly gprs = new Array<number>(16).fill(-1);
   private readonly flags: Record<FlagField, number> = { flRes: -1, flX: -1, flAux: -1, flOp: -1 };
 
@@ -112,6 +114,7 @@ export class Mirror implements Registers {
       this.forget(n);
       return;
     }
+    this.knows = true;
     if (gprs[n] === -1) gprs[n] = c.take('i64');
     c.tee(gprs[n] as number);
   }
@@ -123,11 +126,14 @@ export class Mirror implements Registers {
       this.forgetFlag(name);
       return;
     }
+    this.knows = true;
     if (flags[name] === -1) flags[name] = c.take(flagType(name));
     c.tee(flags[name]);
   }
 
   private forgetAll(): void {
+    if (!this.knows) return;
+    this.knows = false;
     for (let n = 0; n < 16; n++) this.forget(n);
     for (const name of FLAG_FIELDS) this.forgetFlag(name);
   }

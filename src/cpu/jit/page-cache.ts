@@ -2,9 +2,9 @@
 
 import type { Decoded } from '../decoded.ts';
 import type { Program, SegRef, Value } from '../isa/ir.ts';
-import { slowPath } from '../slow/registry.ts';
 import type { Code } from '../wasm/encode.ts';
 import { registerNumber } from './residents.ts';
+import { traitsOf } from './traits.ts';
 
 /** A register may move by less than this and still be expected in the page where it was. */
 const SMALL_STEP = 1024;
@@ -22,21 +22,15 @@ export function groupsOf(insns: readonly Placed[]): ReadonlySet<string> {
   const jumping = jumpingRegisters(insns);
   const groups = new Set<string>();
   for (const { d, program } of insns) {
-    for (const n of program.nodes) {
-      // A slow path may change the TLB.
-      if (n.op === 'bulk' || (n.op === 'call' && !n.ends && mayMoveTlb(n.name))) return new Set();
-      if (n.op !== 'load' && n.op !== 'store') continue;
+    const { movesTlb, accesses } = traitsOf(program);
+    if (movesTlb) return new Set();
+    for (const n of accesses) {
       const key = addressKey(n.addr, n.seg, d, n.op === 'store' || n.rmw);
       if (key === null || registersOf(n.addr, d).some((r) => (jumping >> r) & 1)) continue;
       if (groups.size < MOST_GROUPS) groups.add(key);
     }
   }
   return groups;
-}
-
-export function mayMoveTlb(name: string): boolean {
-  const { pure = false, movesTlb = false } = slowPath(name);
-  return !pure || movesTlb;
 }
 
 /** Names the registers that an address follows from; null: it is no sum of registers and a constant. */
@@ -70,8 +64,8 @@ function baseOf(v: Value): (Value & { op: 'getreg' | 'ea' }) | null {
 function jumpingRegisters(insns: readonly Placed[]): number {
   let jumping = 0;
   for (const { d, program } of insns) {
-    for (const n of program.nodes) {
-      if (n.op !== 'setreg' || n.reg.file !== 'gpr') continue;
+    for (const n of traitsOf(program).writes) {
+      if (n.reg.file !== 'gpr') continue;
       const r = registerNumber(n.reg, d);
       if (!isStep(n.value, r, d)) jumping |= 1 << (r & 15);
     }

@@ -3,7 +3,7 @@
 import type { Decoded } from '../decoded.ts';
 import { ENTRY_INDEX_MASK } from '../interp/lookup.ts';
 import { R_CHAIN, R_FALL_CHAIN, RECORD_BYTES } from '../interp/records.ts';
-import type { Node, Program } from '../isa/ir.ts';
+import type { Program } from '../isa/ir.ts';
 import { type LowerOptions, lowerProgram } from '../lower/lower.ts';
 import type { Helpers } from '../lower/site.ts';
 import { FIELDS } from '../state.ts';
@@ -15,6 +15,7 @@ import { Mirror } from './mirror.ts';
 import { groupsOf, PageCaches } from './page-cache.ts';
 import { Residents, usageOf } from './residents.ts';
 import { type Exits, type Ground, type Placed, StateSite } from './state-site.ts';
+import { type Traits, traitsOf } from './traits.ts';
 import { emitTurn, type Place } from './turn.ts';
 import { type Unit, unitsOf } from './units.ts';
 
@@ -345,7 +346,7 @@ class RegionCompiler {
       const placed = { d, offset, record, members: members[i] ?? null };
       const program = programs[i] as Program;
       this.instruction(b, placed, forms[i] as JitForm, program, known);
-      known = flagsAfter(program, known);
+      if (traitsOf(program).settlesFlags) known = flagsAfter(program, known);
       offset += d.length;
     });
     if (forms.at(-1)?.fallsThrough) this.goTo(b, offset, this.fallChain(b, forms), true);
@@ -403,8 +404,7 @@ class RegionCompiler {
   ): void {
     const { c, ground } = this;
     c.text?.push(`;; ${placed.d.insn.name}`);
-    if (program.nodes.some((n) => mayBeLeft(n, placed.members)))
-      c.i32(placed.record).set(this.redo);
+    if (mayBeLeft(traitsOf(program), placed.members)) c.i32(placed.record).set(this.redo);
     const skipTo = form.skips ? c.block() : 0;
     let again = 0;
     if (form.repeats) {
@@ -541,10 +541,9 @@ function partsOf(unit: Unit): Unit[] {
 }
 
 /** May the instruction turn out to be tier 0's here? Not where an earlier one has made the check. */
-function mayBeLeft(n: Node, members: readonly Member[] | null): boolean {
-  if (n.op === 'probe' || n.op === 'fault') return true;
-  if (n.op !== 'load' && n.op !== 'store') return false;
-  return !members?.some((m) => m.addr === n.addr.id && m.group.host >= 0);
+function mayBeLeft({ leaves, accesses }: Traits, members: readonly Member[] | null): boolean {
+  if (leaves || !members) return leaves || accesses.length > 0;
+  return accesses.some((n) => !members.some((m) => m.addr === n.addr.id && m.group.host >= 0));
 }
 
 function endOf(b: RegionBlock): number {

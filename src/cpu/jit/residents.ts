@@ -1,7 +1,7 @@
 // Registers that live in locals while a unit (a loop) runs: loaded where it is entered, stored where it is left.
 
 import type { Decoded } from '../decoded.ts';
-import type { Node, Program, RegRef } from '../isa/ir.ts';
+import type { Program, RegRef } from '../isa/ir.ts';
 import type { FlagField } from '../lower/site.ts';
 import { GPR_AT, XMM_AT } from '../state.ts';
 import type { Code } from '../wasm/encode.ts';
@@ -15,6 +15,7 @@ import {
   storeFlag,
   storeRegister,
 } from './registers.ts';
+import { traitsOf } from './traits.ts';
 
 /** What a unit touches: bit n for general register n, or xmm register n. */
 export interface Usage {
@@ -36,32 +37,19 @@ export function usageOf(insns: readonly { d: Decoded; program: Program }[]): {
 } {
   const used: Uses = { gprs: 0, xmms: 0, flags: false };
   const written: Uses = { gprs: 0, xmms: 0, flags: false };
-  for (const { d, program } of insns) for (const n of program.nodes) note(n, d, used, written);
-  return { used, written };
-}
-
-function note(n: Node, d: Decoded, used: Uses, written: Uses): void {
-  switch (n.op) {
-    case 'setreg':
-      noteRegister(n.reg, d, written);
-      return noteRegister(n.reg, d, used);
-    case 'getreg':
-      return noteRegister(n.reg, d, used);
-    case 'ea':
-      if (d.base >= 0) used.gprs |= 1 << d.base;
-      if (d.index >= 0) used.gprs |= 1 << d.index;
-      return;
-    case 'flags':
-    case 'setflags':
-      written.flags = true;
-      used.flags = true;
-      return;
-    case 'flag':
-    case 'cond':
-      used.flags = true;
-      return;
-    default:
+  for (const { d, program } of insns) {
+    const { reads, writes, address, readsFlags, writesFlags } = traitsOf(program);
+    for (const reg of reads) noteRegister(reg, d, used);
+    for (const { reg } of writes) {
+      noteRegister(reg, d, written);
+      noteRegister(reg, d, used);
+    }
+    if (address && d.base >= 0) used.gprs |= 1 << d.base;
+    if (address && d.index >= 0) used.gprs |= 1 << d.index;
+    if (readsFlags || writesFlags) used.flags = true;
+    if (writesFlags) written.flags = true;
   }
+  return { used, written };
 }
 
 function noteRegister(reg: RegRef, d: Decoded, uses: Uses): void {

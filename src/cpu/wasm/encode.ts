@@ -45,6 +45,7 @@ export class Bytes {
   /** Signed LEB128. */
   s32(value: number): void {
     let n = value | 0;
+    if (n >= -0x40 && n < 0x40) return this.byte(n & 0x7f);
     for (;;) {
       const low = n & 0x7f;
       n >>= 7;
@@ -112,6 +113,11 @@ export class Code {
   /** A plain instruction by name; `n` is its index, lane or constant where it has one. */
   op(name: string, n = 0): this {
     const o = opcode(name) ?? bug(`no WebAssembly instruction ${name}`);
+    if (o.plain >= 0) {
+      this.out.byte(o.plain);
+      if (this.text) this.text.push(name);
+      return this;
+    }
     this.out.opcode(o.bytes);
     if (o.imm === 'index') this.out.u32(n);
     else if (o.imm === 'lane') this.out.byte(n);
@@ -126,13 +132,13 @@ export class Code {
     this.out.opcode(o.bytes);
     this.out.u32(0); // Alignment is a hint; guest addresses promise none.
     this.out.u32(offset);
-    this.text?.push(`${name} offset=${offset}`);
+    if (this.text) this.text.push(`${name} offset=${offset}`);
     return this;
   }
   i32(n: number): this {
     this.out.byte(0x41);
     this.out.s32(n);
-    this.text?.push(`i32.const ${n | 0}`);
+    if (this.text) this.text.push(`i32.const ${n | 0}`);
     return this;
   }
   i64(n: bigint): this {
@@ -145,7 +151,7 @@ export class Code {
   i64Halves(low: number, high: number): this {
     this.out.byte(0x42);
     this.out.s64Halves(low, high);
-    this.text?.push(`i64.const ${(BigInt(high) << 32n) | BigInt(low >>> 0)}`);
+    if (this.text) this.text.push(`i64.const ${(BigInt(high) << 32n) | BigInt(low >>> 0)}`);
     return this;
   }
   f64(n: number): this {
@@ -242,8 +248,9 @@ export class Code {
 
   private local(byte: number, name: string, local: number): this {
     this.out.byte(byte);
-    this.out.u32(local);
-    this.text?.push(`${name} ${local}`);
+    if (local < 0x80) this.out.byte(local);
+    else this.out.u32(local);
+    if (this.text) this.text.push(`${name} ${local}`);
     return this;
   }
   private open(name: string, byte: number, type: BlockType): number {

@@ -17,6 +17,8 @@ export type Immediate =
 export interface Opcode {
   readonly name: string;
   readonly bytes: readonly number[];
+  /** The only byte, of one that has neither more nor an immediate; else -1. */
+  readonly plain: number;
   readonly imm: Immediate;
   /** log2 of the natural alignment, for memory instructions. */
   readonly align: number;
@@ -30,7 +32,8 @@ export function opcode(name: string): Opcode | undefined {
 
 function add(code: number, names: string, imm: Immediate = 'none', align = 0): void {
   names.split(' ').forEach((name, i) => {
-    if (name !== '-') table.set(name, { name, bytes: [code + i], imm, align });
+    const plain = imm === 'none' ? code + i : -1;
+    if (name !== '-') table.set(name, { name, bytes: [code + i], plain, imm, align });
   });
 }
 
@@ -41,6 +44,7 @@ function simd(code: number, names: string, imm: Immediate = 'none', align = 0): 
       table.set(name, {
         name,
         bytes: n < 0x80 ? [0xfd, n] : [0xfd, (n & 0x7f) | 0x80, n >> 7],
+        plain: -1,
         imm,
         align,
       });
@@ -114,8 +118,20 @@ add(
 );
 add(0xbc, 'i32.reinterpret_f32 i64.reinterpret_f64 f32.reinterpret_i32 f64.reinterpret_i64');
 add(0xc0, 'i32.extend8_s i32.extend16_s i64.extend8_s i64.extend16_s i64.extend32_s');
-table.set('memory.copy', { name: 'memory.copy', bytes: [0xfc, 10, 0, 0], imm: 'none', align: 0 });
-table.set('memory.fill', { name: 'memory.fill', bytes: [0xfc, 11, 0], imm: 'none', align: 0 });
+table.set('memory.copy', {
+  name: 'memory.copy',
+  bytes: [0xfc, 10, 0, 0],
+  plain: -1,
+  imm: 'none',
+  align: 0,
+});
+table.set('memory.fill', {
+  name: 'memory.fill',
+  bytes: [0xfc, 11, 0],
+  plain: -1,
+  imm: 'none',
+  align: 0,
+});
 
 simd(0, 'v128.load', 'mem', 4);
 simd(
