@@ -184,6 +184,8 @@ export const FL_FULL = 6;
 export interface Layout {
   /** Address of the vCPU's state. */
   readonly state: number;
+  /** What is counted in place of exits, see counted.ts. */
+  readonly counted: number;
   /** Address of three data TLBs (supervisor, supervisor with AC or without SMAP, user), see tlb.ts, and of one that stays empty. */
   readonly dataTlbs: number;
   /** Address of two fetch TLBs (supervisor, user). */
@@ -235,6 +237,7 @@ const ENGINE_BYTES = 48 << 20;
 
 export function layoutFor(ramBytes: number): Layout {
   const state = 0x10000;
+  const counted = state + STATE_BYTES;
   const dataTlbs = state + 0x10000;
   const fetchTlbs = dataTlbs + 4 * DATA_TLB_ENTRIES * DATA_TLB_STRIDE;
   const tlbLists = fetchTlbs + 2 * FETCH_TLB_ENTRIES * FETCH_TLB_STRIDE;
@@ -242,6 +245,7 @@ export function layoutFor(ramBytes: number): Layout {
   const engine = (frameAttrs + (ramBytes >>> 12) + 0xffff) & ~0xffff;
   return {
     state,
+    counted,
     dataTlbs,
     fetchTlbs,
     tlbLists,

@@ -22,6 +22,9 @@ export type Seen = (
 /** Who listens: `entered` is called before an answer is made, `seen` for what has been answered. */
 export interface SeenEnd {
   readonly seen: Seen;
+  /** Is it enough to hear how often, and some time later? Then `counted` may say so of what has no effect to tell. */
+  readonly onlyCounts?: () => boolean;
+  readonly counted?: (entryPoint: string, operation: OperationId, times: number) => void;
   entered(): void;
 }
 

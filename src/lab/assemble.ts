@@ -156,7 +156,8 @@ function traced(
     tracer.entered();
   };
   front.use(seenBorder(border, cpu.state, { seen: tracer.seen, entered }, on.entryNames ?? {}));
-  const end = { seen: tracer.seen, entered };
+  const { seen, counted } = tracer;
+  const end = { seen, entered, counted, onlyCounts: () => !tracer.wantsSites };
   return seenInstructions(
     cpu,
     policyFor(on, version),

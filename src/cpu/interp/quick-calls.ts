@@ -1,10 +1,12 @@
 // Slow paths with a quick way in WebAssembly: what kernels do at every entry, exit and switch, without leaving for JavaScript.
 
 import { bug } from '../../base/errors.ts';
-import { CR4_TSD, EFLAGS_AC, EFLAGS_IF, EFLAGS_IOPL_SHIFT } from '../control-bits.ts';
+import { CR4_PCIDE, CR4_TSD, EFLAGS_AC, EFLAGS_IF, EFLAGS_IOPL_SHIFT } from '../control-bits.ts';
+import { COUNTED } from '../counted.ts';
 import { GS } from '../descriptors.ts';
 import { flagsFunction } from '../lower/flags.ts';
-import { POLICY_CR_READ, POLICY_RDTSC } from '../policy.ts';
+import { POLICY_CR_READ, POLICY_CR_WRITE, POLICY_INVLPG, POLICY_RDTSC } from '../policy.ts';
+import { CR3_RESERVED_HI } from '../slow/control-registers.ts';
 import { ARG_AT, RET_AT, SEG_AT, SEG_BASE, SEG_STRIDE } from '../state.ts';
 import { type Code, ModuleBuilder } from '../wasm/encode.ts';
 import { bulkFunction, hitFunction, TLB_READ, TLB_WRITE } from './quick-bulk.ts';
@@ -13,8 +15,11 @@ import { iret } from './quick-iret.ts';
 import { loadSegmentFunction } from './quick-segments.ts';
 import { type Helpers, type Places, QuickSite } from './quick-site.ts';
 import { syscall, sysret } from './quick-system-calls.ts';
+import { addFlushes } from './quick-tlb.ts';
 
 const SHADOW_STI = 1;
+/** All but bit 63, which asks for no flush. */
+const CR3_STORED = (1n << 63n) - 1n;
 
 type Way = (q: QuickSite) => void;
 
@@ -30,6 +35,8 @@ const WAYS: Readonly<Record<string, Way>> = {
   iret,
   bulk,
   read_control: readControl,
+  write_control: writeControl,
+  invlpg,
 };
 
 export interface Quick {
@@ -59,8 +66,8 @@ export function quickCalls(
 const compiled = new Map<string, WebAssembly.Module>();
 
 function compiledFor(places: Places, names: readonly string[]): WebAssembly.Module {
-  const { state, dataTlbs, fetchTlbs } = places;
-  const key = `${state}/${dataTlbs}/${fetchTlbs}/${names.length}`;
+  const { state, counted, dataTlbs, fetchTlbs, tlbLists } = places;
+  const key = [state, counted, dataTlbs, fetchTlbs, tlbLists, names.length].join('/');
   let module = compiled.get(key);
   if (!module) {
     module = new WebAssembly.Module(quickModule(places, names));
@@ -77,12 +84,15 @@ function quickModule(places: Places, names: readonly string[]): Uint8Array {
   const hitType = m.type(['i64', 'i32', 'i32'], ['i32']);
   const read = m.addFunction(hitType, hitFunction(TLB_READ).body());
   const write = m.addFunction(hitType, hitFunction(TLB_WRITE).body());
+  const flushes = addFlushes(m, places);
   const helpers = {
     flags: m.addFunction(type, flagsFunction().body()),
     hit: read,
     hitWrite: write,
     bulk: m.addFunction(type, bulkFunction({ read, write }).body()),
     loadSegment: m.addFunction(m.type(['i32', 'i32', 'i32'], []), loadSegmentFunction().body()),
+    flushNonGlobal: flushes.nonGlobal,
+    flushPage: flushes.page,
   };
   m.addFunction(type, dispatcher(new QuickSite(places, helpers), names, slow).body(), 'slow');
   const enterType = m.type(['i32', 'i32', 'i32', 'i64'], ['i32']);
@@ -193,12 +203,47 @@ function writeSegmentBase(q: QuickSite): void {
 /** CR2, which every page fault asks for, and CR3. SDM 2B MOV. */
 function readControl(q: QuickSite): void {
   const { c, st, v } = q;
-  q.unlessExits(POLICY_CR_READ);
+  q.unlessExitsUncounted(POLICY_CR_READ);
   c.get(st).mem('i32.load', ARG_AT).i32(2).op('i32.sub').i32(1).op('i32.gt_u').brIf(q.decline);
+  c.get(st).mem('i32.load', ARG_AT).i32(2).op('i32.eq').iff();
+  q.count(POLICY_CR_READ, COUNTED.readCr2);
+  c.else();
+  q.count(POLICY_CR_READ, COUNTED.readCr3);
+  c.end();
   q.load('cr2');
   q.load('cr3');
   c.get(st).mem('i32.load', ARG_AT).i32(2).op('i32.eq').op('select').set(v);
   c.get(st).get(v).mem('i64.store', RET_AT);
+}
+
+/** CR3, to which every switch between processes writes; what it refuses is not for here. SDM 2B MOV, 3A 4.10.4.1. */
+function writeControl(q: QuickSite): void {
+  const { c, st, v } = q;
+  c.get(st).mem('i32.load', ARG_AT).i32(3).op('i32.ne').brIf(q.decline);
+  q.unlessExitsUncounted(POLICY_CR_WRITE);
+  c.get(st)
+    .mem('i64.load', ARG_AT + 16)
+    .tee(v)
+    .i64(BigInt(CR3_RESERVED_HI) << 32n)
+    .op('i64.and');
+  c.op('i64.eqz').op('i32.eqz').brIf(q.decline);
+  q.load('cr4').i32(CR4_PCIDE).op('i32.and').op('i32.eqz');
+  c.get(v).i64(0n).op('i64.lt_s').op('i32.and').brIf(q.decline);
+  c.get(v);
+  q.load('cr3').op('i64.eq').iff();
+  q.count(POLICY_CR_WRITE, COUNTED.rewriteCr3);
+  c.else();
+  q.count(POLICY_CR_WRITE, COUNTED.writeCr3);
+  c.end();
+  q.store('cr3', () => c.get(v).i64(CR3_STORED).op('i64.and'));
+  c.call(q.helpers.flushNonGlobal);
+}
+
+/** SDM 2A INVLPG. */
+function invlpg(q: QuickSite): void {
+  q.unlessExitsUncounted(POLICY_INVLPG);
+  q.count(POLICY_INVLPG, COUNTED.invlpg);
+  q.c.get(q.st).mem('i64.load', ARG_AT).call(q.helpers.flushPage);
 }
 
 function bulk(q: QuickSite): void {

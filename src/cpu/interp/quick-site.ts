@@ -1,6 +1,7 @@
 // What the quick ways of slow paths are emitted with: the state's fields, the usual conditions, and the helpers of their module.
 
 import { CR4_SMAP, EFLAGS_AC, EFLAGS_STATUS } from '../control-bits.ts';
+import { COUNTED_POLICY, COUNTERS_AT } from '../counted.ts';
 import { FLAT_LIMIT } from '../slow/system-calls.ts';
 import {
   DATA_TLB_ENTRIES,
@@ -20,14 +21,15 @@ import {
   SEG_STRIDE,
 } from '../state.ts';
 import { Code } from '../wasm/encode.ts';
-import { R_LEFT } from './records.ts';
+import { R_LEFT, R_NEXT } from './records.ts';
 
 const DATA_TLB_BYTES = DATA_TLB_ENTRIES * DATA_TLB_STRIDE;
 const FETCH_TLB_BYTES = FETCH_TLB_ENTRIES * FETCH_TLB_STRIDE;
 const USER_TLB = 2;
+const PAGE_BYTES = 4096;
 
 /** The parts of a layout that are constants of the module. */
-export type Places = Pick<Layout, 'state' | 'dataTlbs' | 'fetchTlbs'>;
+export type Places = Pick<Layout, 'state' | 'counted' | 'dataTlbs' | 'fetchTlbs' | 'tlbLists'>;
 
 /** Functions of the module, by index. */
 export interface Helpers {
@@ -37,6 +39,9 @@ export interface Helpers {
   readonly loadSegment: number;
   /** As `hit`, for what may be written. */
   readonly hitWrite: number;
+  /** Of the TLB: `()`, and `(va i64)`. */
+  readonly flushNonGlobal: number;
+  readonly flushPage: number;
 }
 
 export class QuickSite {
@@ -61,6 +66,26 @@ export class QuickSite {
 
   unlessExits(policy: number): void {
     this.load('policy').i32(policy).op('i32.and').brIf(this.decline);
+  }
+
+  /** The same, but where counting is enough: then it is for `count`. */
+  unlessExitsUncounted(policy: number): void {
+    const { c } = this;
+    this.load('policy').i32(this.places.counted).mem('i32.load', COUNTED_POLICY);
+    c.i32(-1).op('i32.xor').op('i32.and').i32(policy).op('i32.and').brIf(this.decline);
+    // Across two pages it is reported by another name, see hypervisors/hw/seen-instructions.ts.
+    this.load('policy').i32(policy).op('i32.and').i32(0).op('i32.ne');
+    this.load('rec').mem('i32.load16_u', R_NEXT).i32(PAGE_BYTES).op('i32.gt_u').op('i32.and');
+    c.brIf(this.decline);
+  }
+
+  /** Adds 1 to the counter if `policy` wants the instruction. */
+  count(policy: number, which: number): void {
+    const { c } = this;
+    const at = COUNTERS_AT + 4 * which;
+    c.i32(this.places.counted).i32(this.places.counted).mem('i32.load', at);
+    this.load('policy').i32(policy).op('i32.and').i32(0).op('i32.ne').op('i32.add');
+    c.mem('i32.store', at);
   }
 
   /** As `Cx.checkInterrupts`: the engine stops at the next boundary if an interrupt or NMI waits. */

@@ -31,7 +31,8 @@ import {
 } from '../tlb.ts';
 import { Code, type ModuleBuilder } from '../wasm/encode.ts';
 
-type Places = Pick<Layout, 'dataTlbs' | 'fetchTlbs' | 'tlbLists' | 'ramBase'>;
+type Places = Pick<Layout, 'dataTlbs' | 'fetchTlbs' | 'tlbLists'>;
+type FillPlaces = Places & Pick<Layout, 'ramBase'>;
 
 const DATA_BYTES = DATA_TLB_ENTRIES * DATA_TLB_STRIDE;
 const FETCH_BYTES = FETCH_TLB_ENTRIES * FETCH_TLB_STRIDE;
@@ -65,7 +66,7 @@ export function emitFetchEntryOf(c: Code, va: number, push: () => void): void {
 }
 
 /** Functions of a module, by index: `fillData` and `fillFetch` are `(entry, tag i64, page, flags)`. */
-export function addFills(m: ModuleBuilder, places: Places): { data: number; fetch: number } {
+export function addFills(m: ModuleBuilder, places: FillPlaces): { data: number; fetch: number } {
   const list = m.addFunction(m.type(['i32', 'i32', 'i32'], ['i32']), listFunction(places).body());
   const remember = m.addFunction(m.type(['i64', 'i32'], []), rememberFunction(places).body());
   const type = m.type(['i32', 'i64', 'i32', 'i32'], []);
@@ -137,7 +138,7 @@ function rememberFunction({ tlbLists }: Places): Code {
   return c;
 }
 
-function fillDataFunction({ ramBase }: Places, list: number, remember: number): Code {
+function fillDataFunction({ ramBase }: FillPlaces, list: number, remember: number): Code {
   const c = new Code(4);
   const [entry, tag, page, flags] = [0, 1, 2, 3];
   const lists = c.take('i32');

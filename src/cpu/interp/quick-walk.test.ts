@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import {
   CR0_PG,
   CR0_WP,
+  CR4_PCIDE,
   CR4_PGE,
   CR4_SMAP,
   CR4_SMEP,
@@ -12,10 +13,13 @@ import {
 } from '../control-bits.ts';
 import { CS } from '../descriptors.ts';
 import { FRAME_CODE, FRAME_MMIO, FRAME_WATCH } from '../frames.ts';
+import type { SlowPath } from '../slow/define.ts';
+import { slowPaths } from '../slow/registry.ts';
 import { FIELDS, SCRATCH_AT, SEG_LIMIT, STATE_BYTES } from '../state.ts';
 import { enablePaging, type Paging } from '../testing/page-tables.ts';
 import { type SmallMachine, smallMachine } from '../testing/small-machine.ts';
 import { JUMP_SET_BYTES, JUMP_SETS } from './lookup.ts';
+import { quickCalls } from './quick-calls.ts';
 import { quickWalks } from './quick-walk.ts';
 import { HANDLER_GUARD, R_HANDLER } from './records.ts';
 
@@ -34,6 +38,8 @@ interface Ways {
   readonly store: Access;
   readonly probe: Access;
   readonly find: (patch: number) => number;
+  /** A slow path by name. */
+  readonly slow: (name: string, ...args: (number | bigint)[]) => number;
 }
 
 class Random {
@@ -75,6 +81,10 @@ function slowWays(m: SmallMachine): Ways & { calls: number } {
       ways.calls++;
       return m.mmu.probeSlow(va, bytes, stack);
     },
+    slow: (name: string, ...args: (number | bigint)[]) => {
+      ways.calls++;
+      return m.call(slowPaths.get(name) as SlowPath, ...args);
+    },
     find: (patch: number) => {
       ways.calls++;
       const gpa = m.mmu.fetch(m.state.getVa(FIELDS.rip));
@@ -85,6 +95,21 @@ function slowWays(m: SmallMachine): Ways & { calls: number } {
     },
   };
   return ways;
+}
+
+function quickWays(m: SmallMachine, behind: Ways): Ways {
+  const names = [...slowPaths.keys()];
+  const { slow } = quickCalls(m.memory, m.layout, names, (id) => {
+    const { state } = m;
+    return behind.slow(names[id] as string, state.arg64(0), state.arg64(1));
+  });
+  return {
+    ...(quickWalks(m.memory, m.layout, behind) as unknown as Ways),
+    slow: (name, ...args) => {
+      args.forEach((value, n) => void m.state.argSet64(n, BigInt.asUintN(64, BigInt(value))));
+      return (slow as (id: number) => number)(names.indexOf(name));
+    },
+  };
 }
 
 function slotOf(m: SmallMachine, gpa: number): number {
@@ -153,7 +178,7 @@ function setUp(m: SmallMachine, seed: number, paging: Paging): void {
     if (r.oneIn(2)) m.state.set(name, (m.state.get(name) ^ bit) >>> 0);
   };
   flip('cr0', CR0_WP);
-  for (const bit of [CR4_PGE, CR4_SMAP, CR4_SMEP]) flip('cr4', bit);
+  for (const bit of [CR4_PGE, CR4_SMAP, CR4_SMEP, CR4_PCIDE]) flip('cr4', bit);
   if (r.oneIn(4)) flip('efer', EFER_NXE);
   if (r.oneIn(12) && paging !== '4-level') flip('cr0', CR0_PG);
 }
@@ -166,7 +191,10 @@ function act(seed: number, m: SmallMachine, ways: Ways): unknown {
     m.state.set('eflags', r.oneIn(2) ? 2 : 2 | EFLAGS_AC);
     m.cx.modeChanged();
   }
-  if (r.oneIn(30)) m.mmu.flushNonGlobal();
+  if (r.oneIn(30)) {
+    const root = (BigInt(r.of([0, 0, 0, 1 << 31, 1 << 8])) << 32n) | BigInt(TABLES << 12);
+    return [ways.slow('write_control', 3, root), m.fault(), m.state.get64('cr3')];
+  }
   const wide = m.state.get('codeMode') === 64;
   // Few pages at each level, and few bytes at their ends.
   const upper = wide ? r.of([0, 1, 255, 256, 511]) : 0;
@@ -175,8 +203,8 @@ function act(seed: number, m: SmallMachine, ways: Ways): unknown {
   const top = upper * 2 ** 39 + (wide ? r.next(3) * 2 ** 32 : 0);
   const canonical = top + low + offset - (upper >= 256 ? 2 ** 48 : 0);
   const va = wide && r.oneIn(60) ? canonical + 2 ** 47 : canonical;
-  if (r.oneIn(25)) m.mmu.flushPage(va);
   const { state } = m;
+  if (r.oneIn(25)) ways.slow('invlpg', va);
   state.setVa('faultAddress', 0);
   state.raise(0, null);
   if (r.oneIn(4)) {
@@ -207,7 +235,7 @@ describe.each(['32-bit', 'pae', '4-level'] as const)('%s paging', (paging) => {
   it('is walked as the MMU walks it', () => {
     const [a, b] = [smallMachine(RAM), smallMachine(RAM)];
     const [direct, behind] = [slowWays(a), slowWays(b)];
-    const quick = quickWalks(b.memory, b.layout, behind) as unknown as Ways;
+    const quick = quickWays(b, behind);
     for (let round = 1; round <= ROUNDS; round++) {
       const seed = round * 0x9e3779b1;
       for (const m of [a, b]) setUp(m, seed, paging);

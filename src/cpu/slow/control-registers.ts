@@ -58,7 +58,7 @@ const CR4_ALL =
 const CR0_FLUSHING = CR0_PG | CR0_PE | CR0_WP;
 const CR4_FLUSHING = CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP;
 /** Bits 40..62 of CR3, and bit 63, which is not stored: in the high half. */
-const CR3_RESERVED_HI = 0x7fffff00;
+export const CR3_RESERVED_HI = 0x7fffff00;
 const CR3_NO_FLUSH_HI = 0x80000000;
 
 /** Args: number (32). Result: value (64). */

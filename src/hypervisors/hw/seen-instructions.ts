@@ -2,6 +2,7 @@
 
 import type { Exit, InstructionExit } from '../../cpu/border.ts';
 import type { Cpu } from '../../cpu/core.ts';
+import { COUNTED, countInPlace, takeCount } from '../../cpu/counted.ts';
 import {
   type ExitPolicy,
   POLICY_CR_READ,
@@ -16,6 +17,15 @@ import type { Seen, SeenEnd } from '../seen.ts';
 import type { TableWatcher } from './table-watcher.ts';
 
 const WATCHED = POLICY_CR_READ | POLICY_CR_WRITE | POLICY_DR | POLICY_INVLPG | POLICY_DESCRIPTORS;
+/** Of these the CPU counts the frequent ones itself, if that is all that is wanted. */
+const IN_PLACE = POLICY_CR_READ | POLICY_CR_WRITE | POLICY_INVLPG;
+const COUNTS: readonly (readonly [which: number, name: string, operation: OperationId])[] = [
+  [COUNTED.readCr2, 'MOV from CR2', 'mmu.read_cr2'],
+  [COUNTED.readCr3, 'MOV from CR3', 'mmu.read_cr3'],
+  [COUNTED.writeCr3, 'MOV to CR3', 'mmu.write_cr3'],
+  [COUNTED.rewriteCr3, 'MOV to CR3', 'mmu.flush_tlb_user'],
+  [COUNTED.invlpg, 'INVLPG', 'mmu.flush_tlb_single'],
+];
 const CS = 1;
 const REX_R = 4;
 const READS: Readonly<Record<number, OperationId>> = {
@@ -48,20 +58,23 @@ const GROUP7: readonly (readonly [name: string, operation: OperationId] | null)[
 export function seenInstructions(
   cpu: Cpu,
   own: ExitPolicy,
-  { seen, entered }: SeenEnd,
+  { seen, entered, onlyCounts, counted }: SeenEnd,
   tables: TableWatcher | null = null,
 ): Pick<Cpu, 'run' | 'retired'> {
   const more = { ...own, instructions: own.instructions | WATCHED };
   const extra = (exit: Exit): exit is InstructionExit =>
     exit.kind === 'instruction' && (exit.policy & own.instructions) === 0;
+  const inPlace = tables ? 0 : IN_PLACE & ~own.instructions;
   return {
     retired: () => cpu.retired(),
     run(budget) {
       const end = cpu.retired() + budget;
       for (;;) {
         setPolicy(cpu.state, more);
+        countInPlace(cpu, counted && onlyCounts?.() ? inPlace : 0);
         const exit = cpu.run(end - cpu.retired());
         setPolicy(cpu.state, own);
+        if (counted) tell(cpu, counted);
         entered();
         if (!extra(exit)) return exit;
         report(cpu, exit, seen);
@@ -71,6 +84,13 @@ export function seenInstructions(
       }
     },
   };
+}
+
+function tell(cpu: Cpu, counted: NonNullable<SeenEnd['counted']>): void {
+  for (const [which, name, operation] of COUNTS) {
+    const times = takeCount(cpu, which);
+    if (times > 0) counted(name, operation, times);
+  }
 }
 
 function report(cpu: Cpu, exit: InstructionExit, seen: Seen): void {

@@ -12,6 +12,9 @@ const END = [...printing('INIT-UP\n'), ...CLI_LOOP];
 const CR0_AND_BACK = [0x0f, 0x20, 0xc0, 0x0f, 0x22, 0xc0]; // mov eax, cr0; mov cr0, eax
 const INVLPG_1000 = [0x0f, 0x01, 0x3d, 0x00, 0x10, 0x00, 0x00];
 const CLTS = [0x0f, 0x06];
+const READ_CR2 = [0x0f, 0x20, 0xd0]; // mov eax, cr2
+const CR3_AND_BACK = [0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8];
+const NEW_CR3 = [0xb8, 0x00, 0x50, 0x00, 0x00, 0x0f, 0x22, 0xd8]; // mov eax, 0x5000; mov cr3, eax
 const CPUID_1 = [0xb8, 1, 0, 0, 0, 0x0f, 0xa2];
 const OUT_80 = [0xe6, 0x80];
 /** mov ecx, msr; xor eax, eax; xor edx, edx; wrmsr */
@@ -71,6 +74,19 @@ describe('a traced run', () => {
     expect(result.instructions).toBe(plain.instructions);
     expect(result.stateHash).toBe(plain.stateHash);
     expect(result.exits).toEqual(plain.exits);
+  });
+
+  it('counts what a run counts of which nobody reads events', async () => {
+    const often = [...READ_CR2, ...CR3_AND_BACK, ...NEW_CR3, ...INVLPG_1000, ...INVLPG_1000];
+    const { counts, plain } = await traced([...code, ...often]);
+    const numbers = counts.map(({ operations, entryPoint, count }) => ({
+      ...{ operations, entryPoint, count },
+    }));
+    expect(plain.operations).toEqual(numbers);
+    const of = (id: string) => numbers.filter(({ operations }) => operations[0] === id);
+    expect(of('mmu.flush_tlb_single')[0]?.count).toBe(3);
+    for (const id of ['mmu.read_cr2', 'mmu.read_cr3', 'mmu.write_cr3', 'mmu.flush_tlb_user'])
+      expect(of(id)[0]?.count).toBe(1);
   });
 
   it('keeps to the operations that were asked for', async () => {
