@@ -7,6 +7,7 @@ import { FIELDS, GPR_AT, SEG_SELECTOR } from '../../cpu/state.ts';
 import { FLAT_RING3_CS64, FLAT_RING3_DS } from './abi.ts';
 import { bounce32 } from './bounce32.ts';
 import { eventsMasked, guestFlags, maskEvents } from './events-mask.ts';
+import { writeFrame } from './frame-words.ts';
 import {
   crashDomain,
   currentVcpu,
@@ -25,6 +26,8 @@ const ENTRY_FLAGS = 0x3f7fd5;
 
 /** RCX and R11, [error code], RIP, CS and the old mask, RFLAGS, RSP, SS (arch-x86/xen-x86_64.h; fact sheet 5.3). */
 const WORDS = 7;
+/** DS, ES, FS, GS as the state numbers them. */
+const DATA_SEGMENTS = [3, 0, 4, 5] as const;
 
 /** Where a bounce leads: 64-bit kernels run in one flat segment, others name theirs. */
 export interface Handler {
@@ -44,7 +47,7 @@ export function bounce(
   selectors = false,
 ): void {
   const { cpu } = pv;
-  const { state, mmu } = cpu;
+  const { state } = cpu;
   const handler = to.address;
   const none = pv.state.narrow ? (to.cs & ~3) === 0 : handler === 0;
   if (none) return crashDomain(pv, 'it has no handler for what happened to it');
@@ -60,30 +63,27 @@ export function bounce(
   const bytes = (WORDS + extra) * 8;
   sp = sp - (sp & 15) - bytes;
   const masked = eventsMasked(pv);
-  const { buf } = mmu;
+  const { frame } = pv;
   copyGpr(pv, RCX, 0);
-  copyGpr(pv, R11, 8);
-  let at = 16;
+  copyGpr(pv, R11, 2);
+  let at = 4;
   if (selectors) {
-    for (const n of [3, 0, 4, 5]) {
-      put(buf, at, state.seg(n, SEG_SELECTOR), 0);
-      at += 8;
+    for (const n of DATA_SEGMENTS) {
+      put(frame, at, state.seg(n, SEG_SELECTOR), 0);
+      at += 2;
     }
   } else if (error !== null) {
-    put(buf, at, error, 0);
-    at += 8;
+    put(frame, at, error, 0);
+    at += 2;
   }
-  putVa(buf, at, state.getVa(FIELDS.rip));
+  const rip = state.getVa(FIELDS.rip);
+  put(frame, at, rip >>> 0, Math.floor(rip / 4294967296) >>> 0);
   const cs = state.seg(CS, SEG_SELECTOR);
-  put(buf, at + 8, fromKernel ? cs & ~3 : cs, masked ? 1 : 0);
-  put(buf, at + 16, guestFlags(pv, readFlags(state), masked), 0);
-  copyGpr(pv, RSP, at + 24);
-  put(buf, at + 32, state.seg(SS_REG, SEG_SELECTOR), 0);
-  if (
-    !isGuestAddress(pv, sp) ||
-    !isGuestAddress(pv, sp + bytes) ||
-    !mmu.write(sp, bytes, 'current')
-  )
+  put(frame, at + 2, fromKernel ? cs & ~3 : cs, masked ? 1 : 0);
+  put(frame, at + 4, guestFlags(pv, readFlags(state), masked), 0);
+  copyGpr(pv, RSP, at + 6);
+  put(frame, at + 8, state.seg(SS_REG, SEG_SELECTOR), 0);
+  if (!isGuestAddress(pv, sp) || !isGuestAddress(pv, sp + bytes) || !writeFrame(pv, sp, bytes))
     return crashDomain(pv, `the stack for its handler, 0x${hex(sp)}, cannot be written`);
   enterHandler(pv, handler, sp);
   if (masks) maskEvents(pv, true);
@@ -103,17 +103,12 @@ function enterHandler({ cpu }: PvDomain, handler: number, sp: number): void {
   if (state.get(FIELDS.codeMode) !== 64 || trapped & EFLAGS_AC) cpu.stateChanged();
 }
 
-function put(buf: DataView, at: number, lo: number, hi: number): void {
-  buf.setUint32(at, lo, true);
-  buf.setUint32(at + 4, hi, true);
+function put(frame: Uint32Array, at: number, lo: number, hi: number): void {
+  frame[at] = lo;
+  frame[at + 1] = hi;
 }
 
-function putVa(buf: DataView, at: number, va: number): void {
-  put(buf, at, va >>> 0, Math.floor(va / 4294967296) >>> 0);
-}
-
-function copyGpr({ cpu }: PvDomain, register: number, at: number): void {
-  const { state } = cpu;
+function copyGpr({ cpu: { state }, frame }: PvDomain, register: number, at: number): void {
   const i = (state.base + GPR_AT + register * 8) >> 2;
-  put(cpu.mmu.buf, at, state.views.u32[i]!, state.views.u32[i + 1]!);
+  put(frame, at, state.views.u32[i]!, state.views.u32[i + 1]!);
 }

@@ -46,7 +46,7 @@ function decodeHere(pv: PvDomain): Decoded | null {
   const mode = state.get('codeMode') as 16 | 32 | 64;
   const va = linearRip(pv);
   const room = PAGE - (va & (PAGE - 1));
-  const code = new Uint8Array(MAX_BYTES);
+  const code = met.window;
   let bytes = Math.min(MAX_BYTES, room);
   if (!isGuestAddress(pv, va) || !mmu.read(va, bytes, 'current')) return null;
   for (let n = 0; n < bytes; n++) code[n] = mmu.buf.getUint8(n);
@@ -54,8 +54,32 @@ function decodeHere(pv: PvDomain): Decoded | null {
     for (let n = bytes; n < MAX_BYTES; n++) code[n] = mmu.buf.getUint8(n - bytes);
     bytes = MAX_BYTES;
   }
+  return decodeAgain(code, bytes, mode);
+}
+
+/** What was decoded before, by mode and first byte: kernels that look for devices do the same few things many thousand times. */
+const met = {
+  window: new Uint8Array(MAX_BYTES),
+  insns: new Map<number, { readonly bytes: Uint8Array; readonly d: Decoded }[]>(),
+};
+const MOST_ALIKE = 8;
+
+function decodeAgain(code: Uint8Array, bytes: number, mode: 16 | 32 | 64): Decoded | null {
+  const key = (mode << 8) | code[0]!;
+  const alike = met.insns.get(key) ?? [];
+  for (const known of alike) if (beginsWith(code, bytes, known.bytes)) return known.d;
   const d = decode(code, 0, bytes, mode);
-  return 'failure' in d ? null : d;
+  if ('failure' in d) return null;
+  if (alike.length === MOST_ALIKE) alike.shift();
+  alike.push({ bytes: code.slice(0, d.length), d });
+  met.insns.set(key, alike);
+  return d;
+}
+
+function beginsWith(code: Uint8Array, bytes: number, begin: Uint8Array): boolean {
+  if (begin.length > bytes) return false;
+  for (let n = 0; n < begin.length; n++) if (code[n] !== begin[n]) return false;
+  return true;
 }
 
 function execute(pv: PvDomain, d: Decoded): boolean {

@@ -21,6 +21,7 @@ import { bounce } from './bounce.ts';
 import { buildDomain, planDomain } from './builder.ts';
 import { isHypercall, onHypercall, onSyscall, onSyscallInPlace, PV_CALLS } from './calls.ts';
 import { pvCpuid } from './emulate-cpuid.ts';
+import { FRAME_BYTES } from './frame-words.ts';
 import { FrameTable, freshFrames, TYPE_WRITABLE } from './frames.ts';
 import { xenPvGuest } from './guest.ts';
 import { permuteFrames } from './machine-frames.ts';
@@ -131,6 +132,7 @@ function createPv(
     space,
     current: 0,
     answering: false,
+    frame: new Uint32Array(FRAME_BYTES / 4),
   };
   const pv = made as PvDomain;
   pv.tables.onFree = (mfn) => frameFreed(pv, mfn);

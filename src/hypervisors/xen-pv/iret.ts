@@ -19,6 +19,7 @@ import {
 } from './abi.ts';
 import { bounce } from './bounce.ts';
 import { maskEvents } from './events-mask.ts';
+import { readFrame } from './frame-words.ts';
 import {
   crashDomain,
   currentVcpu,
@@ -35,22 +36,22 @@ const R11 = 11;
 const ALL_FLAGS = 0x3f7fd5;
 const FLAT_LIMIT = 0xffffffff;
 
-/** struct iret_context (arch-x86/xen-x86_64.h): offsets of its 64-bit words. */
-const AT = { rax: 0, r11: 8, rcx: 16, flags: 24, rip: 32, cs: 40, rflags: 48, rsp: 56, ss: 64 };
+/** struct iret_context (arch-x86/xen-x86_64.h): where its 64-bit words begin, in words of 32. */
+const AT = { rax: 0, r11: 2, rcx: 4, flags: 6, rip: 8, cs: 10, rflags: 12, rsp: 14, ss: 16 };
 const BYTES = 72;
 
 export function iret64(pv: PvDomain): void {
   const { cpu } = pv;
-  const { state, mmu } = cpu;
+  const { state } = cpu;
   const sp = state.vaAt(GPR_AT + RSP * 8);
-  if (!isGuestAddress(pv, sp) || !isGuestAddress(pv, sp + BYTES) || !mmu.read(sp, BYTES, 'current'))
+  if (!isGuestAddress(pv, sp) || !isGuestAddress(pv, sp + BYTES) || !readFrame(pv, sp, BYTES))
     return crashDomain(pv, 'the frame of its iret cannot be read');
-  const { buf } = mmu;
-  const flags = buf.getUint32(AT.flags, true);
-  const cs = buf.getUint16(AT.cs, true);
-  const ss = buf.getUint16(AT.ss, true) | 3;
-  const rflags = buf.getUint32(AT.rflags, true);
-  const rip = vaIn(buf, AT.rip);
+  const { frame } = pv;
+  const flags = frame[AT.flags]!;
+  const cs = frame[AT.cs]! & 0xffff;
+  const ss = (frame[AT.ss]! & 0xffff) | 3;
+  const rflags = frame[AT.rflags]!;
+  const rip = (frame[AT.rip + 1]! | 0) * 4294967296 + frame[AT.rip]!;
   if ((flags & VGCF_in_syscall) === 0) {
     setGpr(pv, R11, AT.r11);
     setGpr(pv, RCX, AT.rcx);
@@ -87,13 +88,8 @@ export function iret64(pv: PvDomain): void {
   bounce(pv, vcpu.failsafe, null, vcpu.failsafe.masksEvents, true);
 }
 
-function vaIn(buf: DataView, at: number): number {
-  return buf.getInt32(at + 4, true) * 4294967296 + buf.getUint32(at, true);
-}
-
-function setGpr({ cpu }: PvDomain, register: number, at: number): void {
-  const { state, mmu } = cpu;
+function setGpr({ cpu: { state }, frame }: PvDomain, register: number, at: number): void {
   const i = (state.base + GPR_AT + register * 8) >> 2;
-  state.views.u32[i] = mmu.buf.getUint32(at, true);
-  state.views.u32[i + 1] = mmu.buf.getUint32(at + 4, true);
+  state.views.u32[i] = frame[at]!;
+  state.views.u32[i + 1] = frame[at + 1]!;
 }

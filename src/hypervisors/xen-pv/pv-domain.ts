@@ -30,6 +30,8 @@ export interface PvDomain {
   current: number;
   /** A call or a trap of the guest is being answered: events are looked at when that is done. */
   answering: boolean;
+  /** Room for a frame on the guest's stack; nothing of it outlives a bounce or a return. */
+  readonly frame: Uint32Array;
 }
 
 export interface PvGuest extends XenGuest {

@@ -4,6 +4,16 @@ import { EVTCHN_2L_NR_CHANNELS, sharedInfo, vcpuInfo } from './abi/xen.ts';
 import type { Channel, XenDomain } from './domain.ts';
 import { markPending } from './upcall.ts';
 
+const SELECTOR = {
+  wide: vcpuInfo.wide.offsetOf('evtchn_pending_sel'),
+  narrow: vcpuInfo.narrow.offsetOf('evtchn_pending_sel'),
+} as const;
+const bitsOf = (width: 'wide' | 'narrow') => ({
+  evtchn_pending: sharedInfo[width].offsetOf('evtchn_pending'),
+  evtchn_mask: sharedInfo[width].offsetOf('evtchn_mask'),
+});
+const BITS = { wide: bitsOf('wide'), narrow: bitsOf('narrow') } as const;
+
 /** False: the port was pending already. */
 export function raise(domain: XenDomain, port: number, { vcpu }: Channel): void {
   const pending = place(domain, 'evtchn_pending', port);
@@ -37,17 +47,15 @@ function select(domain: XenDomain, port: number, id: number): void {
   const vcpu = domain.vcpus[id]!;
   const { wideShared } = domain.state;
   const word = Math.floor(port / (wideShared ? 64 : 32));
-  const layout = wideShared ? vcpuInfo.wide : vcpuInfo.narrow;
-  const at = vcpu.state.info + layout.offsetOf('evtchn_pending_sel') + (word >>> 3);
+  const at = vcpu.state.info + SELECTOR[wideShared ? 'wide' : 'narrow'] + (word >>> 3);
   if (setBit(domain, at, word)) markPending(domain, vcpu);
 }
 
 /** RAM address of the byte with the port's bit, -1 if the guest's word size has no such port. */
 function place({ state }: XenDomain, bits: 'evtchn_pending' | 'evtchn_mask', port: number): number {
-  const { wideShared } = state;
-  if (port >= EVTCHN_2L_NR_CHANNELS[wideShared ? 'wide' : 'narrow']) return -1;
-  const layout = wideShared ? sharedInfo.wide : sharedInfo.narrow;
-  return state.sharedInfo + layout.offsetOf(bits) + (port >>> 3);
+  const width = state.wideShared ? 'wide' : 'narrow';
+  if (port >= EVTCHN_2L_NR_CHANNELS[width]) return -1;
+  return state.sharedInfo + BITS[width][bits] + (port >>> 3);
 }
 
 function testBit({ platform }: XenDomain, at: number, bit: number): boolean {

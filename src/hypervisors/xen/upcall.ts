@@ -5,9 +5,11 @@ import { vcpuInfo } from './abi/xen.ts';
 import type { XenDomain, XenVcpu } from './domain.ts';
 import { enterRunstate } from './runstate.ts';
 
+const UPCALL_PENDING = vcpuInfo.wide.offsetOf('evtchn_upcall_pending');
+
 /** `evtchn_upcall_pending` becomes 1, and if it was not, the vCPU is told. */
 export function markPending(domain: XenDomain, vcpu: XenVcpu): void {
-  const at = vcpu.state.info + vcpuInfo.wide.offsetOf('evtchn_upcall_pending');
+  const at = vcpu.state.info + UPCALL_PENDING;
   if (domain.platform.ram.u8(at) !== 0) return;
   domain.platform.ram.setU8(at, 1);
   domain.guest.upcall(vcpu);
