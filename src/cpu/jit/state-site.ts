@@ -113,6 +113,14 @@ export class StateSite implements Site {
     return true;
   }
 
+  pushSignedImm(n: number, from: Width, to: Width): boolean {
+    const away = 32 - Math.min(from, 32);
+    const value = ((this.at.d.immLo[n as 0 | 1] as number) << away) >> away;
+    if (to === 64) this.c.i64Halves(value, value >> 31);
+    else this.c.i32(to === 32 ? value : value & ((1 << to) - 1));
+    return true;
+  }
+
   pushEa(): void {
     const { c, g } = this;
     const { d } = this.at;

@@ -227,6 +227,7 @@ export function emitCast(l: Lowering, v: Value & { op: 'cast' }): void {
     else c.op('i32x4.replace_lane', 0);
     return;
   }
+  if (v.fn === 'sext' && v.a.op === 'imm' && l.site.pushSignedImm?.(v.a.n, from, to)) return;
   l.push(v.a);
   if (v.fn === 'trunc') {
     if (from === 64) c.op('i32.wrap_i64');

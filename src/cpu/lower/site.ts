@@ -51,6 +51,8 @@ export interface Site {
   pushImm(n: number): void;
   /** The same as a value of less than 64 bits, if the site has it as a constant. */
   pushNarrowImm?(n: number, width: Width): boolean;
+  /** Its low `from` bits, with their sign to `to` bits, likewise; false (and nothing pushed) when it is no constant here. */
+  pushSignedImm?(n: number, from: Width, to: Width): boolean;
   /** Offset of the memory operand within its segment, i64, truncated to the address size. */
   pushEa(): void;
   /** Base of a segment, i64; false (and nothing pushed) when it is known to be 0. */
