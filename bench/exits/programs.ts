@@ -162,7 +162,7 @@ const pvEvent = pv(
 );
 
 const lguest = (program: string) => (engine: EngineName) => ({
-  ...launchLguest(`${guest.init}; mov edi, 0; ${program}`, { engine }),
+  ...launchLguest(`${guest.init}; mov edi, 0; ${program}`, { engine, unseen: true }),
   counter: EDI,
 });
 const TIMER = 32;

@@ -223,8 +223,8 @@ class VCpu implements Cpu {
   }
 
   setInterruptLine(level: boolean): void {
-    this.state.set(FIELDS.irqLine, level ? 1 : 0);
-    if (level && this.state.get(FIELDS.eflags) & EFLAGS_IF) this.kick();
+    this.state.setWord(FIELDS.irqLine, level ? 1 : 0);
+    if (level && this.state.word(FIELDS.eflags) & EFLAGS_IF) this.kick();
   }
 
   setSkipped(nanos: number): void {
@@ -232,16 +232,16 @@ class VCpu implements Cpu {
   }
 
   interruptsEnabled(): boolean {
-    return (this.state.get(FIELDS.eflags) & EFLAGS_IF) !== 0;
+    return (this.state.word(FIELDS.eflags) & EFLAGS_IF) !== 0;
   }
 
   raiseNmi(): void {
-    this.state.set(FIELDS.nmiPending, 1);
+    this.state.setWord(FIELDS.nmiPending, 1);
     this.kick();
   }
 
   nmiPending(): boolean {
-    return this.state.get(FIELDS.nmiPending) !== 0;
+    return this.state.word(FIELDS.nmiPending) !== 0;
   }
 
   requestExit(): void {
@@ -261,7 +261,7 @@ class VCpu implements Cpu {
     const limit = this.retired() + budget;
     const { state } = this;
     for (;;) {
-      state.set(FIELDS.attention, 0);
+      state.setWord(FIELDS.attention, 0);
       if (this.ended) return this.ended;
       if (this.exitRequested) {
         this.exitRequested = false;
@@ -270,7 +270,7 @@ class VCpu implements Cpu {
       const now = this.retired();
       const broken = this.takeTraps(now) ?? this.takeInterrupt(now);
       if (broken) return broken;
-      if (state.get(FIELDS.halted)) return { kind: 'halt' };
+      if (state.word(FIELDS.halted)) return { kind: 'halt' };
       if (now >= limit) return { kind: 'budget' };
       const exit = this.runGrant(now, limit - now);
       if (exit) return exit;
@@ -280,10 +280,10 @@ class VCpu implements Cpu {
   complete(bytes: number): void {
     const { state } = this;
     const next = state.getVa(FIELDS.rip) + bytes;
-    state.setVa(FIELDS.rip, state.get(FIELDS.codeMode) === 64 ? next : next >>> 0);
+    state.setVa(FIELDS.rip, state.word(FIELDS.codeMode) === 64 ? next : next >>> 0);
     this.total++;
-    if (state.get(FIELDS.eflags) & EFLAGS_TF)
-      state.set(FIELDS.pendingDebug, state.get(FIELDS.pendingDebug) | DR6_BS);
+    if (state.word(FIELDS.eflags) & EFLAGS_TF)
+      state.setWord(FIELDS.pendingDebug, state.word(FIELDS.pendingDebug) | DR6_BS);
   }
 
   countRunning(counts: boolean): void {
@@ -299,11 +299,11 @@ class VCpu implements Cpu {
 
   stepAt(cpl: number): boolean {
     const { state } = this;
-    const own = state.get(FIELDS.cpl);
-    state.set(FIELDS.cpl, cpl);
+    const own = state.word(FIELDS.cpl);
+    state.setWord(FIELDS.cpl, cpl);
     this.stateChanged();
     const done = this.step();
-    if (state.get(FIELDS.cpl) === cpl) state.set(FIELDS.cpl, own);
+    if (state.word(FIELDS.cpl) === cpl) state.setWord(FIELDS.cpl, own);
     this.stateChanged();
     return done;
   }
@@ -313,42 +313,42 @@ class VCpu implements Cpu {
     const { state } = this;
     this.total = this.retired();
     this.grant(1);
-    state.set(FIELDS.stop, 0);
-    state.set(FIELDS.attention, 0);
-    state.set(FIELDS.faultsStop, 1);
+    state.setWord(FIELDS.stop, 0);
+    state.setWord(FIELDS.attention, 0);
+    state.setWord(FIELDS.faultsStop, 1);
     if (this.engine.run() === 'fault') return false;
-    if (state.get(FIELDS.eflags) & EFLAGS_TF)
-      state.set(FIELDS.pendingDebug, state.get(FIELDS.pendingDebug) | DR6_BS);
+    if (state.word(FIELDS.eflags) & EFLAGS_TF)
+      state.setWord(FIELDS.pendingDebug, state.word(FIELDS.pendingDebug) | DR6_BS);
     return true;
   }
 
   /** Runs up to the next event, or one instruction while something has to be looked at after each. */
   private runGrant(now: number, most: number): Exit | null {
     const { state } = this;
-    const stepping = (state.get(FIELDS.eflags) & EFLAGS_TF) !== 0;
+    const stepping = (state.word(FIELDS.eflags) & EFLAGS_TF) !== 0;
     const watching = anyArmed(state) && codeArmed(state);
     if (watching && !resuming(state, now)) {
       const hits = this.shadowKind(now) === SHADOW_MOV_SS ? 0 : codeHits(state, this.linearRip());
       if (hits !== 0) return this.debugException(hits, 'fault');
     }
-    if (stepping) state.set(FIELDS.pendingDebug, state.get(FIELDS.pendingDebug) | DR6_BS);
+    if (stepping) state.setWord(FIELDS.pendingDebug, state.word(FIELDS.pendingDebug) | DR6_BS);
     const alone = stepping || watching || this.shadowKind(now) !== 0;
     this.total = now;
     const undisturbed = this.disturbance === 0 ? MAX_GRANT : this.disturb(now);
     this.grant(alone ? 1 : Math.min(most, undisturbed));
-    state.set(FIELDS.stop, 0);
-    state.set(FIELDS.faultsStop, alone ? 1 : 0);
+    state.setWord(FIELDS.stop, 0);
+    state.setWord(FIELDS.faultsStop, alone ? 1 : 0);
     const stop = this.engine.run();
     if (stop === 'fault') {
       if (this.ended) return this.ended;
-      state.set(FIELDS.pendingDebug, 0);
+      state.setWord(FIELDS.pendingDebug, 0);
       return this.fault();
     }
     // Between two iterations of a repeated instruction RF is 1. SDM 3B 18.3.1.1.
-    if (state.get(FIELDS.stop)) state.setVa(FIELDS.rfAt, this.retired() + 1);
+    if (state.word(FIELDS.stop)) state.setVa(FIELDS.rfAt, this.retired() + 1);
     // An instruction that has left the engine unrun (a kick before it) is not stepped over.
     if (stepping && this.retired() === now)
-      state.set(FIELDS.pendingDebug, state.get(FIELDS.pendingDebug) & ~DR6_BS);
+      state.setWord(FIELDS.pendingDebug, state.word(FIELDS.pendingDebug) & ~DR6_BS);
     return null;
   }
 
@@ -356,8 +356,8 @@ class VCpu implements Cpu {
   private grant(instructions: number): void {
     const { state } = this;
     this.granted = instructions;
-    state.set(FIELDS.budget, instructions);
-    state.set(FIELDS.slack, 0);
+    state.setWord(FIELDS.budget, instructions);
+    state.setWord(FIELDS.slack, 0);
     state.setVa(FIELDS.horizon, this.total + instructions);
   }
 
@@ -376,45 +376,45 @@ class VCpu implements Cpu {
 
   private linearRip(): number {
     const { state } = this;
-    if (state.get(FIELDS.codeMode) === 64) return state.getVa(FIELDS.rip);
-    return (state.get(FIELDS.rip) + state.segBase(1)) >>> 0;
+    if (state.word(FIELDS.codeMode) === 64) return state.getVa(FIELDS.rip);
+    return (state.word(FIELDS.rip) + state.segBase(1)) >>> 0;
   }
 
   /** Makes the engine stop at the next instruction boundary. */
   private kick(): void {
     const { state } = this;
-    state.set(FIELDS.attention, 1);
+    state.setWord(FIELDS.attention, 1);
     state.withholdBudget();
   }
 
   /** IF was set or a shadow began. A shadow delays only what waits, or comes while it is in force. */
   private checkInterrupts(): void {
-    if (this.state.get(FIELDS.irqLine) || this.state.get(FIELDS.nmiPending)) this.kick();
+    if (this.state.word(FIELDS.irqLine) || this.state.word(FIELDS.nmiPending)) this.kick();
   }
 
   /** The shadow in force at this retired count: 0 none, 1 STI, 2 MOV SS. */
   private shadowKind(now: number): number {
     const { state } = this;
-    return state.getVa(FIELDS.shadowAt) === now + 1 ? state.get(FIELDS.shadow) : 0;
+    return state.getVa(FIELDS.shadowAt) === now + 1 ? state.word(FIELDS.shadow) : 0;
   }
 
   /** What the instruction before has left behind: a task switch's fault, debug traps. SDM 3A table 6-2. */
   private takeTraps(now: number): Exit | null {
     const { state } = this;
-    const later = state.get(FIELDS.laterVector);
+    const later = state.word(FIELDS.laterVector);
     if (later !== 0) {
-      state.set(FIELDS.laterVector, 0);
-      const error = state.get(FIELDS.laterHasError) ? state.get(FIELDS.laterError) : null;
+      state.setWord(FIELDS.laterVector, 0);
+      const error = state.word(FIELDS.laterHasError) ? state.word(FIELDS.laterError) : null;
       return this.deliver({ vector: later - 1, error, kind: 'fault' });
     }
-    const pending = state.get(FIELDS.pendingDebug);
+    const pending = state.word(FIELDS.pendingDebug);
     if (pending === 0) return null;
     if (this.shadowKind(now) === SHADOW_MOV_SS) {
       // Breakpoints wait for the next instruction; its own step replaces this one's. SDM 3A 6.8.3.
-      state.set(FIELDS.pendingDebug, pending & DR6_BREAKPOINTS);
+      state.setWord(FIELDS.pendingDebug, pending & DR6_BREAKPOINTS);
       return null;
     }
-    state.set(FIELDS.pendingDebug, 0);
+    state.setWord(FIELDS.pendingDebug, 0);
     return this.debugException(pending, 'trap');
   }
 
@@ -440,32 +440,32 @@ class VCpu implements Cpu {
   private takeInterrupt(now: number): Exit | null {
     const { state } = this;
     if (this.shadowKind(now) !== 0) return null;
-    if (state.get(FIELDS.nmiPending) && !state.get(FIELDS.nmiMasked)) {
-      state.set(FIELDS.nmiPending, 0);
-      state.set(FIELDS.nmiMasked, 1);
-      state.set(FIELDS.halted, 0);
+    if (state.word(FIELDS.nmiPending) && !state.word(FIELDS.nmiMasked)) {
+      state.setWord(FIELDS.nmiPending, 0);
+      state.setWord(FIELDS.nmiMasked, 1);
+      state.setWord(FIELDS.halted, 0);
       return this.deliver({ vector: NMI, error: null, kind: 'interrupt' });
     }
-    if (!state.get(FIELDS.irqLine) || !(state.get(FIELDS.eflags) & EFLAGS_IF)) return null;
-    if (state.get(FIELDS.policy) & POLICY_INTERRUPTS) {
-      state.set(FIELDS.halted, 0);
+    if (!state.word(FIELDS.irqLine) || !(state.word(FIELDS.eflags) & EFLAGS_IF)) return null;
+    if (state.word(FIELDS.policy) & POLICY_INTERRUPTS) {
+      state.setWord(FIELDS.halted, 0);
       return INTERRUPT;
     }
     const vector = this.border.acknowledgeInterrupt();
     if (vector < 0) return null;
-    state.set(FIELDS.halted, 0);
+    state.setWord(FIELDS.halted, 0);
     return this.deliver({ vector, error: null, kind: 'interrupt' });
   }
 
   private fault(): Exit | null {
     const { state } = this;
-    const vector = state.get(FIELDS.faultVector);
+    const vector = state.word(FIELDS.faultVector);
     if (vector >= EXIT_VECTOR) {
       this.instruction.policy = exitBit(vector);
       this.instruction.bytes = this.cx.insn.length;
       return this.instruction;
     }
-    const error = state.get(FIELDS.faultHasError) ? state.get(FIELDS.faultError) : null;
+    const error = state.word(FIELDS.faultHasError) ? state.word(FIELDS.faultError) : null;
     return this.deliver({ vector, error, kind: 'fault' });
   }
 
@@ -487,7 +487,7 @@ class VCpu implements Cpu {
       state.raise(UD, null);
       return;
     }
-    state.set(FIELDS.faultsStop, 1);
+    state.setWord(FIELDS.faultsStop, 1);
     const rip = state.get64('rip').toString(16);
     this.ended = {
       kind: 'unsupported',

@@ -41,12 +41,12 @@ interface Armed {
 
 /** Whether DR7 enables anything at all: what is asked often. */
 export function anyArmed(state: State): boolean {
-  return (state.get(FIELDS.dr7) & DR7_ENABLED) !== 0;
+  return (state.word(FIELDS.dr7) & DR7_ENABLED) !== 0;
 }
 
 /** The low bits of the address that the length covers do not count. */
 function armed(state: State): Armed[] {
-  const dr7 = state.get(FIELDS.dr7);
+  const dr7 = state.word(FIELDS.dr7);
   const found: Armed[] = [];
   for (const [n, name] of DEBUG_ADDRESSES.entries()) {
     if (((dr7 >>> (2 * n)) & 3) === 0) continue;
@@ -81,7 +81,7 @@ export function codeHits(state: State, linear: number): number {
 
 /** DR6 bits for an access to ports. Needs CR4.DE. */
 export function portHits(state: State, port: number, bytes: number): number {
-  if (!anyArmed(state) || (state.get(FIELDS.cr4) & CR4_DE) === 0) return 0;
+  if (!anyArmed(state) || (state.word(FIELDS.cr4) & CR4_DE) === 0) return 0;
   let bits = 0;
   for (const b of armed(state))
     if (b.kind === PORT && b.from < port + bytes && port < b.from + b.bytes) bits |= b.bit;
@@ -90,12 +90,12 @@ export function portHits(state: State, port: number, bytes: number): number {
 
 /** Remembers hits for the boundary after the running instruction. The caller makes the engine stop there. */
 export function pendDebug(state: State, bits: number): void {
-  state.set(FIELDS.pendingDebug, state.get(FIELDS.pendingDebug) | bits);
+  state.setWord(FIELDS.pendingDebug, state.word(FIELDS.pendingDebug) | bits);
 }
 
 /** What a debug exception leaves in DR6: B0..B3 are this one's, all other bits stay until software clears them. */
 export function commitDebug(state: State, bits: number): void {
-  state.set(FIELDS.dr6, (state.get(FIELDS.dr6) & ~DR6_BREAKPOINTS) | bits);
+  state.setWord(FIELDS.dr6, (state.word(FIELDS.dr6) & ~DR6_BREAKPOINTS) | bits);
 }
 
 /** RF is 1 for the instruction after the running one. It is kept as a count, so that nobody has to clear it. */
@@ -110,7 +110,7 @@ export function resuming(state: State, retired: number): boolean {
 
 /** Interrupts (kind 1, STI; kind 2, MOV SS: debug traps too) wait for one instruction after the running one. SDM 3A 6.8.3. */
 export function castShadow(cx: Cx, kind: number): void {
-  cx.state.set(FIELDS.shadow, kind);
+  cx.state.setWord(FIELDS.shadow, kind);
   cx.state.setVa(FIELDS.shadowAt, cx.retired() + 2);
   cx.checkInterrupts();
 }

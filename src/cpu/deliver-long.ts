@@ -41,8 +41,8 @@ export function enterLongHandler(cx: Cx, event: Event): 0 | 1 {
   const attr = attrOf(d);
   if ((attr & (ATTR_L | ATTR_D)) !== ATTR_L) return selectorFault(cx, GP, gate.selector, ext);
   if (!isCanonical(gate.target)) return state.raise(GP, ext);
-  const cpl = attr & TYPE_CONFORMING ? state.get(FIELDS.cpl) : dplOf(attr);
-  const inward = cpl < state.get(FIELDS.cpl);
+  const cpl = attr & TYPE_CONFORMING ? state.word(FIELDS.cpl) : dplOf(attr);
+  const inward = cpl < state.word(FIELDS.cpl);
   const top = stackTop(cx, gate.ist, inward, cpl, ext);
   if (top === null) return 1;
   const sp = pushFrame(cx, event, top, cpl);
@@ -52,14 +52,15 @@ export function enterLongHandler(cx: Cx, event: Event): 0 | 1 {
   state.setVa(FIELDS.rip, gate.target);
   setStackPointer(state, sp, 64);
   flagsOnEntry(cx, gate.masksInterrupts);
-  state.set(FIELDS.cpl, cpl);
+  state.setWord(FIELDS.cpl, cpl);
   cx.modeChanged();
   return 0;
 }
 
 function readGate(cx: Cx, event: Event): Gate | null {
   const { state } = cx;
-  if (event.vector * 16 + 15 > state.get(FIELDS.idtrLimit)) return failed(gateFault(cx, GP, event));
+  if (event.vector * 16 + 15 > state.word(FIELDS.idtrLimit))
+    return failed(gateFault(cx, GP, event));
   if (!cx.mmu.read(state.getVa(FIELDS.idtrBase) + event.vector * 16, 16, 'system')) return null;
   const { buf } = cx.mmu;
   const w0 = buf.getUint32(0, true);
@@ -67,7 +68,7 @@ function readGate(cx: Cx, event: Event): Gate | null {
   const high = buf.getInt32(8, true);
   const type = (w1 >>> 8) & 0x1f;
   if (type !== INTERRUPT_GATE && type !== TRAP_GATE) return failed(gateFault(cx, GP, event));
-  if (event.kind === 'software' && ((w1 >>> 13) & 3) < state.get(FIELDS.cpl))
+  if (event.kind === 'software' && ((w1 >>> 13) & 3) < state.word(FIELDS.cpl))
     return failed(gateFault(cx, GP, event));
   if ((w1 & 0x8000) === 0) return failed(gateFault(cx, NP, event));
   return {

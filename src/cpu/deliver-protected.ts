@@ -58,10 +58,10 @@ export function enterProtectedHandler(cx: Cx, event: Event): 0 | 1 {
   const d = handlerSegment(cx, gate.selector, ext);
   if (d === null) return 1;
   const attr = attrOf(d);
-  const cpl = attr & TYPE_CONFORMING ? state.get(FIELDS.cpl) : dplOf(attr);
+  const cpl = attr & TYPE_CONFORMING ? state.word(FIELDS.cpl) : dplOf(attr);
   if (inVm86(state) && cpl !== 0) return selectorFault(cx, GP, gate.selector, ext);
   if (gate.target > limitOf(d)) return state.raise(GP, ext);
-  const inner = cpl < state.get(FIELDS.cpl) ? innerStack(cx, cpl, ext) : 'same';
+  const inner = cpl < state.word(FIELDS.cpl) ? innerStack(cx, cpl, ext) : 'same';
   if (inner === null) return 1;
   const stack = inner === 'same' ? currentStack(state) : inner;
   const words = frameWords(cx, event, inner !== 'same');
@@ -79,7 +79,7 @@ export function enterProtectedHandler(cx: Cx, event: Event): 0 | 1 {
   setSegment(state, CS, (gate.selector & 0xfffc) | cpl, d);
   state.setVa(FIELDS.rip, gate.target);
   flagsOnEntry(cx, gate.masksInterrupts);
-  state.set(FIELDS.cpl, cpl);
+  state.setWord(FIELDS.cpl, cpl);
   cx.modeChanged();
   return 0;
 }
@@ -101,14 +101,14 @@ function readGate(cx: Cx, event: Event): Gate | 'task' | null {
     gateFault(cx, vector, event);
     return null;
   };
-  if (event.vector * 8 + 7 > state.get(FIELDS.idtrLimit)) return failed(GP);
+  if (event.vector * 8 + 7 > state.word(FIELDS.idtrLimit)) return failed(GP);
   if (!cx.mmu.read((state.getVa(FIELDS.idtrBase) + event.vector * 8) >>> 0, 8, 'system'))
     return null;
   const w0 = cx.mmu.buf.getUint32(0, true);
   const w1 = cx.mmu.buf.getUint32(4, true);
   const type = (w1 >>> 8) & 0x1f;
   if (type !== SYS_TASK_GATE && !isGate(type)) return failed(GP);
-  if (event.kind === 'software' && ((w1 >>> 13) & 3) < state.get(FIELDS.cpl)) return failed(GP);
+  if (event.kind === 'software' && ((w1 >>> 13) & 3) < state.word(FIELDS.cpl)) return failed(GP);
   if ((w1 & 0x8000) === 0) return failed(NP);
   if (type === SYS_TASK_GATE) return 'task';
   const wide = (type & 8) !== 0;
@@ -124,9 +124,9 @@ function frameWords(cx: Cx, event: Event, inward: boolean): number[] {
   const { state } = cx;
   const selector = (n: number) => state.seg(n, SEG_SELECTOR);
   const words: number[] = [];
-  if (state.get(FIELDS.eflags) & EFLAGS_VM) words.push(...[GS, FS, DS, ES].map(selector));
+  if (state.word(FIELDS.eflags) & EFLAGS_VM) words.push(...[GS, FS, DS, ES].map(selector));
   if (inward) words.push(selector(SS_REG), state.gpr32(RSP));
-  words.push(pushedFlags(cx, event), selector(CS), state.get(FIELDS.rip));
+  words.push(pushedFlags(cx, event), selector(CS), state.word(FIELDS.rip));
   if (event.error !== null) words.push(event.error);
   return words;
 }

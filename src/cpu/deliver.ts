@@ -27,13 +27,13 @@ export function deliver(cx: Cx, event: Event): 'ok' | 'shutdown' {
   let current = event;
   // Deliveries that fault end in #DF at the latest after two classes; benign ones cannot chain for ever.
   for (let tries = 0; tries < 8; tries++) {
-    state.set(FIELDS.halted, 0);
-    state.set(FIELDS.shadow, 0);
+    state.setWord(FIELDS.halted, 0);
+    state.setWord(FIELDS.shadow, 0);
     if (enterHandler(cx, current) === 0 && !faultedInTask(cx)) return 'ok';
-    const vector = state.get(FIELDS.faultVector);
+    const vector = state.word(FIELDS.faultVector);
     const next = afterFault(current, vector);
     if (next === 'shutdown') return 'shutdown';
-    const error = state.get(FIELDS.faultHasError) ? state.get(FIELDS.faultError) : null;
+    const error = state.word(FIELDS.faultHasError) ? state.word(FIELDS.faultError) : null;
     if (vector === PF) state.setVa(FIELDS.cr2, state.getVa(FIELDS.faultAddress));
     current =
       next === 'double'
@@ -51,25 +51,25 @@ export function enterHandler(cx: Cx, event: Event): 0 | 1 {
     state.setVa(FIELDS.cr2, state.getVa(FIELDS.faultAddress));
   if (enterByMode(cx, event)) return 1;
   // The step ends with the event; the debug handler can use the debug registers. SDM 3B 18.2.4, 18.3.1.4.
-  state.set(FIELDS.pendingDebug, state.get(FIELDS.pendingDebug) & ~DR6_BS);
+  state.setWord(FIELDS.pendingDebug, state.word(FIELDS.pendingDebug) & ~DR6_BS);
   if (event.vector === DB && event.kind !== 'software')
-    state.set(FIELDS.dr7, state.get(FIELDS.dr7) & ~DR7_GD);
+    state.setWord(FIELDS.dr7, state.word(FIELDS.dr7) & ~DR7_GD);
   return 0;
 }
 
 function enterByMode(cx: Cx, event: Event): 0 | 1 {
   const { state } = cx;
   if (inRealMode(state)) return enterRealHandler(cx, event);
-  if (state.get(FIELDS.efer) & EFER_LMA) return enterLongHandler(cx, event);
+  if (state.word(FIELDS.efer) & EFER_LMA) return enterLongHandler(cx, event);
   return enterProtectedHandler(cx, event);
 }
 
 /** A task gate has led into a task whose registers do not load: its fault comes on top of the event. */
 function faultedInTask({ state }: Cx): boolean {
-  const later = state.get(FIELDS.laterVector);
+  const later = state.word(FIELDS.laterVector);
   if (later === 0) return false;
-  state.set(FIELDS.laterVector, 0);
-  state.raise(later - 1, state.get(FIELDS.laterHasError) ? state.get(FIELDS.laterError) : null);
+  state.setWord(FIELDS.laterVector, 0);
+  state.raise(later - 1, state.word(FIELDS.laterHasError) ? state.word(FIELDS.laterError) : null);
   return true;
 }
 

@@ -76,7 +76,7 @@ export function handlerSegment(cx: Cx, selector: number, ext: number): Descripto
   const d = readDescriptor(cx, selector, GP, ext);
   if (d === null) return null;
   const attr = attrOf(d);
-  if (!isCode(attr) || dplOf(attr) > cx.state.get(FIELDS.cpl)) {
+  if (!isCode(attr) || dplOf(attr) > cx.state.word(FIELDS.cpl)) {
     selectorFault(cx, GP, selector, ext);
     return null;
   }

@@ -34,7 +34,7 @@ const CHECKED = 3;
 
 /** Call after any change of the above: a segment register's descriptor counts. Flushing the TLB, where one is due, is up to who changed what. */
 export function modeChanged(state: State, layout: Layout): void {
-  const user = state.get(FIELDS.cpl) === 3;
+  const user = state.word(FIELDS.cpl) === 3;
   const data = user
     ? alignmentChecked(state)
       ? CHECKED
@@ -42,11 +42,14 @@ export function modeChanged(state: State, layout: Layout): void {
     : smapInForce(state)
       ? SUPERVISOR
       : SUPERVISOR_OPEN;
-  state.set(FIELDS.dataTlb, layout.dataTlbs + data * DATA_TLB_ENTRIES * DATA_TLB_STRIDE);
-  state.set(FIELDS.fetchTlb, layout.fetchTlbs + (user ? FETCH_TLB_ENTRIES * FETCH_TLB_STRIDE : 0));
+  state.setWord(FIELDS.dataTlb, layout.dataTlbs + data * DATA_TLB_ENTRIES * DATA_TLB_STRIDE);
+  state.setWord(
+    FIELDS.fetchTlb,
+    layout.fetchTlbs + (user ? FETCH_TLB_ENTRIES * FETCH_TLB_STRIDE : 0),
+  );
   const mode = codeModeOf(state);
-  state.set(FIELDS.codeMode, mode);
-  state.set(FIELDS.modeKey, modeKeyOf(state, mode));
+  state.setWord(FIELDS.codeMode, mode);
+  state.setWord(FIELDS.modeKey, modeKeyOf(state, mode));
   recomputeFpuFaults(state);
 }
 
@@ -64,16 +67,16 @@ function modeKeyOf(state: State, mode: 16 | 32 | 64): number {
 
 /** In ring 3 only, which virtual-8086 mode is. SDM 3A 2.5, CR0.AM. */
 function alignmentChecked(state: State): boolean {
-  return (state.get(FIELDS.cr0) & CR0_AM) !== 0 && (state.get(FIELDS.eflags) & EFLAGS_AC) !== 0;
+  return (state.word(FIELDS.cr0) & CR0_AM) !== 0 && (state.word(FIELDS.eflags) & EFLAGS_AC) !== 0;
 }
 
 function smapInForce(state: State): boolean {
-  return (state.get(FIELDS.cr4) & CR4_SMAP) !== 0 && (state.get(FIELDS.eflags) & EFLAGS_AC) === 0;
+  return (state.word(FIELDS.cr4) & CR4_SMAP) !== 0 && (state.word(FIELDS.eflags) & EFLAGS_AC) === 0;
 }
 
 /** The cached attributes of CS decide, also in real mode. SDM 3A 3.4.5.1. */
 function codeModeOf(state: State): 16 | 32 | 64 {
   const attr = state.seg(CS, SEG_ATTR);
-  if (state.get(FIELDS.efer) & EFER_LMA && attr & ATTR_L) return 64;
+  if (state.word(FIELDS.efer) & EFER_LMA && attr & ATTR_L) return 64;
   return attr & ATTR_D ? 32 : 16;
 }

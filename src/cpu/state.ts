@@ -305,6 +305,13 @@ export class State {
     if (bits === 16) this.views.u16[(this.base + at) >> 1] = value;
     else this.views.u32[(this.base + at) >> 2] = value;
   }
+  /** The same for a field of 32 bits: as little as V8 can make of it, for what is asked at every exit. */
+  word({ at }: Field): number {
+    return this.views.u32[(this.base + at) >> 2] as number;
+  }
+  setWord({ at }: Field, value: number): void {
+    this.views.u32[(this.base + at) >> 2] = value;
+  }
   get64(name: FieldName): bigint {
     return this.views.u64[(this.base + placeOf(name).at) >> 3] as bigint;
   }

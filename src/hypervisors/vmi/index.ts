@@ -49,6 +49,7 @@ function attach(platform: Platform, version: string): Attached {
     state,
     alarms: createAlarms(platform, state.alarms),
     words: noWords(),
+    out: new Uint32Array(2),
   };
   platform.ram.write(ROM_AT, vmiRom(VIRTUAL_TOP));
   return {

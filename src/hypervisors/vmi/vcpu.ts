@@ -51,6 +51,8 @@ export interface VmiVcpu {
   readonly alarms: Alarms;
   /** Of the call under way. */
   readonly words: MutableWords;
+  /** What a device or an MSR answers, in halves. */
+  readonly out: Uint32Array;
 }
 
 export type MutableWords = { -readonly [Name in keyof Words]: Words[Name] };

@@ -25,8 +25,9 @@ export const apicRead = defineCall({
   takes: { register: 'eax' },
   gives: 'eax',
   handle(vcpu, { eax }) {
-    const out = new Uint32Array(2);
-    vcpu.platform.cpu.cx.border.mmioRead(apicBase(vcpu) + (eax & REGISTER), 4, out);
+    const at = apicBase(vcpu) + (eax & REGISTER);
+    const { out } = vcpu;
+    vcpu.platform.cpu.cx.border.mmioRead(at, 4, out);
     return answer(vcpu, out[0]!);
   },
 });
@@ -40,8 +41,7 @@ export const setInitialApState = defineCall({
     platform.cpu.mmu.read(eax, vmiApState.size, 'current') ? 0 : 1,
 });
 
-function apicBase({ platform }: VmiVcpu): number {
-  const out = new Uint32Array(2);
+function apicBase({ platform, out }: VmiVcpu): number {
   platform.devices.rdmsr(MSR_APIC_BASE, out);
   return (out[0]! & ~REGISTER) >>> 0;
 }
