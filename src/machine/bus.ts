@@ -171,7 +171,7 @@ export class MmioBus {
   }
 
   read(gpa: number, bytes: number, out: Uint32Array): void {
-    const shift = gpa % 4;
+    const shift = gpa & 3; // Not %: above 2 GiB that is a division of floating-point numbers.
     const at = gpa - shift;
     const first = this.readDword(at);
     if (shift === 0) {
@@ -188,7 +188,7 @@ export class MmioBus {
   }
 
   write(gpa: number, bytes: number, lo: number, hi: number): void {
-    const shift = gpa % 4;
+    const shift = gpa & 3;
     if (bytes === 8 && shift === 0) {
       this.writePiece(gpa, lo >>> 0, 4);
       this.writePiece(gpa + 4, hi >>> 0, 4);

@@ -43,12 +43,16 @@ export class CpuLink implements CpuControl {
 
   /** INTR of the interrupt controllers. */
   setInterruptLine(level: boolean): void {
-    this.drive('devices', level);
+    const before = this.interruptLine();
+    this.lines.devices = level;
+    this.tell(before);
   }
 
   /** Beside it, for an interface that has events of its own. */
   setInterfaceLine(level: boolean): void {
-    this.drive('interface', level);
+    const before = this.interruptLine();
+    this.lines.interface = level;
+    this.tell(before);
   }
 
   requestExit(): void {
@@ -76,9 +80,7 @@ export class CpuLink implements CpuControl {
     this.cpu?.setInterruptLine(this.interruptLine());
   }
 
-  private drive(line: 'devices' | 'interface', level: boolean): void {
-    const before = this.interruptLine();
-    this.lines[line] = level;
+  private tell(before: boolean): void {
     const after = this.interruptLine();
     if (after !== before) this.cpu?.setInterruptLine(after);
   }
