@@ -1,29 +1,32 @@
 // Which blocks there are: a descriptor before the records of each, a list of those in each page, and where in a page code lies.
 
 import type { Layout, Views } from '../state.ts';
+import { TABLES_BYTES, tablesAt } from './decode-tables.ts';
 
 /** Records of the next block in the list of its page and of its second page, 0: none; all are u32. */
-const D_NEXT = 0;
+export const D_NEXT = 0;
 const D_NEXT2 = 1;
-const D_GPA = 2;
-const D_END = 3;
-const D_GPA2 = 4;
-const D_END2 = 5;
-const D_MODE_KEY = 6;
+export const D_GPA = 2;
+export const D_END = 3;
+export const D_GPA2 = 4;
+export const D_END2 = 5;
+export const D_MODE_KEY = 6;
 /** Its last record, a multiple of 32, and in the bits below how many chains that has. */
-const D_LAST = 7;
+export const D_LAST = 7;
 export const DESCRIPTOR_BYTES = 32;
 const CHAINS = 3;
-const NO_PAGE = 0xffffffff;
+export const NO_PAGE = 0xffffffff;
 /** In place of the mode key: the block has been dropped. */
 const DEAD = 0xffffffff;
 
 /** One bit for a hash of each address that had a block since all were dropped: most that are looked for have none. */
 const SEEN_BITS = 1 << 20;
-const SEEN_SHIFT = 32 - Math.log2(SEEN_BITS);
+const SEEN_BYTES = SEEN_BITS / 8;
+export const SEEN_SHIFT = 32 - Math.log2(SEEN_BITS);
+export const SEEN_HASH = 0x9e3779b1;
 
 /** Code is tracked in granules of 64 bytes: 64 to a page, as two words. */
-const GRANULE_SHIFT = 6;
+export const GRANULE_SHIFT = 6;
 
 /**
  * A decoded block. `gpa2`: physical address of the second page of an instruction that crosses into it, or -1.
@@ -41,18 +44,39 @@ export interface Block {
   readonly modeKey: number;
 }
 
+/** Where in linear memory the parts of a table lie: `seen`, then u32 for each frame (its newest block), then its granules. */
+export interface TablePlaces {
+  readonly seen: number;
+  readonly newest: number;
+  readonly granules: number;
+  /** A multiple of RECORD_BYTES. */
+  readonly end: number;
+}
+
+export function tablePlaces(layout: Layout): TablePlaces {
+  const frames = layout.ramBytes >>> 12;
+  const seen = tablesAt(layout) + TABLES_BYTES;
+  const newest = seen + SEEN_BYTES;
+  const granules = newest + frames * 4;
+  return { seen, newest, granules, end: (granules + frames * 8 + 31) & ~31 };
+}
+
 /** Blocks are named by their first record, which nothing else takes before all are dropped. */
 export class BlockTable {
   private readonly u32: Uint32Array;
   /** By frame: the block decoded last. */
   private readonly newest: Uint32Array;
   private readonly granules: Uint32Array;
-  private readonly seen = new Uint32Array(SEEN_BITS / 32);
+  private readonly seen: Uint32Array;
 
   constructor(views: Views, layout: Layout) {
     this.u32 = views.u32;
-    this.newest = new Uint32Array(layout.ramBytes >>> 12);
-    this.granules = new Uint32Array((layout.ramBytes >>> 12) * 2);
+    const places = tablePlaces(layout);
+    const frames = layout.ramBytes >>> 12;
+    views.u8.fill(0, places.seen, places.end);
+    this.seen = views.u32.subarray(places.seen >> 2, places.newest >> 2);
+    this.newest = views.u32.subarray(places.newest >> 2, (places.newest >> 2) + frames);
+    this.granules = views.u32.subarray(places.granules >> 2, (places.granules >> 2) + 2 * frames);
   }
 
   /** `gpa2` -1: it has one page, and no `end2`. */
@@ -230,6 +254,6 @@ export class BlockTable {
 /** Frames from 2 GiB on have addresses that are no 32-bit integers. */
 export const pageOf = (gpa: number): number => (gpa & ~0xfff) >>> 0;
 
-const seenBit = (gpa: number): number => Math.imul(gpa, 0x9e3779b1) >>> SEEN_SHIFT;
+const seenBit = (gpa: number): number => Math.imul(gpa, SEEN_HASH) >>> SEEN_SHIFT;
 
 const descriptorOf = (record: number): number => (record - DESCRIPTOR_BYTES) >>> 2;

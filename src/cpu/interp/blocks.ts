@@ -11,8 +11,8 @@ import {
   MODE_KEY_STACK,
   type Views,
 } from '../state.ts';
-import { type Block, BlockTable, DESCRIPTOR_BYTES, pageOf } from './block-table.ts';
-import { type DecodeTables, FRAME, KEPT, keyOfMode, TABLES_BYTES } from './decode-tables.ts';
+import { type Block, BlockTable, DESCRIPTOR_BYTES, pageOf, tablePlaces } from './block-table.ts';
+import { type DecodeTables, FRAME, KEPT, keyOfMode } from './decode-tables.ts';
 import { type FormFacts, factsOf, type Handlers, NOT_KNOWN } from './handlers.ts';
 import { JumpCache } from './jump-cache.ts';
 import {
@@ -23,10 +23,13 @@ import {
   ENDS_FALL,
   ENDS_JUMP,
   F_AT,
+  F_DECODED,
   F_FROM,
   F_KEY,
   F_KNOWN,
   F_LEFT,
+  F_POOL,
+  F_POOL_LAST,
   type QuickDecode,
   READ_AHEAD,
 } from './quick-decode.ts';
@@ -55,8 +58,7 @@ const MOST_BYTES = DESCRIPTOR_BYTES + (MAX_BLOCK + 2) * RECORD_BYTES;
 export type Failure = 'undefined' | 'too-long' | 'second-page' | 'limit';
 
 export class CodeCache {
-  /** Counts blocks decoded and dropped, for --stats. */
-  decoded = 0;
+  /** Counts blocks dropped, for --stats. */
   dropped = 0;
   /** Instructions that decode.ts decoded. */
   asked = 0;
@@ -82,8 +84,9 @@ export class CodeCache {
   private readonly cursor = { at: 0, from: 0, known: 0, left: 0, key: 0 };
   private readonly poolStart: number;
   private readonly poolEnd: number;
-  private poolNext: number;
-  private alive = 0;
+  private decodedHere = 0;
+  /** Word index of the frame of quick-decode.ts. */
+  private readonly frame: number;
   /** Room for a copy of a block's beginning. */
   readonly partial: number;
 
@@ -109,10 +112,25 @@ export class CodeCache {
     this.mmu = mmu;
     this.table = new BlockTable(views, layout);
     this.jumps = new JumpCache(views, layout);
-    this.partial = tables.at + TABLES_BYTES;
+    this.partial = tablePlaces(layout).end;
     this.poolStart = this.partial + (MAX_BLOCK + 3) * RECORD_BYTES;
     this.poolEnd = layout.engine + layout.engineBytes;
+    this.frame = (tables.at + FRAME) >> 2;
     this.poolNext = this.poolStart;
+    views.u32[this.frame + (F_POOL_LAST >> 2)] = this.poolEnd - MOST_BYTES;
+  }
+
+  /** Counts blocks decoded, for --stats. */
+  get decoded(): number {
+    return this.decodedHere + (this.views.u32[this.frame + (F_DECODED >> 2)] as number);
+  }
+
+  private get poolNext(): number {
+    return this.views.u32[this.frame + (F_POOL >> 2)] as number;
+  }
+
+  private set poolNext(at: number) {
+    this.views.u32[this.frame + (F_POOL >> 2)] = at;
   }
 
   /** The first record of the block at this address; 0: there is none. */
@@ -186,8 +204,7 @@ export class CodeCache {
     for (let page = 0; page < this.layout.ramBytes; page += 0x1000)
       if (this.table.first(page) !== 0) this.unmarkPage(page);
     this.table.forgetSeen();
-    this.dropped += this.alive;
-    this.alive = 0;
+    this.dropped = this.decoded;
     const described = [...this.described.values()];
     this.described.clear();
     for (const b of described) this.onDrop?.(b);
@@ -253,7 +270,7 @@ export class CodeCache {
     );
     const flat = (modeKey & MODE_KEY_FLAT) !== 0 ? 1 : 0;
     const { u32 } = this.views;
-    const frame = (tables.at + FRAME) >> 2;
+    const { frame } = this;
     for (;;) {
       const { at, from, known, left } = cursor;
       const why = quick(at, from, page, pageEnd, mode, flat, known, left);
@@ -354,7 +371,6 @@ export class CodeCache {
     this.jumps.forget(gpa, record);
     table.kill(record);
     this.dropped++;
-    this.alive--;
     // It may be running: nothing may lead from its end into other dropped blocks.
     const last = table.last(record);
     const chains = table.chains(record);
@@ -460,14 +476,14 @@ export class CodeCache {
     const end = Math.min(gpaEnd, page + 0x1000);
     const end2 = gpa2 < 0 ? -1 : pageOf(gpa2) + (gpaEnd & 0xfff);
     this.table.add(first, this.poolNext - RECORD_BYTES, chains, gpa, end, gpa2, end2, modeKey);
-    this.decoded++;
-    this.alive++;
+    this.decodedHere++;
     this.markFrame(gpa >>> 12);
     if (gpa2 >= 0) this.markFrame(gpa2 >>> 12);
     return first;
   }
 
-  private markFrame(frame: number): void {
+  /** Stores to this frame have to be told from now on. */
+  markFrame(frame: number): void {
     const attr = this.views.u8[this.layout.frameAttrs + frame] as number;
     if ((attr & FRAME_CODE) === 0) this.mmu.setFrame(frame, FRAME_CODE);
   }

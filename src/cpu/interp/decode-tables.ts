@@ -90,7 +90,7 @@ export const CLASSES = PREFIXES + 256 * 4;
 export const ALONE = CLASSES + 2 * OPCODES;
 const ALONE_BITS = 1 << 16;
 export const ALONE_MASK = ALONE_BITS - 1;
-/** Where decoding stopped, see quick-decode.ts. */
+/** Where decoding stopped, and what is free for blocks: see quick-decode.ts. */
 export const FRAME = ALONE + ALONE_BITS / 8;
 const FRAME_BYTES = 32;
 export const TEMPLATES = FRAME + FRAME_BYTES;
@@ -133,6 +133,7 @@ export class DecodeTables {
   constructor(views: Views, layout: Layout) {
     this.views = views;
     this.at = tablesAt(layout);
+    views.u8.fill(0, this.at, this.at + TABLES_BYTES);
     prefixes().forEach((bits, byte) => {
       views.u32[((this.at + PREFIXES) >> 2) + byte] = bits;
     });

@@ -21,7 +21,8 @@ import {
   x87Function,
 } from './modules.ts';
 import { quickCalls } from './quick-calls.ts';
-import { quickDecode } from './quick-decode.ts';
+import { type QuickDecode, quickDecode } from './quick-decode.ts';
+import { quickFind } from './quick-find.ts';
 import { quickWalks, type SlowAccesses } from './quick-walk.ts';
 import { R_ASIZE, R_LEFT, R_LENGTH, R_NEXT, R_OSIZE, RECORD_BYTES } from './records.ts';
 
@@ -95,13 +96,18 @@ export class Interpreter implements Engine {
       counters: counting ? countersAt(layout) : 0,
       slowId: slowNumber,
     };
+    const tables = new DecodeTables(views, layout);
+    const learned = learnedByBuild();
+    if (learned) tables.load(learned, formNumber);
+    const quick =
+      options.quickDecode === false ? null : quickDecode(decoderModule(), p.memory, tables.at);
     const ways = quickCalls(p.memory, layout, slowNames, (id) => this.slow(id));
     p.cx.enter = ways.enter;
     const imports: Record<string, unknown> = {
       memory: p.memory,
       table,
       jumpCache: layout.engine,
-      ...quickWalks(p.memory, layout, this.slowAccesses()),
+      ...quickWalks(p.memory, layout, this.slowAccesses(quick, tiered, maxBlock)),
       segment: (seg: number, offset: number, bytes: number, writes: number) =>
         checkSegment(p.state, seg, offset >>> 0, bytes, writes !== 0),
       slow: ways.slow,
@@ -113,9 +119,6 @@ export class Interpreter implements Engine {
     const { exports } = new WebAssembly.Instance(hot.module, { e: imports });
     this.run_ = exports.run as (state: number, start: number) => number;
     imports.flags = exports.flags;
-    const tables = new DecodeTables(views, layout);
-    const learned = learnedByBuild();
-    if (learned) tables.load(learned, formNumber);
     this.handlers = new Handlers({
       hot,
       warm: compiledWarm,
@@ -124,8 +127,6 @@ export class Interpreter implements Engine {
       imports,
       numbers: tables,
     });
-    const quick =
-      options.quickDecode === false ? null : quickDecode(decoderModule(), p.memory, tables.at);
     const decoding = { tables, quick };
     this.cache = new CodeCache(views, layout, this.handlers, mmu, decoding, {
       heads: tiered,
@@ -137,8 +138,13 @@ export class Interpreter implements Engine {
   }
 
   /** For what quick-walk.ts does not do. */
-  private slowAccesses(): SlowAccesses {
-    const { mmu } = this.p;
+  private slowAccesses(decode: QuickDecode | null, heads: boolean, maxBlock: number): SlowAccesses {
+    const { mmu, memory, layout } = this.p;
+    const find = (patch: number) => {
+      this.finds++;
+      return this.find(patch);
+    };
+    const markFrame = (frame: number) => this.cache.markFrame(frame);
     return {
       load: (va, bytes, stack) => {
         this.accesses++;
@@ -156,10 +162,7 @@ export class Interpreter implements Engine {
         this.accesses++;
         return mmu.probeSlow(va, bytes, stack);
       },
-      find: (patch) => {
-        this.finds++;
-        return this.find(patch);
-      },
+      find: decode ? quickFind({ memory, layout, decode, heads, maxBlock, find, markFrame }) : find,
     };
   }
 

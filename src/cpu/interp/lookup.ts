@@ -46,7 +46,7 @@ export function emitJumpCacheKey(c: Code, l: LookupLocals): void {
   c.get(l.st).mem('i64.load32_u', FIELDS.modeKey.at).i64(32n).op('i64.shl').op('i64.or').set(l.lin);
 }
 
-/** Leaves the address of the slot with this key and address, also in `u`, or goes to `miss`. See CodeCache.jumpSet. */
+/** Leaves the address of the slot with this key and address, also in `u`, or goes to `miss`. See JumpCache. */
 export function emitJumpCacheSlot(
   c: Code,
   l: LookupLocals,

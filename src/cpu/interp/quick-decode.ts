@@ -39,6 +39,10 @@ export const F_FROM = 4;
 export const F_KNOWN = 8;
 export const F_LEFT = 12;
 export const F_KEY = 16;
+/** Of the cache: where the next block goes, the last such place that has room for one; blocks that quick-find.ts has decoded. */
+export const F_POOL = 20;
+export const F_POOL_LAST = 24;
+export const F_DECODED = 28;
 
 const MAX_INSN = 15;
 /** Bytes behind an instruction's beginning that may be read before it is seen to be too long. */
