@@ -24,6 +24,8 @@ export class Mirror implements Registers {
   private readonly c: Code;
   private readonly st: number;
   private level = -1;
+  /** Registers whose value at this instruction is read again: one bit each. */
+  wanted = 0;
   /** Something may be in a local. */
   private knows = false;
   private readonly gprs = new Array<number>(16).fill(-1);
@@ -110,7 +112,7 @@ export class Mirror implements Registers {
   /** The i64 on the stack is the register's value. */
   private tee(n: number): void {
     const { c, gprs } = this;
-    if (c.level !== this.level) {
+    if (c.level !== this.level || ((this.wanted >> n) & 1) === 0) {
       this.forget(n);
       return;
     }

@@ -13,7 +13,7 @@ import { type JitForm, jitForm, liveParts } from './forms.ts';
 import { type Group, type Member, mergedChecks } from './merged-checks.ts';
 import { Mirror } from './mirror.ts';
 import { groupsOf, PageCaches } from './page-cache.ts';
-import { Residents, usageOf } from './residents.ts';
+import { Residents, readLater, usageOf } from './residents.ts';
 import { type Exits, type Ground, type Placed, StateSite } from './state-site.ts';
 import { type Traits, traitsOf } from './traits.ts';
 import { emitTurn, type Place } from './turn.ts';
@@ -87,6 +87,7 @@ interface Open {
 
 const ST = 0;
 const ENTRY = 1;
+const NO_MEMBERS: readonly null[] = [];
 
 /** Emits `(state, the jump cache's word for the block to begin with) -> i64`, see REGION_LOOKUP. */
 export function compileRegion(spec: RegionSpec, helpers: Helpers, options: LowerOptions): Code {
@@ -340,11 +341,13 @@ class RegionCompiler {
     this.pay(b);
     let known: FlagsKnown = null;
     let offset = b.offset;
-    const members = this.inside ? [] : this.mergedChecks(b, forms, programs);
+    const members = this.inside ? NO_MEMBERS : this.mergedChecks(b, forms, programs);
+    const wanted = this.inside ? null : readLater(b.insns, programs);
     b.insns.forEach((d, i) => {
       const record = b.record + i * RECORD_BYTES;
       const placed = { d, offset, record, members: members[i] ?? null };
       const program = programs[i] as Program;
+      if (wanted) this.mirror.wanted = wanted[i] as number;
       this.instruction(b, placed, forms[i] as JitForm, program, known);
       if (traitsOf(program).settlesFlags) known = flagsAfter(program, known);
       offset += d.length;
@@ -357,7 +360,10 @@ class RegionCompiler {
     b: RegionBlock,
     forms: readonly JitForm[],
     programs: readonly Program[],
-  ): (readonly Member[] | null)[] {
+  ): readonly (readonly Member[] | null)[] {
+    let accesses = 0;
+    for (const p of programs) accesses += traitsOf(p).accesses.length;
+    if (accesses < 2) return NO_MEMBERS;
     let offset = b.offset;
     const insns = b.insns.map((d, i) => {
       const { skips, repeats } = forms[i] as JitForm;

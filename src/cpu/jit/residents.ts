@@ -52,6 +52,32 @@ export function usageOf(insns: readonly { d: Decoded; program: Program }[]): {
   return { used, written };
 }
 
+/**
+ * For each instruction of a block, the general registers whose value is read again: by a later one, before it is written whole, or
+ * by itself. One bit each.
+ */
+export function readLater(insns: readonly Decoded[], programs: readonly Program[]): number[] {
+  const later = new Array<number>(insns.length);
+  let live = 0;
+  for (let i = insns.length - 1; i >= 0; i--) {
+    const d = insns[i] as Decoded;
+    const { reads, writes, address } = traitsOf(programs[i] as Program);
+    let [once, twice] = [0, 0];
+    const note = (n: number) => {
+      twice |= once & (1 << n);
+      once |= 1 << n;
+    };
+    for (const reg of reads) if (reg.file === 'gpr') note(registerNumber(reg, d) & 15);
+    if (address && d.base >= 0) note(d.base);
+    if (address && d.index >= 0) note(d.index);
+    later[i] = live | twice;
+    for (const { reg } of writes)
+      if (reg.file === 'gpr' && reg.width >= 32) live &= ~(1 << registerNumber(reg, d));
+    live |= once;
+  }
+  return later;
+}
+
 function noteRegister(reg: RegRef, d: Decoded, uses: Uses): void {
   const n = registerNumber(reg, d);
   if (reg.file === 'gpr') uses.gprs |= 1 << (n >= FIRST_HIGH ? n - FIRST_HIGH : n);

@@ -233,8 +233,10 @@ export class Tier1 {
     for (let b = work.shift(); b; b = work.shift()) {
       if (found.has(b) || (b !== entry && (this.byBlock.has(b) || taken.has(b) || !this.isWarm(b))))
         continue;
+      const more = this.p.views.u8[b.record + R_LEFT] as number;
+      if (insns + more > mostInsns || found.size >= mostBlocks) continue;
       const region = this.read(b, mode);
-      if (!region || insns + region.insns.length > mostInsns || found.size >= mostBlocks) continue;
+      if (!region) continue;
       found.set(b, region);
       insns += region.insns.length;
       if (region.leaves) continue;
