@@ -101,16 +101,14 @@ async function filledParts(path: string, sha256: string): Promise<readonly numbe
   const before = await stat(path).catch(() => null);
   if (!before) return null;
   const stamp = `${sha256} ${before.size} ${before.mtimeMs}`;
-  const kept = await readFile(`${path}.verified`, 'utf8').catch(() => '');
+  const kept = await readFile(`${path}.filled`, 'utf8').catch(() => '');
   const [line, places, end] = kept.split('\n');
   if (line === stamp && places !== undefined && end === '')
     return places === '' ? [] : places.split(' ').map(Number);
   const found = await scan(path);
   if (found?.sha256 !== sha256) return null;
   // A cache that cannot be written is still good to read.
-  await writeAtomically(`${path}.verified`, `${stamp}\n${found.filled.join(' ')}\n`).catch(
-    () => {},
-  );
+  await writeAtomically(`${path}.filled`, `${stamp}\n${found.filled.join(' ')}\n`).catch(() => {});
   return found.filled;
 }
 
