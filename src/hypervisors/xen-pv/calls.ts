@@ -82,8 +82,12 @@ function onIret(pv: PvDomain): void {
 /** The instruction itself puts RIP into RCX and the flags into R11. SDM 2B SYSCALL. */
 function setReturnRegisters({ cpu }: PvDomain): void {
   const { state } = cpu;
-  state.setVaAt(GPR_AT + RCX * 8, state.getVa(FIELDS.rip));
-  state.setVaAt(GPR_AT + R11 * 8, readFlags(state));
+  const { u32 } = state.views;
+  const rip = (state.base + FIELDS.rip.at) >> 2;
+  const rcx = (state.base + GPR_AT + RCX * 8) >> 2;
+  u32[rcx] = u32[rip]!;
+  u32[rcx + 1] = u32[rip + 1]!;
+  state.setGpr32(R11, readFlags(state) >>> 0);
 }
 
 /** SYSCALL of a 32-bit guest, whatever ring it is in; without an entry for it, #GP (Xen 4.17, x86_64/compat/entry.S). */

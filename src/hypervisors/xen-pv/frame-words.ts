@@ -1,5 +1,6 @@
-// Frames on the guest's stack: their words between `PvDomain.frame` and RAM, straight where nobody listens, else by the MMU.
+// Frames on the guest's stack and what calls point to: words between `PvDomain.frame` and RAM, straight where nobody listens, else by the MMU.
 
+import type { Cpu } from '../../cpu/core.ts';
 import { FRAME_CODE, FRAME_WATCH } from '../../cpu/frames.ts';
 import { FIELDS } from '../../cpu/state.ts';
 import type { PvDomain } from './pv-domain.ts';
@@ -8,13 +9,13 @@ const PAGE = 4096;
 /** Breakpoints that are armed. SDM 3B 18.2.4. */
 const DR7_ENABLED = 0xff;
 
-/** Longest frame. */
+/** Longest of them. */
 export const FRAME_BYTES = 96;
 
 export function writeFrame(pv: PvDomain, va: number, bytes: number): boolean {
   const { frame } = pv;
   const { mmu, views } = pv.cpu;
-  const first = frameWords(pv, va, bytes, true);
+  const first = wordsInRam(pv, va, bytes, true);
   if (first >= 0) {
     for (let n = 0; n < bytes >> 2; n++) views.u32[first + n] = frame[n]!;
     return true;
@@ -26,24 +27,35 @@ export function writeFrame(pv: PvDomain, va: number, bytes: number): boolean {
 export function readFrame(pv: PvDomain, va: number, bytes: number): boolean {
   const { frame } = pv;
   const { mmu, views } = pv.cpu;
-  const first = frameWords(pv, va, bytes, false);
+  const first = wordsInRam(pv, va, bytes, false);
   if (first < 0 && !mmu.read(va, bytes, 'current')) return false;
   for (let n = 0; n < bytes >> 2; n++)
     frame[n] = first < 0 ? mmu.buf.getUint32(n * 4, true) : views.u32[first + n]!;
   return true;
 }
 
+/** Index of the first word; -1 if the MMU has to do it. */
+function wordsInRam(pv: PvDomain, va: number, bytes: number, writes: boolean): number {
+  const at = (va & 7) === 0 ? placeInRam(pv, va, bytes, writes) : -1;
+  return at < 0 ? -1 : at >>> 2;
+}
+
 /**
- * Index of the word at `va` in the CPU's memory, if all `bytes` lie in one page of RAM that may be read, or written. -1: the
- * MMU has to do it, and says whether it can be done at all.
+ * Where the bytes at `va` are in the CPU's memory, if they lie in one page of RAM that may be read, or written. -1: the MMU
+ * has to do it, and says whether it can be done at all.
  */
-function frameWords({ cpu }: PvDomain, va: number, bytes: number, writes: boolean): number {
+export function placeInRam(
+  { cpu }: { readonly cpu: Cpu },
+  va: number,
+  bytes: number,
+  writes: boolean,
+): number {
   const { layout, state, views } = cpu;
-  if ((va & 7) !== 0 || (va & (PAGE - 1)) + bytes > PAGE) return -1;
+  if ((va & (PAGE - 1)) + bytes > PAGE) return -1;
   if (state.get(FIELDS.dr7) & DR7_ENABLED) return -1;
   const gpa = cpu.mmu.ramAddress(va, writes, 'current');
   if (gpa < 0) return -1;
   const attr = views.u8[layout.frameAttrs + (gpa >>> 12)]!;
   if (writes && (attr & (FRAME_CODE | FRAME_WATCH)) !== 0) return -1;
-  return (layout.ramBase + gpa) >>> 2;
+  return layout.ramBase + gpa;
 }

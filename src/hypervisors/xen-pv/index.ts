@@ -21,7 +21,7 @@ import { bounce } from './bounce.ts';
 import { buildDomain, planDomain } from './builder.ts';
 import { isHypercall, onHypercall, onSyscall, onSyscallInPlace, PV_CALLS } from './calls.ts';
 import { pvCpuid } from './emulate-cpuid.ts';
-import { FRAME_BYTES } from './frame-words.ts';
+import { FRAME_BYTES, placeInRam } from './frame-words.ts';
 import { FrameTable, freshFrames, TYPE_WRITABLE } from './frames.ts';
 import { xenPvGuest } from './guest.ts';
 import { permuteFrames } from './machine-frames.ts';
@@ -164,9 +164,9 @@ function guestOf(
   const as = () => (pv.state.narrow ? 'system' : 'current');
   return {
     pv,
-    window: mmu.buf,
+    window: new DataView(cpu.views.u8.buffer),
     peek: (gva, bytes) =>
-      bytes <= PIECE && reachable(gva, bytes) && mmu.read(gva, bytes, as()) ? 0 : -1,
+      !pv.state.narrow && reachable(gva, bytes) ? placeInRam(pv, gva, bytes, false) : -1,
     readVirtual(gva, bytes) {
       const out = new Uint8Array(bytes);
       for (let done = 0; done < bytes; done += PIECE) {

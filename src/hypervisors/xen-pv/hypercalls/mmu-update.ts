@@ -12,6 +12,7 @@ import {
   MMU_UPDATE_BYTES,
   MMU_UPDATE_PREEMPTED,
 } from '../abi.ts';
+import { readFrame } from '../frame-words.ts';
 import { TYPE_L1, TYPE_WRITABLE } from '../frames.ts';
 import { isGuestAddress, type PvDomain, pvOf } from '../pv-domain.ts';
 
@@ -62,13 +63,12 @@ function foreign({ domain }: Call, foreigndom: number): number {
 }
 
 function one(pv: PvDomain, at: number): number {
-  const { mmu } = pv.cpu;
-  if (!isGuestAddress(pv, at) || !mmu.read(at, MMU_UPDATE_BYTES, 'current')) return -EFAULT;
-  const { buf } = mmu;
-  const ptr = buf.getUint32(0, true);
-  const mfn = buf.getUint32(4, true) * 0x100000 + (ptr >>> 12);
-  const lo = buf.getInt32(8, true);
-  const hi = buf.getInt32(12, true);
+  if (!isGuestAddress(pv, at) || !readFrame(pv, at, MMU_UPDATE_BYTES)) return -EFAULT;
+  const { frame } = pv;
+  const ptr = frame[0]!;
+  const mfn = frame[1]! * 0x100000 + (ptr >>> 12);
+  const lo = frame[2]! | 0;
+  const hi = frame[3]! | 0;
   const lacking = pv.platform.lacks?.(updateName(ptr)) ?? false;
   const result = lacking ? -ENOSYS : perform(pv, ptr, mfn, lo, hi);
   reportUpdate(pv, ptr, mfn, lo, hi, result);

@@ -1,11 +1,13 @@
 // mmuext_op: pins page tables, switches address spaces, flushes translations, sets the LDT.
 
 import { isCanonical } from '../../../cpu/control-bits.ts';
+import { NO_ARGUMENTS } from '../../seen.ts';
 import { EACCES, EFAULT, EINVAL, ENOSYS, EOPNOTSUPP, EPERM, ESRCH } from '../../xen/abi/errno.ts';
 import { DOMID_SELF } from '../../xen/abi/xen.ts';
 import { type Call, defineHypercall } from '../../xen/define.ts';
 import * as abi from '../abi.ts';
 import { switchKernelTable, switchUserTable } from '../address-space.ts';
+import { readFrame } from '../frame-words.ts';
 import { TYPE_L1, TYPE_WRITABLE } from '../frames.ts';
 import {
   currentVcpu,
@@ -55,18 +57,18 @@ export const mmuextOp = defineHypercall({
 });
 
 function one(pv: PvDomain, call: Call, at: number, bytes: number): number {
-  const { mmu } = pv.cpu;
-  if (!isGuestAddress(pv, at) || !mmu.read(at, bytes, 'current')) return -EFAULT;
-  const { buf } = mmu;
-  const cmd = buf.getUint32(0, true);
-  const lo = buf.getUint32(call.wide ? 8 : 4, true);
-  const hi = call.wide ? buf.getInt32(12, true) : 0;
-  const second = buf.getUint32(call.wide ? 16 : 8, true);
-  const secondHi = call.wide ? buf.getUint32(20, true) : 0;
-  const { seen, lacks } = call.domain.platform;
+  if (!isGuestAddress(pv, at) || !readFrame(pv, at, bytes)) return -EFAULT;
+  const { frame } = pv;
+  const cmd = frame[0]!;
+  const lo = frame[call.wide ? 2 : 1]!;
+  const hi = call.wide ? frame[3]! | 0 : 0;
+  const second = frame[call.wide ? 4 : 2]!;
+  const secondHi = call.wide ? frame[5]! : 0;
+  const { seen, lacks, onlyCounted } = call.domain.platform;
   const lacking = lacks?.(entryName(cmd)) ?? false;
   const result = lacking ? -ENOSYS : perform(call, cmd, { lo, hi, second, secondHi });
-  seen?.(entryName(cmd), { arg1: hi * 4294967296 + lo }, result, undefined, 'mmuext_op');
+  const args = onlyCounted ? NO_ARGUMENTS : { arg1: hi * 4294967296 + lo };
+  seen?.(entryName(cmd), args, result, undefined, 'mmuext_op');
   return result;
 }
 
