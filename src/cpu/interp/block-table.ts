@@ -213,6 +213,21 @@ export class BlockTable {
     this.granules[frame * 2 + 1] = 0;
   }
 
+  /** The page has lost blocks: stores where they were need not be looked at any more. */
+  remark(page: number): void {
+    const { u32 } = this;
+    const word = (page >>> 12) * 2;
+    this.granules[word] = 0;
+    this.granules[word + 1] = 0;
+    for (let b = this.first(page); b !== 0; b = this.after(b, page)) {
+      const d = descriptorOf(b);
+      const gpa = u32[d + D_GPA] as number;
+      if (pageOf(gpa) === page) this.mark(gpa, u32[d + D_END] as number);
+      const gpa2 = u32[d + D_GPA2] as number;
+      if (gpa2 !== NO_PAGE && pageOf(gpa2) === page) this.mark(page, u32[d + D_END2] as number);
+    }
+  }
+
   describe(record: number): Block {
     const { u32 } = this;
     const d = descriptorOf(record);

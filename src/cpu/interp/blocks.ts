@@ -400,6 +400,7 @@ export class CodeCache {
       if (chains > 1 && i32[fall] !== 0 && table.isDead(i32[fall] as number)) i32[fall] = 0;
     }
     if (table.first(page) === 0) this.unmarkPage(page);
+    else table.remark(page);
   }
 
   private unmarkPage(page: number): void {

@@ -17,6 +17,7 @@ import {
 import { ENTRY_WRITE } from '../tlb.ts';
 import { FETCH, READ, WRITE } from '../walk.ts';
 import { Code, ModuleBuilder } from '../wasm/encode.ts';
+import { GRANULE_SHIFT, tablePlaces } from './block-table.ts';
 import { emitJumpCacheKey, emitJumpCacheSlot, emitLinear } from './lookup.ts';
 import {
   addFills,
@@ -42,6 +43,7 @@ export interface SlowAccesses {
 const ACCESSES = ['load', 'rmw', 'store', 'probe'] as const;
 type AccessName = (typeof ACCESSES)[number];
 
+const PAGE_BYTES = 4096;
 const DATA_BYTES = DATA_TLB_ENTRIES * DATA_TLB_STRIDE;
 const FETCH_BYTES = FETCH_TLB_ENTRIES * FETCH_TLB_STRIDE;
 /** Numbers of data TLBs, see modes.ts. */
@@ -92,7 +94,7 @@ function quickWalkModule(layout: Layout): Uint8Array {
   const walkType = m.type(['i64', 'i32', 'i32', 'i32'], ['i64']);
   const walk = m.addFunction(walkType, walkFunction(layout).body());
   const reach = m.addFunction(
-    m.type(['i64', 'i32'], ['i32']),
+    m.type(['i64', 'i32', 'i32'], ['i32']),
     reachFunction(layout, walk, fills.data).body(),
   );
   ACCESSES.forEach((name, n) => {
@@ -104,10 +106,10 @@ function quickWalkModule(layout: Layout): Uint8Array {
   return m.encode();
 }
 
-/** `(va i64, READ or WRITE) -> address in linear memory`, after what `SoftMmu.translate` does; or REACH_*. */
+/** `(va i64, READ or WRITE, bytes) -> address in linear memory`, after what `SoftMmu.translate` does; or REACH_*. */
 function reachFunction(layout: Layout, walk: number, fill: number): Code {
-  const c = new Code(2);
-  const [va, kind] = [0, 1];
+  const c = new Code(3);
+  const [va, kind, bytes] = [0, 1, 2];
   const [entry, tlb, frame, attributes, t] = [
     c.take('i32'),
     c.take('i32'),
@@ -137,11 +139,16 @@ function reachFunction(layout: Layout, walk: number, fill: number): Code {
   c.get(kind).i32(WRITE).op('i32.eq').iff();
   c.get(entry).mem('i32.load', DATA_FRAME_AT).set(frame);
   loadAttributes();
-  c.get(attributes)
-    .i32(FRAME_CODE | FRAME_WATCH)
-    .op('i32.and');
+  c.get(attributes).i32(FRAME_WATCH).op('i32.and');
   answer(REACH_DECLINED);
+  c.get(attributes).i32(FRAME_CODE).op('i32.and').iff();
+  pushTouchesCode(c, tablePlaces(layout).granules, { frame, va, bytes });
+  answer(REACH_DECLINED);
+  c.get(frame).get(attributes).i32(FRAME_DIRTY).op('i32.or');
+  c.mem('i32.store8', layout.frameAttrs);
+  c.else();
   open();
+  c.end();
   c.end();
   c.else();
   c.get(va).get(kind);
@@ -173,6 +180,31 @@ function reachFunction(layout: Layout, walk: number, fill: number): Code {
   return c;
 }
 
+/** Leaves not 0 if granules with code are among the bytes, or there are too many to tell. See BlockTable.hasCode. */
+function pushTouchesCode(
+  c: Code,
+  granules: number,
+  { frame, va, bytes }: { frame: number; va: number; bytes: number },
+): void {
+  const bitOf = (pushOffset: () => void) => {
+    c.get(frame).i32(3).op('i32.shl').mem('i64.load', granules);
+    c.get(va)
+      .op('i32.wrap_i64')
+      .i32(PAGE_BYTES - 1)
+      .op('i32.and');
+    pushOffset();
+    c.i32(GRANULE_SHIFT).op('i32.shr_u').op('i64.extend_i32_u').op('i64.shr_u');
+    c.op('i32.wrap_i64').i32(1).op('i32.and');
+  };
+  bitOf(() => {});
+  bitOf(() => c.get(bytes).op('i32.add').i32(1).op('i32.sub'));
+  c.op('i32.or')
+    .get(bytes)
+    .i32(1 << GRANULE_SHIFT)
+    .op('i32.gt_u')
+    .op('i32.or');
+}
+
 /** `(va f64, bytes, stack)`: see `Mmu`. */
 function accessFunction(name: AccessName, layout: Layout, reach: number, slow: number): Code {
   const c = new Code(3);
@@ -182,10 +214,16 @@ function accessFunction(name: AccessName, layout: Layout, reach: number, slow: n
   const declined = c.block();
   c.i32(layout.tlbLists).mem('i32.load', MMU_ONLY).brIf(declined);
   c.get(va).op('f64.abs').f64(CANONICAL).op('f64.lt').op('i32.eqz').brIf(declined);
-  c.get(va).op('i64.trunc_f64_s').tee(address).op('i32.wrap_i64').i32(4095).op('i32.and');
-  c.get(bytes).op('i32.add').i32(4096).op('i32.gt_u').brIf(declined);
+  c.get(va)
+    .op('i64.trunc_f64_s')
+    .tee(address)
+    .op('i32.wrap_i64')
+    .i32(PAGE_BYTES - 1);
+  c.op('i32.and');
+  c.get(bytes).op('i32.add').i32(PAGE_BYTES).op('i32.gt_u').brIf(declined);
   c.get(address)
     .i32(name === 'load' ? READ : WRITE)
+    .get(bytes)
     .call(reach)
     .tee(host);
   c.i32(REACH_DECLINED).op('i32.eq').brIf(declined);

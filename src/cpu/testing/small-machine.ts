@@ -15,7 +15,11 @@ export interface SmallMachine {
   readonly cx: Cx;
   readonly log: string[];
   /** What the hooks answer; tests change it. */
-  readonly engine: { mayActNow: boolean; hasCode: boolean };
+  readonly engine: {
+    mayActNow: boolean;
+    hasCode: boolean;
+    codeAt?: (gpa: number, bytes: number) => boolean;
+  };
   /** Bytes of the running instruction, as `cx.insn` says. */
   readonly insn: { osize: number; asize: number; mode: number; length: number };
   write32(gpa: number, ...values: number[]): void;
@@ -35,11 +39,11 @@ export function smallMachine(ramBytes = 1 << 20): SmallMachine {
   });
   const state = new State(viewsOf(memory), layout.state);
   const log: string[] = [];
-  const engine = { mayActNow: true, hasCode: true };
+  const engine: SmallMachine['engine'] = { mayActNow: true, hasCode: true };
   const hooks: MmuHooks = {
     mayActNow: () => engine.mayActNow,
     restart: () => void log.push('restart'),
-    codeAt: () => engine.hasCode,
+    codeAt: (gpa, bytes) => engine.codeAt?.(gpa, bytes) ?? engine.hasCode,
     codeWritten: (gpa, bytes) => void log.push(`code ${gpa.toString(16)}+${bytes}`),
     watchedWritten: (gpa, bytes) => void log.push(`watched ${gpa.toString(16)}+${bytes}`),
   };
