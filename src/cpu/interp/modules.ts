@@ -36,7 +36,7 @@ export function compiledHot(context: ModuleContext): CompiledHandlers {
     if (hot.size >= MOST_COMPILED) hot.clear();
     const usual = context.threshold === THRESHOLD && context.counters === 0;
     made =
-      fromBuild(usual ? usable()?.hot : undefined) ??
+      fromBuild(usual ? usableCode()?.hot : undefined) ??
       generated(hotHandlers(), (list) => hotModule(list.specs, context));
     hot.set(key, made);
   }
@@ -45,27 +45,27 @@ export function compiledHot(context: ModuleContext): CompiledHandlers {
 
 export function compiledWarm(context: ModuleContext): CompiledHandlers {
   warm ??=
-    fromBuild(usable()?.warm) ??
+    fromBuild(usableCode()?.warm) ??
     generated(warmHandlers(), (list) => coldModule(list.specs, context));
   return warm;
 }
 
 /** The x87 helper, over one memory. */
 export function x87Function(memory: WebAssembly.Memory): unknown {
-  const code = x87 ? null : usable()?.x87;
+  const code = x87 ? null : usableCode()?.x87;
   x87 ??= new WebAssembly.Module(code ? fromBase64(code) : x87Module());
   return new WebAssembly.Instance(x87, { e: { memory } }).exports.x87;
 }
 
 export function decoderModule(): WebAssembly.Module {
-  const code = decoder ? null : usable()?.decode;
+  const code = decoder ? null : usableCode()?.decode;
   decoder ??= new WebAssembly.Module(code ? fromBase64(code) : decodeModule());
   return decoder;
 }
 
 /** What the build has taught the decoder; null where it was not built. */
 export function learnedByBuild(): Learned | null {
-  const code = usable();
+  const code = usableCode();
   if (!code) return null;
   learned ??= {
     classes: fromBase64(code.classes),
@@ -86,7 +86,8 @@ export function inputsDigest(): string {
   return `${(a >>> 0).toString(16)}${(b >>> 0).toString(16)}`;
 }
 
-function usable(): PreparedCode | null {
+/** What the build prepared, if it was from these sources. */
+export function usableCode(): PreparedCode | null {
   prepared ??= preparedCode?.inputs === inputsDigest() ? preparedCode : null;
   return prepared;
 }

@@ -18,6 +18,8 @@ export interface PreparedCode {
   readonly decode: string;
   readonly classes: string;
   readonly templates: string;
+  /** Modules for the usual layout by key, see placed-code.ts. */
+  readonly placed: Readonly<Record<string, string>>;
 }
 
 export const preparedCode: PreparedCode | null = null;

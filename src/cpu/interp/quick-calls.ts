@@ -9,6 +9,7 @@ import { POLICY_CR_READ, POLICY_CR_WRITE, POLICY_INVLPG, POLICY_RDTSC } from '..
 import { CR3_RESERVED_HI } from '../slow/control-registers.ts';
 import { ARG_AT, RET_AT, SEG_AT, SEG_BASE, SEG_STRIDE } from '../state.ts';
 import { type Code, ModuleBuilder } from '../wasm/encode.ts';
+import { moduleOf, type PlacedCode } from './placed-code.ts';
 import { bulkFunction, hitFunction, TLB_READ, TLB_WRITE } from './quick-bulk.ts';
 import { enterFunction, faultFunction } from './quick-deliver.ts';
 import { iret } from './quick-iret.ts';
@@ -59,21 +60,23 @@ export function quickCalls(
   names: readonly string[],
   slow: (id: number) => number,
 ): Quick {
-  const module = compiledFor(places, names);
+  const module = moduleOf(callsCode(places, names));
   return new WebAssembly.Instance(module, { e: { memory, slow } }).exports as unknown as Quick;
 }
 
-const compiled = new Map<string, WebAssembly.Module>();
-
-function compiledFor(places: Places, names: readonly string[]): WebAssembly.Module {
+/** What the module is made of: the places are the same for any size of RAM. */
+export function callsCode(places: Places, names: readonly string[]): PlacedCode {
   const { state, counted, dataTlbs, fetchTlbs, tlbLists } = places;
-  const key = [state, counted, dataTlbs, fetchTlbs, tlbLists, names.length].join('/');
-  let module = compiled.get(key);
-  if (!module) {
-    module = new WebAssembly.Module(quickModule(places, names));
-    compiled.set(key, module);
-  }
-  return module;
+  const key = JSON.stringify([
+    'calls',
+    state,
+    counted,
+    dataTlbs,
+    fetchTlbs,
+    tlbLists,
+    names.length,
+  ]);
+  return { key, generate: () => quickModule(places, names) };
 }
 
 function quickModule(places: Places, names: readonly string[]): Uint8Array {

@@ -27,6 +27,7 @@ import {
   JUMP_ENTRY,
   JUMP_SLOT_BYTES,
 } from './lookup.ts';
+import { moduleOf, type PlacedCode } from './placed-code.ts';
 import {
   ENDS_BRANCH,
   ENDS_FALL,
@@ -66,22 +67,14 @@ export interface FindParts {
 export function quickFind(p: FindParts): (patch: number) => number {
   const { memory, decode, find, markFrame } = p;
   const e = { memory, decode, find, markFrame };
-  const { exports } = new WebAssembly.Instance(compiledFor(p), { e });
+  const { exports } = new WebAssembly.Instance(moduleOf(findCode(p)), { e });
   return exports.find as (patch: number) => number;
 }
 
-const compiled = new Map<string, WebAssembly.Module>();
-const MOST_COMPILED = 8;
-
-function compiledFor({ layout, heads, maxBlock }: FindParts): WebAssembly.Module {
-  const key = JSON.stringify([layout, heads, maxBlock]);
-  let module = compiled.get(key);
-  if (!module) {
-    if (compiled.size >= MOST_COMPILED) compiled.clear();
-    module = new WebAssembly.Module(findModule(layout, heads, maxBlock));
-    compiled.set(key, module);
-  }
-  return module;
+export function findCode(p: Pick<FindParts, 'layout' | 'heads' | 'maxBlock'>): PlacedCode {
+  const { layout, heads, maxBlock } = p;
+  const key = JSON.stringify(['find', layout, heads, maxBlock]);
+  return { key, generate: () => findModule(layout, heads, maxBlock) };
 }
 
 function findModule(layout: Layout, heads: boolean, maxBlock: number): Uint8Array {

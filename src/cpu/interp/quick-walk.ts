@@ -19,6 +19,7 @@ import { FETCH, READ, WRITE } from '../walk.ts';
 import { Code, ModuleBuilder } from '../wasm/encode.ts';
 import { GRANULE_SHIFT, tablePlaces } from './block-table.ts';
 import { emitJumpCacheKey, emitJumpCacheSlot, emitLinear } from './lookup.ts';
+import { moduleOf, type PlacedCode } from './placed-code.ts';
 import {
   addFills,
   DATA_ADDEND_AT,
@@ -66,22 +67,13 @@ export function quickWalks(
   slow: SlowAccesses,
 ): Record<keyof SlowAccesses, unknown> {
   const e = { memory, ...slow };
-  const { exports } = new WebAssembly.Instance(compiledFor(layout), { e });
+  const { exports } = new WebAssembly.Instance(moduleOf(walksCode(layout)), { e });
   return exports as Record<keyof SlowAccesses, unknown>;
 }
 
-const compiled = new Map<string, WebAssembly.Module>();
-const MOST_COMPILED = 4;
-
-function compiledFor(layout: Layout): WebAssembly.Module {
-  const key = JSON.stringify(layout);
-  let module = compiled.get(key);
-  if (!module) {
-    if (compiled.size >= MOST_COMPILED) compiled.clear();
-    module = new WebAssembly.Module(quickWalkModule(layout));
-    compiled.set(key, module);
-  }
-  return module;
+export function walksCode(layout: Layout): PlacedCode {
+  const key = JSON.stringify(['walks', layout]);
+  return { key, generate: () => quickWalkModule(layout) };
 }
 
 function quickWalkModule(layout: Layout): Uint8Array {
