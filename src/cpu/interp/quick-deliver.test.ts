@@ -14,8 +14,10 @@ import {
   EFLAGS_TF,
   EFLAGS_VM,
 } from '../control-bits.ts';
+import type { EngineName } from '../core.ts';
 import { deliver, type Event } from '../deliver.ts';
 import { readFlags } from '../flags.ts';
+import { setPolicy } from '../policy.ts';
 import { reset } from '../reset.ts';
 import type { Cx } from '../slow/define.ts';
 import { iret } from '../slow/iret.ts';
@@ -39,6 +41,7 @@ import {
   setSeg,
   TSS,
 } from '../testing/descriptor-tables.ts';
+import { guest } from '../testing/guest.ts';
 import { enablePaging, map, P, PS, U, W } from '../testing/page-tables.ts';
 import { Random } from '../testing/random.ts';
 import { type SmallMachine, smallMachine } from '../testing/small-machine.ts';
@@ -235,5 +238,38 @@ describe('the quick ways of events', () => {
     }
     expect([...taken.keys()].sort()).toEqual(['event 32', 'event 64', 'return 32', 'return 64']);
     expect(Math.min(...taken.values())).toBeGreaterThan(10);
+  });
+});
+
+describe('a fault in code that runs', () => {
+  /** On a page without code. EBX counts the handler's runs, which steps over the two bytes of UD2. */
+  const program =
+    'mov esp, 0x9800\nmov ebx, 0\nmov ecx, 2000\nagain:\nud2\ndec ecx\njnz again\nhlt';
+  const run = (engine: EngineName, faultsExit = false) => {
+    const g = guest(engine, { threshold: 16, batch: 1 });
+    g.handler(6, 'inc ebx\nadd dword ptr [esp], 2\niretd').code(program);
+    if (faultsExit) setPolicy(g.state, { exceptions: 1 << 6, instructions: 0 });
+    const own = g.cpu.engine;
+    let entries = 0;
+    const { run: enter } = own;
+    own.run = () => {
+      entries++;
+      return enter.call(own);
+    };
+    const exit = g.cpu.run(100_000);
+    const { state } = g;
+    return { entries, told: [exit.kind, g.cpu.retired(), state.gpr32(3), state.get('rip')] };
+  };
+
+  it.each(['interpreter', 'jit'] as const)('goes on at its handler within the %s', (engine) => {
+    const { entries, told } = run(engine);
+    expect(told).toEqual(run('reference').told);
+    expect(told[2]).toBe(2000);
+    expect(entries).toBeLessThan(100);
+  });
+
+  it('exits where the policy says so', () => {
+    expect(run('jit', true).told).toEqual(run('reference', true).told);
+    expect(run('jit', true).told[0]).toBe('exception');
   });
 });
