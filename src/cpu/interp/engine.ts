@@ -9,10 +9,10 @@ import { checkSegment } from '../segment-check.ts';
 import { slowPaths } from '../slow/registry.ts';
 import { FIELDS, MODE_KEY_LIMIT } from '../state.ts';
 import { CodeCache, MAX_BLOCK, ROOM_ENOUGH, ROOM_SHIFT } from './blocks.ts';
-import { COUNTERS, countersAt } from './counters.ts';
+import { COUNTERS, countersAt, handlerCountsAt, TABLE_SIZE } from './counters.ts';
 import { DecodeTables } from './decode-tables.ts';
 import { formNumber, Handlers } from './handlers.ts';
-import { type ModuleContext, STOP_ATTENTION, STOP_BUDGET, TABLE_SIZE } from './module.ts';
+import { type ModuleContext, STOP_ATTENTION, STOP_BUDGET } from './module.ts';
 import {
   compiledHot,
   compiledWarm,
@@ -235,6 +235,16 @@ export class Interpreter implements Engine {
       ...tier?.stats(),
       ...counters,
     };
+  }
+
+  /** How often each handler that has an example was run by tier 0, where that is counted. */
+  executed(): Map<string, number> {
+    const first = handlerCountsAt(this.p.layout);
+    const counts = new Map<string, number>();
+    this.handlers.examples.forEach((example, n) => {
+      if (example !== undefined && this.counting) counts.set(example, this.p.views.u32[first + n]!);
+    });
+    return counts;
   }
 
   pending(): number {

@@ -9,7 +9,7 @@ import type { Helpers, KnownFlags } from '../lower/site.ts';
 import { X87_QUICK } from '../lower/x87-module.ts';
 import { FIELDS } from '../state.ts';
 import { Code, ModuleBuilder } from '../wasm/encode.ts';
-import { emitCount } from './counters.ts';
+import { emitCount, emitHandlerCount } from './counters.ts';
 import { emitFetchEntry, emitLinear, emitLookup, type LookupLocals } from './lookup.ts';
 import {
   H_COUNT,
@@ -51,9 +51,6 @@ export interface HandlerSpec {
   /** Its record is a branch's: the target stands where the immediate would. */
   readonly branches: boolean;
 }
-
-/** Of the function table: numbers of handlers are below it. */
-export const TABLE_SIZE = 8192;
 
 export interface ModuleContext {
   readonly memoryPages: number;
@@ -286,6 +283,7 @@ class HotFunction implements LookupLocals {
     const cold = c.block();
     const own = [HANDLER_END, HANDLER_GUARD, HANDLER_HEAD, HANDLER_REGION];
     const cases = [...own, ...this.hot].map(() => c.block()).reverse();
+    emitHandlerCount(c, this.context.counters, this.rec, R_HANDLER, this.t);
     c.get(this.rec).mem('i32.load16_u', R_HANDLER).brTable(cases, cold);
     c.end();
     c.br(taken); // END: its target is the fall-through.
