@@ -23,11 +23,8 @@ import type { RegionBlock, RegionSpec } from './region.ts';
 export const THRESHOLD = 2048;
 /** Hot blocks in one module, which costs some 0.3 ms whatever it holds. */
 export const BATCH = 48;
-const REGION_INSNS = 100;
-const REGION_BLOCKS = 20;
-/** Of one with an indirect jump, whose targets gain by lying in it. */
-const SWITCH_INSNS = 200;
-const SWITCH_BLOCKS = 40;
+const REGION_INSNS = 200;
+const REGION_BLOCKS = 40;
 /** Blocks that have run this part of the threshold join a hot neighbour's region. */
 const WARM_PART = 32;
 
@@ -228,22 +225,20 @@ export class Tier1 {
     if (mode === 16 || (entry.modeKey & MODE_KEY_LIMIT) !== 0) return null;
     const found = new Map<Block, RegionBlock>();
     const work = [entry];
-    let [mostInsns, mostBlocks] = [REGION_INSNS, REGION_BLOCKS];
     let insns = 0;
     for (let b = work.shift(); b; b = work.shift()) {
       if (found.has(b) || (b !== entry && (this.byBlock.has(b) || taken.has(b) || !this.isWarm(b))))
         continue;
       const more = this.p.views.u8[b.record + R_LEFT] as number;
-      if (insns + more > mostInsns || found.size >= mostBlocks) continue;
+      if (insns + more > REGION_INSNS || found.size >= REGION_BLOCKS) continue;
       const region = this.read(b, mode);
       if (!region) continue;
       found.set(b, region);
       insns += region.insns.length;
       if (region.leaves) continue;
       for (const to of targets(region)) this.visit(b, to, work);
-      if (!isSwitch(region)) continue;
-      work.push(...this.p.cache.blocksNear(b));
-      [mostInsns, mostBlocks] = [SWITCH_INSNS, SWITCH_BLOCKS];
+      // The targets of an indirect jump gain by lying in its region.
+      if (isSwitch(region)) work.push(...this.p.cache.blocksNear(b));
     }
     if (!found.has(entry)) return null;
     const sorted = [...found].sort((a, b) => a[1].offset - b[1].offset);
