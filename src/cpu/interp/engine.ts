@@ -101,15 +101,18 @@ export class Interpreter implements Engine {
     if (learned) tables.load(learned, formNumber);
     const quick =
       options.quickDecode === false ? null : quickDecode(decoderModule(), p.memory, tables.at);
-    const ways = quickCalls(p.memory, layout, slowNames, (id) => this.slow(id));
+    const ways = quickCalls(p.memory, layout, slowNames, {
+      slow: (id) => this.slow(id),
+      segment: (seg, offset, bytes, writes) =>
+        checkSegment(p.state, seg, offset >>> 0, bytes, writes !== 0),
+    });
     p.cx.enter = ways.enter;
     const imports: Record<string, unknown> = {
       memory: p.memory,
       table,
       jumpCache: layout.engine,
       ...quickWalks(p.memory, layout, this.slowAccesses(quick, tiered, maxBlock)),
-      segment: (seg: number, offset: number, bytes: number, writes: number) =>
-        checkSegment(p.state, seg, offset >>> 0, bytes, writes !== 0),
+      segment: ways.segment,
       slow: ways.slow,
       fault: ways.fault,
       x87: x87Function(p.memory),

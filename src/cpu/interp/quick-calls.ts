@@ -13,7 +13,7 @@ import { moduleOf, type PlacedCode } from './placed-code.ts';
 import { bulkFunction, hitFunction, TLB_READ, TLB_WRITE } from './quick-bulk.ts';
 import { enterFunction, faultFunction } from './quick-deliver.ts';
 import { iret } from './quick-iret.ts';
-import { loadSegmentFunction } from './quick-segments.ts';
+import { checkFunction, loadSegmentFunction } from './quick-segments.ts';
 import { type Helpers, type Places, QuickSite } from './quick-site.ts';
 import { syscall, sysret } from './quick-system-calls.ts';
 import { addFlushes } from './quick-tlb.ts';
@@ -40,7 +40,15 @@ const WAYS: Readonly<Record<string, Way>> = {
   invlpg,
 };
 
+/** What is asked where no quick way holds. */
+export interface SlowWays {
+  slow(id: number): number;
+  segment(segment: number, offset: number, bytes: number, writes: number): number;
+}
+
 export interface Quick {
+  /** As `SlowWays.segment`. */
+  readonly segment: unknown;
   /** `(id) -> 0 done, 1 faulted`: a slow path. */
   readonly slow: unknown;
   /** `() -> 1 delivered, 0 ask the engine`: the fault that is raised. */
@@ -58,10 +66,10 @@ export function quickCalls(
   memory: WebAssembly.Memory,
   places: Places,
   names: readonly string[],
-  slow: (id: number) => number,
+  ways: SlowWays,
 ): Quick {
   const module = moduleOf(callsCode(places, names));
-  return new WebAssembly.Instance(module, { e: { memory, slow } }).exports as unknown as Quick;
+  return new WebAssembly.Instance(module, { e: { memory, ...ways } }).exports as unknown as Quick;
 }
 
 /** What the module is made of: the places are the same for any size of RAM. */
@@ -83,6 +91,8 @@ function quickModule(places: Places, names: readonly string[]): Uint8Array {
   const m = new ModuleBuilder();
   const type = m.type(['i32'], ['i32']);
   const slow = m.importFunction('e', 'slow', ['i32'], ['i32']);
+  const checkType = [['i32', 'i32', 'i32', 'i32'] as const, ['i32'] as const] as const;
+  const segment = m.importFunction('e', 'segment', ...checkType);
   m.importMemory('e', 'memory', 1);
   const hitType = m.type(['i64', 'i32', 'i32'], ['i32']);
   const read = m.addFunction(hitType, hitFunction(TLB_READ).body());
@@ -98,6 +108,7 @@ function quickModule(places: Places, names: readonly string[]): Uint8Array {
     flushPage: flushes.page,
   };
   m.addFunction(type, dispatcher(new QuickSite(places, helpers), names, slow).body(), 'slow');
+  m.addFunction(m.type(...checkType), checkFunction(places, helpers, segment).body(), 'segment');
   const enterType = m.type(['i32', 'i32', 'i32', 'i64'], ['i32']);
   const enter = m.addFunction(enterType, enterFunction(places, helpers).body());
   const eventType = m.type(['i32', 'i32', 'i32'], ['i32']);

@@ -3,6 +3,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
   CR0_AM,
+  CR0_PE,
   CR4_SMAP,
   EFER_LMA,
   EFLAGS_AC,
@@ -19,6 +20,7 @@ import { deliver, type Event } from '../deliver.ts';
 import { readFlags } from '../flags.ts';
 import { setPolicy } from '../policy.ts';
 import { reset } from '../reset.ts';
+import { checkSegment } from '../segment-check.ts';
 import type { Cx } from '../slow/define.ts';
 import { iret } from '../slow/iret.ts';
 import { slowPaths } from '../slow/registry.ts';
@@ -89,10 +91,11 @@ const count = (what: string, long: boolean) => {
 function side(quick: boolean): Side {
   const m = smallMachine(RAM);
   const made: { asked: number; quick: Quick } = { asked: 0, quick: undefined as never };
-  made.quick = quickCalls(m.memory, m.layout, [...slowPaths.keys()], () => {
+  const slow = () => {
     made.asked++;
     return iret.run(m.cx);
-  });
+  };
+  made.quick = quickCalls(m.memory, m.layout, [...slowPaths.keys()], { slow, segment: () => 1 });
   const enter: Cx['enter'] = (vector, error, how) => {
     const done = made.quick.enter(vector, error, how);
     if (done) count('event', (m.state.get('efer') & EFER_LMA) !== 0);
@@ -238,6 +241,36 @@ describe('the quick ways of events', () => {
     }
     expect([...taken.keys()].sort()).toEqual(['event 32', 'event 64', 'return 32', 'return 64']);
     expect(Math.min(...taken.values())).toBeGreaterThan(10);
+  });
+});
+
+describe('the quick check of a segment', () => {
+  it('allows what segment-check.ts allows, and asks it for the rest', () => {
+    const m = smallMachine();
+    const { state } = m;
+    let asked = 0;
+    const { segment } = quickCalls(m.memory, m.layout, [...slowPaths.keys()], {
+      slow: () => 1,
+      segment: (seg, offset, bytes, writes) => {
+        asked++;
+        return checkSegment(state, seg, offset >>> 0, bytes, writes !== 0);
+      },
+    });
+    const check = segment as (seg: number, offset: number, bytes: number, writes: number) => number;
+    const r = new Random(1);
+    const cases = 3000;
+    for (let n = 0; n < cases; n++) {
+      state.set('cr0', r.chance(95) ? CR0_PE : 0);
+      const seg = r.below(6);
+      const limit = r.pick([0xffffffff, 0xffff, 0x1000, 0, r.u32()]);
+      state.setSeg(seg, 8, limit);
+      state.setSeg(seg, 12, r.pick([0xc093, 0xc0f3, 0x4091, 0xc097, 0xc09b, 0xc099, 0x10000]));
+      const offset = r.pick([0, limit >>> 0, (limit - 3) >>> 0, 0xfffffffe, r.u32()]);
+      const [bytes, writes] = [r.pick([1, 2, 4, 8, 16]), r.chance(50)];
+      const wanted = checkSegment(state, seg, offset, bytes, writes);
+      expect(check(seg, offset | 0, bytes, writes ? 1 : 0), `case ${n}`).toBe(wanted);
+    }
+    expect(asked).toBeLessThan(cases * 0.9);
   });
 });
 

@@ -1,5 +1,6 @@
 // Segments in WebAssembly, as the quick ways of events and returns load them: slow/descriptors.ts says what it means.
 
+import { CR0_PE } from '../control-bits.ts';
 import {
   DPL3,
   SS_REG,
@@ -24,7 +25,7 @@ import {
   SEG_STRIDE,
 } from '../state.ts';
 import { Code } from '../wasm/encode.ts';
-import type { QuickSite } from './quick-site.ts';
+import { type Helpers, type Places, QuickSite } from './quick-site.ts';
 
 /** What a descriptor has to be: its attributes under `fixed`, DPL aside, are `value`. */
 export interface Wanted {
@@ -109,6 +110,37 @@ export function loadNullStack({ c, st }: QuickSite): void {
   c.get(st)
     .i32(ATTR_NULL)
     .mem('i32.store', at + SEG_ATTR);
+}
+
+/**
+ * `(segment register, offset, bytes, writes) -> 0 allowed, 1 faulted`: data segments that grow upwards, in protected mode;
+ * `slow` is segment-check.ts.
+ */
+export function checkFunction(places: Places, helpers: Helpers, slow: number): Code {
+  const q = new QuickSite(places, helpers, 4);
+  const { c, st, t } = q;
+  const [segment, offset, bytes, writes] = [0, 1, 2, 3];
+  const [at, limit] = [c.take('i32'), c.take('i32')];
+  q.decline = c.block();
+  q.only(() => q.load('cr0'), CR0_PE, CR0_PE);
+  c.get(segment).i32(SEG_STRIDE).op('i32.mul').get(st).op('i32.add').set(at);
+  c.get(at)
+    .mem('i32.load', SEG_AT + SEG_ATTR)
+    .set(t);
+  q.only(() => c.get(t), ATTR_NULL | TYPE_CODE | TYPE_EXPAND_DOWN, 0);
+  c.get(writes).i32(0).op('i32.ne').get(t).i32(TYPE_RW).op('i32.and').op('i32.eqz');
+  c.op('i32.and').brIf(q.decline);
+  c.get(at)
+    .mem('i32.load', SEG_AT + SEG_LIMIT)
+    .tee(limit);
+  c.i32(-1).op('i32.ne');
+  c.get(offset).op('i64.extend_i32_u').get(bytes).op('i64.extend_i32_u').op('i64.add');
+  c.i64(1n).op('i64.sub').get(limit).op('i64.extend_i32_u').op('i64.gt_u');
+  c.op('i32.and').brIf(q.decline);
+  c.i32(0).op('return').end();
+  for (const param of [segment, offset, bytes, writes]) c.get(param);
+  c.call(slow);
+  return c;
 }
 
 /** `(address of the segment register, selector, address of the descriptor)`, see descriptors.ts `setSegment`. */

@@ -100,9 +100,9 @@ function slowWays(m: SmallMachine): Ways & { calls: number } {
 
 function quickWays(m: SmallMachine, behind: Ways): Ways {
   const names = [...slowPaths.keys()];
-  const { slow } = quickCalls(m.memory, m.layout, names, (id) => {
-    const { state } = m;
-    return behind.slow(names[id] as string, state.arg64(0), state.arg64(1));
+  const { slow } = quickCalls(m.memory, m.layout, names, {
+    slow: (id) => behind.slow(names[id] as string, m.state.arg64(0), m.state.arg64(1)),
+    segment: () => 1,
   });
   return {
     ...(quickWalks(m.memory, m.layout, behind) as unknown as Ways),
