@@ -151,13 +151,19 @@ export const inInstructions = (
   }),
 });
 
+/** What it would answer in place leaves the CPU, where a mutant can see it. */
+function leavingAlways(made: Attached): Attached {
+  const { syscall: _, ...border } = made.border;
+  return { ...made, border };
+}
+
 /** The exits of an interface that answers them, changed on the way; null: the exit never gets there. */
 export const inExits = (
   name: string,
   change: (exit: PolicyExit, platform: Platform) => PolicyExit | null,
 ): Mutant =>
   around(name, (attach) => (platform, version) => {
-    const made = attach(platform, version);
+    const made = leavingAlways(attach(platform, version));
     return {
       ...made,
       exit(exit) {
@@ -173,7 +179,7 @@ export const atEntry = (
   change: (enter: () => void, platform: Platform) => void,
 ): Mutant =>
   around(name, (attach) => (platform, version) => {
-    const made = attach(platform, version);
+    const made = leavingAlways(attach(platform, version));
     return { ...made, enter: () => change(() => made.enter?.(), platform) };
   });
 
