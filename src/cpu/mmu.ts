@@ -4,9 +4,11 @@ import type { Border } from './border.ts';
 import { AC, CR4_SMAP, GP, isCanonical, PF, SS } from './control-bits.ts';
 import { type DataWatch, dataWatches, pendDebug } from './debug.ts';
 import { FRAME_CODE, FRAME_DIRTY, FRAME_MMIO, FRAME_WATCH } from './frames.ts';
+import { firstPart, isPiece, pieceOf } from './pieces.ts';
 import {
   DATA_TLB_ENTRIES,
   DATA_TLB_STRIDE,
+  DEVICE_PAGE,
   FETCH_TLB_ENTRIES,
   FETCH_TLB_STRIDE,
   FIELDS,
@@ -60,6 +62,9 @@ export interface Mmu {
   /** Stores the `bytes` that lie in SCRATCH. 0: done, 1: faulted. */
   storeSlow(va: number, bytes: number, stack: number): 0 | 1;
   probeSlow(va: number, bytes: number, stack: number): 0 | 1;
+  /** `loadSlow` and `storeSlow` of bytes in one page that a walk has just found to be no RAM but what is at DEVICE_PAGE. */
+  loadDevice(va: number, bytes: number, stack: number): number;
+  storeDevice(va: number, bytes: number, stack: number): 0 | 1;
   /**
    * Guest-physical address of the code byte at `va`, through the fetch TLB (filled on a miss); -1: faulted.
    * It may lie outside RAM (`isRam` tells): such code is not in the TLB.
@@ -99,7 +104,7 @@ export interface Mmu {
    * longer. An interface keeps the state of it, and sets it again after a restore.
    */
   setAlias(frame: number, target: number): void;
-  /** After a snapshot has been copied into linear memory. */
+  /** After a snapshot has been copied into linear memory, which is done last: what devices do as they come back may empty the TLB. */
   restored(): void;
 }
 
@@ -151,6 +156,7 @@ class SoftMmu implements Mmu {
   private readonly fetchTlb: number;
   private readonly cr4: number;
   private readonly mmuOnly: number;
+  private readonly devicePage: number;
   /** Guest-physical addresses of the two parts of the access under way; the second part is empty, or on the next page. */
   private gpa1 = 0;
   private gpa2 = 0;
@@ -178,6 +184,7 @@ class SoftMmu implements Mmu {
     this.fetchTlb = (state.base + FIELDS.fetchTlb.at) >>> 2;
     this.cr4 = (state.base + FIELDS.cr4.at) >>> 2;
     this.mmuOnly = (layout.tlbLists + MMU_ONLY) >>> 2;
+    this.devicePage = (layout.tlbLists + DEVICE_PAGE) >>> 2;
     for (let frame = DEVICE_HOLE_FIRST; frame < DEVICE_HOLE_END; frame++)
       if (frame * 4096 < layout.ramBytes) this.setFrame(frame, FRAME_MMIO);
   }
@@ -224,6 +231,22 @@ class SoftMmu implements Mmu {
     if (this.unaligned(va, bytes, tlb) || this.locate(va, bytes, WRITE, stack, tlb)) return 1;
     if (!this.mayStore(bytes, firstPart(va, bytes))) return 1;
     return this.passWatches(va, bytes, WRITE, false) ? 0 : 1;
+  }
+
+  loadDevice(va: number, bytes: number, stack: number): number {
+    if (!this.reachDevice(va)) return this.loadSlow(va, bytes, stack);
+    if (!this.actNow()) return 0;
+    if (isPiece(bytes)) this.readWhole(bytes);
+    else this.readDevice(this.gpa1, bytes, this.u8, this.scratch);
+    return this.scratch;
+  }
+
+  storeDevice(va: number, bytes: number, stack: number): 0 | 1 {
+    if (!this.reachDevice(va)) return this.storeSlow(va, bytes, stack);
+    if (!this.actNow()) return 1;
+    if (isPiece(bytes)) this.writeWhole(bytes);
+    else this.writeDevice(this.gpa1, bytes, this.u8, this.scratch);
+    return 0;
   }
 
   fetch(va: number): number {
@@ -342,6 +365,12 @@ class SoftMmu implements Mmu {
       Math.floor(va / 4096) === this.filteredPage &&
       firstPart(va, bytes) === bytes
     );
+  }
+
+  /** False: what is not RAM may be an alias of some. */
+  private reachDevice(va: number): boolean {
+    this.gpa1 = this.u32[this.devicePage]! + (va & 0xfff);
+    return this.walker.aliases.size === 0;
   }
 
   /** The old value, in SCRATCH, so that the store comes to `storeDiverted`. */
@@ -550,8 +579,7 @@ class SoftMmu implements Mmu {
   private readDevice(gpa: number, bytes: number, to: Uint8Array, at: number): void {
     for (let done = 0; done < bytes; ) {
       const size = pieceOf(bytes - done);
-      this.out[0] = 0;
-      this.out[1] = 0;
+      this.out.fill(0);
       this.border.mmioRead(gpa + done, size, this.out);
       for (let n = 0; n < size; n++) to[at + done + n] = this.out[n >>> 2]! >>> ((n & 3) * 8);
       done += size;
@@ -561,29 +589,11 @@ class SoftMmu implements Mmu {
   private writeDevice(gpa: number, bytes: number, from: Uint8Array, at: number): void {
     for (let done = 0; done < bytes; ) {
       const size = pieceOf(bytes - done);
-      this.out[0] = 0;
-      this.out[1] = 0;
+      this.out.fill(0);
       for (let n = 0; n < size; n++)
         this.out[n >>> 2] = this.out[n >>> 2]! | (from[at + done + n]! << ((n & 3) * 8));
       this.border.mmioWrite(gpa + done, size, this.out[0]!, this.out[1]!);
       done += size;
     }
   }
-}
-
-/** Bytes of the access that lie in its first page. */
-function firstPart(va: number, bytes: number): number {
-  const room = 4096 - (va & 0xfff);
-  return Math.min(bytes, room);
-}
-
-/** An access of the engines that a device sees whole. */
-function isPiece(bytes: number): boolean {
-  return bytes <= 8 && (bytes & (bytes - 1)) === 0;
-}
-
-function pieceOf(bytes: number): number {
-  if (bytes >= 8) return 8;
-  if (bytes >= 4) return 4;
-  return bytes >= 2 ? 2 : 1;
 }

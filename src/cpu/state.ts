@@ -222,6 +222,8 @@ export const TLB_ENTRIES = 3 * DATA_TLB_ENTRIES + 2 * FETCH_TLB_ENTRIES;
 export const LISTED_COUNT = 0;
 export const GLOBAL_COUNT = 4;
 export const MMU_ONLY = 8;
+/** There, too: where a walk in WebAssembly has found a device instead of RAM, the guest-physical address of its page. */
+export const DEVICE_PAGE = 12;
 /** Bytes, each for some regions of 2 MiB (and of 1 GiB): 1 if a part of a large page there was entered. */
 export const MEGA_FILTER = 0x100;
 export const GIGA_FILTER = 0x200;

@@ -1,11 +1,14 @@
 // What a mutant is: an interface broken in one way, from outside, through what defines it: its policy, its platform, what it attaches.
 
 import type { Border, ExceptionExit, PolicyExit } from '../../src/cpu/border.ts';
+import type { EngineName } from '../../src/cpu/core.ts';
 import { deliver } from '../../src/cpu/deliver.ts';
 import type { Attached, HypervisorInterface, Platform } from '../../src/hypervisors/index.ts';
 
 export interface Mutant {
   readonly name: string;
+  /** The engine that does what is broken by what is broken, and not in WebAssembly by itself. */
+  readonly engine?: EngineName;
   change(on: HypervisorInterface): HypervisorInterface;
 }
 
@@ -77,12 +80,14 @@ export const inMmu = (
   name: string,
   method: 'flushPage' | 'flushAll' | 'flushNonGlobal',
   instead: (real: (va: number) => void) => (va: number) => void = () => () => {},
-): Mutant =>
-  beneath(name, ({ cpu: { mmu } }) => {
+): Mutant => ({
+  engine: 'reference',
+  ...beneath(name, ({ cpu: { mmu } }) => {
     const real = mmu[method].bind(mmu) as (va: number) => void;
     Object.assign(mmu, { [method]: instead(real) });
     return undefined;
-  });
+  }),
+});
 
 /** A fault that arrives as another one, or (null) is stepped over. Only where the processor itself delivers faults. */
 export function inFaults(

@@ -17,12 +17,12 @@ const AT_LEAST = 30;
 async function survivors(id: string, bits: 32 | 64, mutants: readonly Mutant[]): Promise<string[]> {
   const on = findInterface(id);
   const alive: string[] = [];
-  for (const { name, change } of mutants) {
+  for (const { name, change, engine = 'interpreter' } of mutants) {
     const report = await runProbe(stillHost, {
       on: { ...on, interface: change(on.interface) },
       bits,
       boot: 'direct',
-      engine: 'interpreter',
+      engine,
       seed: 0,
       timeoutSeconds: 0.02,
     });

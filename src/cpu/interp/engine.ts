@@ -165,6 +165,14 @@ export class Interpreter implements Engine {
         this.accesses++;
         return mmu.probeSlow(va, bytes, stack);
       },
+      loadDevice: (va, bytes, stack) => {
+        this.accesses++;
+        return mmu.loadDevice(va, bytes, stack);
+      },
+      storeDevice: (va, bytes, stack) => {
+        this.accesses++;
+        return mmu.storeDevice(va, bytes, stack);
+      },
       find: decode ? quickFind({ memory, layout, decode, heads, maxBlock, find, markFrame }) : find,
     };
   }

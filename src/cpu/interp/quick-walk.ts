@@ -5,6 +5,7 @@ import { FRAME_CODE, FRAME_DIRTY, FRAME_WATCH } from '../frames.ts';
 import {
   DATA_TLB_ENTRIES,
   DATA_TLB_STRIDE,
+  DEVICE_PAGE,
   FETCH_TLB_ENTRIES,
   FETCH_TLB_STRIDE,
   FIELDS,
@@ -30,7 +31,7 @@ import {
   emitFetchEntryOf,
 } from './quick-tlb.ts';
 import { HANDLER_GUARD, R_HANDLER } from './records.ts';
-import { WALK_DECLINED, WALK_FAULTED, walkFunction } from './walk-function.ts';
+import { WALK_DECLINED, WALK_DEVICE, WALK_FAULTED, walkFunction } from './walk-function.ts';
 
 /** What hot code imports, as JavaScript has it: mmu.ts, and the engine's `find`. */
 export interface SlowAccesses {
@@ -38,6 +39,8 @@ export interface SlowAccesses {
   rmw(va: number, bytes: number, stack: number): number;
   store(va: number, bytes: number, stack: number): number;
   probe(va: number, bytes: number, stack: number): number;
+  loadDevice(va: number, bytes: number, stack: number): number;
+  storeDevice(va: number, bytes: number, stack: number): number;
   find(patch: number): number;
 }
 
@@ -56,6 +59,8 @@ const CANONICAL = 2 ** 47;
 /** What `reach` leaves where there is no address in RAM. */
 const REACH_FAULTED = 0;
 const REACH_DECLINED = 1;
+/** The bytes are a device's, whose page is at DEVICE_PAGE. */
+const REACH_DEVICE = 2;
 
 /**
  * The same functions in WebAssembly. Each does the same as `slow`, which it asks where anything but RAM may be concerned;
@@ -79,7 +84,9 @@ export function walksCode(layout: Layout): PlacedCode {
 function quickWalkModule(layout: Layout): Uint8Array {
   const m = new ModuleBuilder();
   const accessTypes = [['f64', 'i32', 'i32'] as const, ['i32'] as const] as const;
-  const slow = ACCESSES.map((name) => m.importFunction('e', name, ...accessTypes));
+  const imported = (name: keyof SlowAccesses) => m.importFunction('e', name, ...accessTypes);
+  const slow = ACCESSES.map(imported);
+  const devices = { load: imported('loadDevice'), store: imported('storeDevice') };
   const find = m.importFunction('e', 'find', ['i32'], ['i32']);
   m.importMemory('e', 'memory', 1);
   const fills = addFills(m, layout);
@@ -90,7 +97,8 @@ function quickWalkModule(layout: Layout): Uint8Array {
     reachFunction(layout, walk, fills.data).body(),
   );
   ACCESSES.forEach((name, n) => {
-    const body = accessFunction(name, layout, reach, slow[n] as number).body();
+    const ways = { reach, slow: slow[n] as number, ...devices };
+    const body = accessFunction(name, layout, ways).body();
     m.addFunction(m.type(...accessTypes), body, name);
   });
   const finder = findFunction(layout, { walk, fill: fills.fetch, slow: find });
@@ -151,6 +159,9 @@ function reachFunction(layout: Layout, walk: number, fill: number): Code {
   answer(REACH_FAULTED);
   c.get(walked).i64(BigInt(WALK_DECLINED)).op('i64.eq');
   answer(REACH_DECLINED);
+  c.get(walked).op('i32.wrap_i64').i32(WALK_DEVICE).op('i32.and').iff();
+  c.i32(layout.tlbLists).get(walked).op('i32.wrap_i64').i32(-PAGE_BYTES).op('i32.and');
+  c.mem('i32.store', DEVICE_PAGE).i32(REACH_DEVICE).op('return').end();
   c.get(entry).get(tag).get(walked).op('i32.wrap_i64');
   c.get(walked).i64(32n).op('i64.shr_u').op('i32.wrap_i64').call(fill);
   c.get(entry).mem('i32.load', DATA_FRAME_AT).set(frame);
@@ -198,7 +209,11 @@ function pushTouchesCode(
 }
 
 /** `(va f64, bytes, stack)`: see `Mmu`. */
-function accessFunction(name: AccessName, layout: Layout, reach: number, slow: number): Code {
+function accessFunction(
+  name: AccessName,
+  layout: Layout,
+  { reach, slow, load, store }: { reach: number; slow: number; load: number; store: number },
+): Code {
   const c = new Code(3);
   const [va, bytes, stack] = [0, 1, 2];
   const address = c.take('i64');
@@ -219,6 +234,15 @@ function accessFunction(name: AccessName, layout: Layout, reach: number, slow: n
     .call(reach)
     .tee(host);
   c.i32(REACH_DECLINED).op('i32.eq').brIf(declined);
+  c.get(host).i32(REACH_DEVICE).op('i32.eq');
+  if (name === 'rmw' || name === 'probe') c.brIf(declined);
+  else {
+    c.iff();
+    c.get(va).get(bytes).get(stack);
+    c.call(name === 'load' ? load : store)
+      .op('return')
+      .end();
+  }
   if (name === 'load' || name === 'rmw') c.get(host).op('return');
   else {
     c.get(host).op('i32.eqz').iff();

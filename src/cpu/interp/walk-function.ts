@@ -40,6 +40,8 @@ type Places = Pick<Layout, 'state' | 'frameAttrs' | 'ramBase' | 'ramBytes'>;
 /** What a walk leaves: the flags of a TLB entry in the high half, and in the low one the page's address, or one of these. */
 export const WALK_FAULTED = 1;
 export const WALK_DECLINED = 2;
+/** In the low bits of the page's address: it is not RAM. */
+export const WALK_DEVICE = 3;
 
 /** Bits 12..39 of an entry. */
 const ADDRESS = 0xff_ffff_f000n;
@@ -47,7 +49,7 @@ const XD = 1n << 63n;
 const FOUR_KIB_FLAGS = 12 << ENTRY_SIZE_SHIFT;
 
 /**
- * `(va i64, kind, user, smap) -> i64`. It has no effect where it declines: for tables and pages that are not RAM, a page
+ * `(va i64, kind, user, smap) -> i64`. It has no effect where it declines: for tables and code that are not RAM, a page
  * to be written that holds decoded code or is watched, and tables with decoded code that need to be marked.
  */
 export function walkFunction(places: Places): Code {
@@ -208,7 +210,7 @@ class WalkFunction {
   /** From guest-physical `at`, which must be RAM, to `entry`; `last` = its address. */
   private read(load: string): void {
     const { c } = this;
-    this.unlessRam(this.at);
+    this.unlessRam(this.at, this.declined);
     c.get(this.at).op('i32.wrap_i64').i32(this.places.ramBase).op('i32.add').tee(this.last);
     c.mem(load, 0).set(this.entry);
   }
@@ -273,16 +275,24 @@ class WalkFunction {
     c.end().end().end();
   }
 
-  /** It must be RAM, and if it is to be written, plainly. */
+  /** It must be RAM, and if it is to be written, plainly; or a device's, below 4 GiB, and not code. */
   private checkPage(): void {
     const { c } = this;
-    this.unlessRam(this.page);
+    const checked = c.block();
+    const device = c.block();
+    this.unlessRam(this.page, device);
     this.pushAttributes(() => c.get(this.page).op('i32.wrap_i64'));
     c.i32(FRAME_CODE | FRAME_WATCH)
       .op('i32.and')
       .i32(0)
       .op('i32.ne');
     c.get(this.kind).i32(WRITE).op('i32.eq').op('i32.and').brIf(this.declined);
+    c.br(checked);
+    c.end();
+    c.get(this.kind).i32(FETCH).op('i32.eq').brIf(this.declined);
+    c.get(this.page).i64(32n).op('i64.shr_u').op('i32.wrap_i64').brIf(this.declined);
+    c.get(this.page).i64(BigInt(WALK_DEVICE)).op('i64.or').set(this.page);
+    c.end();
   }
 
   /** Sets what flags are clear, if no table that lacks one holds decoded code. */
@@ -393,11 +403,11 @@ class WalkFunction {
     c.brIf(this.faulted);
   }
 
-  private unlessRam(gpa: number): void {
+  private unlessRam(gpa: number, otherwise: number): void {
     const { c } = this;
-    c.get(gpa).i64(BigInt(this.places.ramBytes)).op('i64.ge_u').brIf(this.declined);
+    c.get(gpa).i64(BigInt(this.places.ramBytes)).op('i64.ge_u').brIf(otherwise);
     this.pushAttributes(() => c.get(gpa).op('i32.wrap_i64'));
-    c.i32(FRAME_MMIO).op('i32.and').brIf(this.declined);
+    c.i32(FRAME_MMIO).op('i32.and').brIf(otherwise);
   }
 
   /** Attributes of the frame of the guest-physical address that `push` leaves. */

@@ -33,6 +33,7 @@ const NOT_COMPARED: ReadonlySet<string> = new Set<FieldName>([
   'horizon',
   'rec',
   'stop',
+  'faultsStop',
   'attention',
   'modeKey',
   'faultVector',

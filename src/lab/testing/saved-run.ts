@@ -70,6 +70,7 @@ const OWN = ['budget', 'slack', 'horizon', 'rec', 'stop', 'attention'] as const;
 export function restore({ cpu, devices }: Assembled, { slots, memory, retired }: Saved): void {
   const { state, layout } = cpu;
   const { u8 } = cpu.views;
+  devices.snapshots.restore(slots); // First: what devices tell the MMU as they come back may empty the TLB.
   const own = OWN.map((field) => state.get(field));
   const behind = layout.engine + layout.engineBytes;
   u8.set(memory.subarray(0, layout.engine));
@@ -79,7 +80,6 @@ export function restore({ cpu, devices }: Assembled, { slots, memory, retired }:
     u8[layout.frameAttrs + frame]! &= ~FRAME_CODE;
   // The count of instructions is what was granted less what is left.
   state.set('slack', state.get('slack') - (retired - cpu.retired()));
-  devices.snapshots.restore(slots);
   cpu.stateChanged();
   cpu.mmu.restored();
 }
