@@ -11,7 +11,7 @@ export default defineConfig({
     exclude: ['tests/boot/**', 'tests/conformance/**', 'node_modules/**', 'dist/**'],
     pool: 'forks',
     maxWorkers: 2,
-    // Files share what a worker has loaded: the instruction table alone takes half a second, and no test changes a module.
+    // Files share what a worker has loaded: no test changes a module, and loading took a third of the time.
     isolate: false,
     testTimeout: 30_000,
     hookTimeout: 30_000,
