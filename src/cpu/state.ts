@@ -165,6 +165,12 @@ export const MODE_KEY_FLAT = 0x100;
 export const MODE_KEY_LIMIT = 0x200;
 
 export type FieldName = keyof typeof FIELDS;
+/** Fields that engines use as they please, and the flags' representation: no part of what a vCPU is. */
+export const ENGINE_FIELDS: readonly FieldName[] = [
+  ...(['ripPage', 'flRes', 'flX', 'flOp', 'flAux', 'modeKey'] as const),
+  ...(['budget', 'slack', 'horizon', 'rec', 'stop', 'faultsStop', 'attention'] as const),
+  ...(['faultVector', 'faultError', 'faultHasError', 'faultAddress'] as const),
+];
 
 /** By name: a Map finds it in half the time of an object with so many properties, and slow paths ask for several at each exit. */
 const PLACES: ReadonlyMap<string, Field> = new Map(Object.entries(FIELDS));

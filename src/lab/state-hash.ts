@@ -7,6 +7,7 @@ import { FRAME_DIRTY } from '../cpu/frames.ts';
 import {
   DATA_TLB_ENTRIES,
   DATA_TLB_STRIDE,
+  ENGINE_FIELDS,
   FETCH_TLB_ENTRIES,
   FETCH_TLB_STRIDE,
   FIELDS,
@@ -22,23 +23,10 @@ import { ENTRY_GLOBAL, ENTRY_SIZE_SHIFT, ENTRY_WRITE } from '../cpu/tlb.ts';
 import type { SnapshotSlots } from '../machine/snapshot.ts';
 import { hashFrame, isZeroFrame } from './frame-hash.ts';
 
-/** Fields that say how an engine works, not what the vCPU is; the flags are hashed as a whole. */
-const ENGINE_FIELDS: ReadonlySet<FieldName> = new Set<FieldName>([
-  ...(['ripPage', 'flRes', 'flX', 'flOp', 'flAux', 'eflags'] as const),
-  ...([
-    'budget',
-    'slack',
-    'horizon',
-    'rec',
-    'dataTlb',
-    'fetchTlb',
-    'stop',
-    'attention',
-    'faultsStop',
-    'modeKey',
-  ] as const),
-  ...(['faultVector', 'faultError', 'faultHasError', 'faultAddress'] as const),
-  ...(['sseFault', 'x87Fault'] as const),
+/** Fields that say how an engine works, not what the vCPU is, or follow from others; the flags are hashed as a whole. */
+const NOT_HASHED: ReadonlySet<FieldName> = new Set<FieldName>([
+  ...ENGINE_FIELDS,
+  ...(['eflags', 'dataTlb', 'fetchTlb', 'sseFault', 'x87Fault'] as const),
 ]);
 /** Arrays of the state: first byte and length. */
 const ARRAYS: readonly (readonly [number, number])[] = [
@@ -64,7 +52,7 @@ export function stateHash(cpu: Cpu, devices: SnapshotSlots): string {
 function registers({ state, views }: Cpu): Uint8Array {
   const out: number[] = [];
   for (const name of Object.keys(FIELDS) as FieldName[]) {
-    if (ENGINE_FIELDS.has(name)) continue;
+    if (NOT_HASHED.has(name)) continue;
     const { at, bits } = FIELDS[name];
     for (let i = 0; i < bits / 8; i++) out.push(views.u8[state.base + at + i]!);
   }

@@ -5,6 +5,7 @@ import { readStatusFlags } from '../reference/flags.ts';
 import {
   DATA_TLB_ENTRIES,
   DATA_TLB_STRIDE,
+  ENGINE_FIELDS,
   FETCH_TLB_ENTRIES,
   FETCH_TLB_STRIDE,
   FIELDS,
@@ -21,26 +22,7 @@ import {
 import { type Machine, mayDiffer, type StepResult } from './machine.ts';
 import { RAM_BYTES } from './world.ts';
 
-/** Fields that engines use as they please, and the flags' representation. */
-const NOT_COMPARED: ReadonlySet<string> = new Set<FieldName>([
-  'ripPage',
-  'flRes',
-  'flX',
-  'flOp',
-  'flAux',
-  'budget',
-  'slack',
-  'horizon',
-  'rec',
-  'stop',
-  'faultsStop',
-  'attention',
-  'modeKey',
-  'faultVector',
-  'faultError',
-  'faultHasError',
-  'faultAddress',
-]);
+const NOT_COMPARED: ReadonlySet<FieldName> = new Set(ENGINE_FIELDS);
 const COMPARED = (Object.keys(FIELDS) as FieldName[]).filter((name) => !NOT_COMPARED.has(name));
 const GPR_NAMES = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi'];
 const SEG_NAMES = ['es', 'cs', 'ss', 'ds', 'fs', 'gs', 'ldtr', 'tr'];
