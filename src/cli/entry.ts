@@ -1,5 +1,6 @@
 // The file that is executed, dist/pvops.mjs: starts the program, which stands beside it, as quickly as can be.
 
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -26,6 +27,12 @@ require('node:zlib');
 
 tuneV8();
 const path = fileURLToPath(new URL('./pvops-program.cjs', import.meta.url));
+if (!existsSync(path)) {
+  process.stderr.write(
+    `pvops: the program ${path} is missing\nhint: it stands beside the file that starts it: copy both, or say npm run build\n`,
+  );
+  process.exit(STATUS_USAGE);
+}
 const { value, keep } = evaluateCached(join(cacheDirectory(), 'code'), path, use());
 // At the end, when all that such a run needs has been compiled. What was wrong usage has no runs.
 if (isMainThread) {

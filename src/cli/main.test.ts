@@ -1,7 +1,7 @@
 // The command line as a process: status, sentence and hint for what cannot be.
 
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -45,6 +45,18 @@ function pvops(...args: string[]) {
 }
 
 describe('pvops', () => {
+  it('says which file is missing when it was copied without its program', () => {
+    mkdirSync(join(folder, 'alone'));
+    copyFileSync(join(folder, 'pvops.mjs'), join(folder, 'alone/pvops.mjs'));
+    const { status, stderr } = spawnSync(process.execPath, ['alone/pvops.mjs', '--version'], {
+      cwd: folder,
+      env,
+      encoding: 'utf8',
+    });
+    expect(stderr).toMatch(/^pvops: the program .*pvops-program\.cjs is missing\nhint: .*\n$/);
+    expect(status).toBe(2);
+  });
+
   it('runs a kernel: its console on stdout, the verdict on stderr, status 0', () => {
     const { status, stdout, stderr } = pvops('run', 'up', '--initrd', 'initrd');
     expect(stdout).toBe('INIT-UP\n');

@@ -103,14 +103,21 @@ async function filledParts(path: string, sha256: string): Promise<readonly numbe
   const stamp = `${sha256} ${before.size} ${before.mtimeMs}`;
   const kept = await readFile(`${path}.filled`, 'utf8').catch(() => '');
   const [line, places, end] = kept.split('\n');
-  if (line === stamp && places !== undefined && end === '')
-    return places === '' ? [] : places.split(' ').map(Number);
+  if (line === stamp && places !== undefined && end === '') {
+    const known = places === '' ? [] : places.split(' ').map(Number);
+    if (areParts(known, before.size)) return known;
+  }
   const found = await scan(path);
   if (found?.sha256 !== sha256) return null;
   // A cache that cannot be written is still good to read.
   await writeAtomically(`${path}.filled`, `${stamp}\n${found.filled.join(' ')}\n`).catch(() => {});
   return found.filled;
 }
+
+/** Runs in order, each within the file: what a damaged list names must not be left out as zeros. */
+const areParts = (places: readonly number[], size: number): boolean =>
+  places.length % 2 === 0 &&
+  places.every((at, n) => Number.isInteger(at) && at <= size && at > (places[n - 1] ?? -1));
 
 /**
  * What was unpacked out of a package, such as its vmlinux: found by the package's digest and a label. Null if it is not
@@ -132,8 +139,9 @@ export async function readUnpacked(
  * shared memory, because V8 collects all of its garbage twice when as much as that has been allocated beside its heap.
  */
 function readParts(path: string, filled: readonly number[]): Uint8Array | null {
-  const file = openSync(path, 'r');
+  let file = -1;
   try {
+    file = openSync(path, 'r');
     const bytes = Buffer.from(new SharedArrayBuffer(fstatSync(file).size));
     for (let i = 0; i + 1 < filled.length; i += 2) {
       for (let [at = 0, end = 0] = [filled[i], filled[i + 1]]; at < end; ) {
@@ -146,7 +154,7 @@ function readParts(path: string, filled: readonly number[]): Uint8Array | null {
   } catch {
     return null;
   } finally {
-    closeSync(file);
+    if (file >= 0) closeSync(file);
   }
 }
 

@@ -259,6 +259,21 @@ test('what is zeros in an unpacked image is not read again, and comes back as ze
   }
 });
 
+test('a list of what is not zeros that was damaged is made anew', async () => {
+  const digest = 'e'.repeat(64);
+  await writeUnpacked(cache, digest, 'vmlinux', Buffer.alloc(0x2_0000, 7));
+  await readUnpacked(cache, digest, 'vmlinux');
+  const [name] = readdirSync(cache, { recursive: true, encoding: 'utf8' }).filter(
+    (path) => path.endsWith('.filled') && path.includes(digest),
+  );
+  const list = join(cache, name!);
+  const whole = readFileSync(list, 'utf8');
+  for (const places of ['0 x', '0', '131072 0', '0 999999999']) {
+    writeFileSync(list, whole.replace(/\n.*\n$/, `\n${places}\n`));
+    expect((await readUnpacked(cache, digest, 'vmlinux'))?.every((byte) => byte === 7)).toBe(true);
+  }
+});
+
 test('an unpacked image without bytes has none', async () => {
   const digest = 'd'.repeat(64);
   await writeUnpacked(cache, digest, 'config', Buffer.alloc(0));
