@@ -27,23 +27,31 @@ const ALWAYS_ONE = 2;
 
 /** All of EFLAGS. */
 export function readFlags(state: State): number {
-  return (state.get(FIELDS.eflags) & ~EFLAGS_STATUS) | ALWAYS_ONE | statusFlags(state);
+  return (state.word(FIELDS.eflags) & ~EFLAGS_STATUS) | ALWAYS_ONE | statusFlags(state);
+}
+
+/** The same, and the status flags no longer lazy: whoever asks next finds them worked out. */
+export function settleFlags(state: State): number {
+  const all = readFlags(state);
+  state.setWord(FIELDS.flOp, FL_FULL * 4);
+  state.setWord(FIELDS.flAux, all & EFLAGS_STATUS);
+  return all;
 }
 
 /** Replaces the flags in `mask`. The caller calls `modeChanged` if AC or VM changed, `checkInterrupts` if IF or TF did. */
 export function writeFlags(state: State, value: number, mask: number): void {
   if ((mask & EFLAGS_STATUS) === 0) {
-    const rest = state.get(FIELDS.eflags) & ~EFLAGS_STATUS;
-    state.set(FIELDS.eflags, (rest & ~mask) | (value & mask) | ALWAYS_ONE);
+    const rest = state.word(FIELDS.eflags) & ~EFLAGS_STATUS;
+    state.setWord(FIELDS.eflags, (rest & ~mask) | (value & mask) | ALWAYS_ONE);
     return;
   }
   // What is replaced as a whole need not be worked out.
   const known = (mask & EFLAGS_STATUS) === EFLAGS_STATUS;
-  const old = known ? state.get(FIELDS.eflags) & ~EFLAGS_STATUS : readFlags(state);
+  const old = known ? state.word(FIELDS.eflags) & ~EFLAGS_STATUS : readFlags(state);
   const all = (old & ~mask) | (value & mask) | ALWAYS_ONE;
-  state.set(FIELDS.eflags, all & ~EFLAGS_STATUS);
-  state.set(FIELDS.flOp, FL_FULL * 4);
-  state.set(FIELDS.flAux, all & EFLAGS_STATUS);
+  state.setWord(FIELDS.eflags, all & ~EFLAGS_STATUS);
+  state.setWord(FIELDS.flOp, FL_FULL * 4);
+  state.setWord(FIELDS.flAux, all & EFLAGS_STATUS);
 }
 
 /** A value of the result's width as two unsigned halves, brought to the top so that bit 63 is its sign. */
@@ -54,10 +62,10 @@ interface Lifted {
 
 /** CF PF AF ZF SF OF at their EFLAGS places. See `FlagFn` in isa/ir.ts for what each kind means. */
 export function statusFlags(state: State): number {
-  const kind = state.get(FIELDS.flOp) >>> 2;
-  if (kind === FL_FULL) return state.get(FIELDS.flAux) & EFLAGS_STATUS;
-  const bits = 8 << (state.get(FIELDS.flOp) & 3);
-  const low = state.get(FIELDS.flRes);
+  const kind = state.word(FIELDS.flOp) >>> 2;
+  if (kind === FL_FULL) return state.word(FIELDS.flAux) & EFLAGS_STATUS;
+  const bits = 8 << (state.word(FIELDS.flOp) & 3);
+  const low = state.word(FIELDS.flRes);
   const res = lift(low, highOf(state, FIELDS.flRes), bits);
   const common =
     (res.hi >>> 31 ? EFLAGS_SF : 0) |
@@ -65,8 +73,8 @@ export function statusFlags(state: State): number {
     (evenParity(low & 0xff) ? EFLAGS_PF : 0);
   if (kind === FL_LOGIC) return common;
   if (kind === FL_MIX)
-    return common | (state.get(FIELDS.flAux) & (EFLAGS_CF | EFLAGS_AF | EFLAGS_OF));
-  const lowX = state.get(FIELDS.flX);
+    return common | (state.word(FIELDS.flAux) & (EFLAGS_CF | EFLAGS_AF | EFLAGS_OF));
+  const lowX = state.word(FIELDS.flX);
   const x = lift(lowX, highOf(state, FIELDS.flX), bits);
   return common | carryFlags(kind, bits, low, lowX, res, x);
 }

@@ -7,7 +7,7 @@ import { FIELDS, GPR_AT, SEG_SELECTOR } from '../../cpu/state.ts';
 import { FLAT_RING3_CS64, FLAT_RING3_DS } from './abi.ts';
 import { bounce32 } from './bounce32.ts';
 import { eventsMasked, guestFlags, maskEvents } from './events-mask.ts';
-import { writeFrame } from './frame-words.ts';
+import { frameInTlb, writeFrame } from './frame-words.ts';
 import {
   crashDomain,
   currentVcpu,
@@ -17,9 +17,17 @@ import {
   toggleMode,
 } from './pv-domain.ts';
 
-const RCX = 1;
-const RSP = 4;
-const R11 = 11;
+const FOUR_GIB = 4294967296;
+/** Words of the vCPU's state, which is reached directly here: every event comes this way. */
+const RCX = (GPR_AT >> 2) + 2 * 1;
+const RSP = (GPR_AT >> 2) + 2 * 4;
+const R11 = (GPR_AT >> 2) + 2 * 11;
+const RIP = FIELDS.rip.at >> 2;
+const EFLAGS = FIELDS.eflags.at >> 2;
+const RF_AT = FIELDS.rfAt.at >> 2;
+const CODE_MODE = FIELDS.codeMode.at >> 2;
+const CS_SELECTOR = FIELDS.csSelector.at >> 2;
+const SS_SELECTOR = FIELDS.ssSelector.at >> 2;
 const FLAT_LIMIT = 0xffffffff;
 const CLEARED = EFLAGS_AC | EFLAGS_VM | EFLAGS_RF | EFLAGS_NT | EFLAGS_TF;
 const ENTRY_FLAGS = 0x3f7fd5;
@@ -52,21 +60,33 @@ export function bounce(
   const none = pv.state.narrow ? (to.cs & ~3) === 0 : handler === 0;
   if (none) return crashDomain(pv, 'it has no handler for what happened to it');
   // A handler that cannot run its first instruction bounces again and again: time passes, so that the run comes to its end.
-  if (pv.state.lastBounce === cpu.retired()) cpu.complete(0);
-  pv.state.lastBounce = cpu.retired();
+  let now = cpu.retired();
+  if (pv.state.lastBounce === now) {
+    cpu.complete(0);
+    now = cpu.retired();
+  }
+  pv.state.lastBounce = now;
   if (pv.state.narrow) return bounce32(pv, to, error, masks, selectors);
   const vcpu = currentVcpu(pv);
   const fromKernel = vcpu.kernelMode;
-  let sp = fromKernel ? state.vaAt(GPR_AT + RSP * 8) : vcpu.kernelSp;
   if (!fromKernel) toggleMode(pv, vcpu);
+  const { u32 } = state.views;
+  const first = state.base >> 2;
+  const top = fromKernel ? u32[first + RSP]! : vcpu.kernelSp >>> 0;
+  let hi = fromKernel ? u32[first + RSP + 1]! : Math.floor(vcpu.kernelSp / FOUR_GIB) >>> 0;
   const extra = selectors ? 4 : error === null ? 0 : 1;
   const bytes = (WORDS + extra) * 8;
-  sp = sp - (sp & 15) - bytes;
+  const down = (top & 15) + bytes;
+  if (top < down) hi = (hi - 1) >>> 0;
+  const lo = (top - down) >>> 0;
   const masked = eventsMasked(pv);
-  const { frame } = pv;
-  copyGpr(pv, RCX, 0);
-  copyGpr(pv, R11, 2);
-  let at = 4;
+  const place = frameInTlb(pv, lo, hi, bytes, 1);
+  // Where the TLB has the stack, the frame is written where it belongs, else first beside it.
+  const frame = place < 0 ? pv.frame : u32;
+  let at = Math.max(place, 0);
+  put(frame, at, u32[first + RCX]!, u32[first + RCX + 1]!);
+  put(frame, at + 2, u32[first + R11]!, u32[first + R11 + 1]!);
+  at += 4;
   if (selectors) {
     for (const n of DATA_SEGMENTS) {
       put(frame, at, state.seg(n, SEG_SELECTOR), 0);
@@ -76,39 +96,45 @@ export function bounce(
     put(frame, at, error, 0);
     at += 2;
   }
-  const rip = state.getVa(FIELDS.rip);
-  put(frame, at, rip >>> 0, Math.floor(rip / 4294967296) >>> 0);
-  const cs = state.seg(CS, SEG_SELECTOR);
+  put(frame, at, u32[first + RIP]!, u32[first + RIP + 1]!);
+  const cs = u32[first + CS_SELECTOR]!;
   put(frame, at + 2, fromKernel ? cs & ~3 : cs, masked ? 1 : 0);
   put(frame, at + 4, guestFlags(pv, readFlags(state), masked), 0);
-  copyGpr(pv, RSP, at + 6);
-  put(frame, at + 8, state.seg(SS_REG, SEG_SELECTOR), 0);
-  if (!isGuestAddress(pv, sp) || !isGuestAddress(pv, sp + bytes) || !writeFrame(pv, sp, bytes))
-    return crashDomain(pv, `the stack for its handler, 0x${hex(sp)}, cannot be written`);
-  enterHandler(pv, handler, sp);
+  put(frame, at + 6, u32[first + RSP]!, u32[first + RSP + 1]!);
+  put(frame, at + 8, u32[first + SS_SELECTOR]!, 0);
+  if (place < 0 && !writeElsewhere(pv, (hi | 0) * FOUR_GIB + lo, bytes)) return;
+  enterHandler(pv, handler, lo, hi);
   if (masks) maskEvents(pv, true);
 }
 
-function enterHandler({ cpu }: PvDomain, handler: number, sp: number): void {
+/** By the MMU, and so as it may. False: it may not, which is the domain's end. */
+function writeElsewhere(pv: PvDomain, sp: number, bytes: number): boolean {
+  if (isGuestAddress(pv, sp) && isGuestAddress(pv, sp + bytes) && writeFrame(pv, sp, bytes))
+    return true;
+  crashDomain(pv, `the stack for its handler, 0x${hex(sp)}, cannot be written`);
+  return false;
+}
+
+function enterHandler({ cpu }: PvDomain, handler: number, lo: number, hi: number): void {
   const { state } = cpu;
-  const trapped = state.get(FIELDS.eflags);
-  if (state.seg(CS, SEG_SELECTOR) !== FLAT_RING3_CS64)
+  const { u32 } = state.views;
+  const first = state.base >> 2;
+  const trapped = u32[first + EFLAGS]!;
+  if (u32[first + CS_SELECTOR] !== FLAT_RING3_CS64)
     setSegmentTo(state, CS, FLAT_RING3_CS64, 0, FLAT_LIMIT, FLAT_CODE64 | DPL3);
-  if (state.seg(SS_REG, SEG_SELECTOR) !== FLAT_RING3_DS)
+  if (u32[first + SS_SELECTOR] !== FLAT_RING3_DS)
     setSegmentTo(state, SS_REG, FLAT_RING3_DS, 0, FLAT_LIMIT, FLAT_DATA | DPL3);
-  state.setVa(FIELDS.rip, handler);
-  state.setVaAt(GPR_AT + RSP * 8, sp);
+  u32[first + RIP] = handler >>> 0;
+  u32[first + RIP + 1] = Math.floor(handler / FOUR_GIB);
+  u32[first + RSP] = lo;
+  u32[first + RSP + 1] = hi;
   writeFlags(state, 0, CLEARED & ENTRY_FLAGS);
-  state.setVa(FIELDS.rfAt, 0);
-  if (state.get(FIELDS.codeMode) !== 64 || trapped & EFLAGS_AC) cpu.stateChanged();
+  u32[first + RF_AT] = 0;
+  u32[first + RF_AT + 1] = 0;
+  if (u32[first + CODE_MODE] !== 64 || trapped & EFLAGS_AC) cpu.stateChanged();
 }
 
 function put(frame: Uint32Array, at: number, lo: number, hi: number): void {
   frame[at] = lo;
   frame[at + 1] = hi;
-}
-
-function copyGpr({ cpu: { state }, frame }: PvDomain, register: number, at: number): void {
-  const i = (state.base + GPR_AT + register * 8) >> 2;
-  put(frame, at, state.views.u32[i]!, state.views.u32[i + 1]!);
 }

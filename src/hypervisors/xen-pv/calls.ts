@@ -3,7 +3,7 @@
 import type { InstructionExit } from '../../cpu/border.ts';
 import { EFLAGS_TF, GP, UD } from '../../cpu/control-bits.ts';
 import { CS, SS_REG } from '../../cpu/descriptors.ts';
-import { readFlags } from '../../cpu/flags.ts';
+import { settleFlags } from '../../cpu/flags.ts';
 import { FIELDS, GPR_AT, SEG_SELECTOR } from '../../cpu/state.ts';
 import { hypercall, hypercallTable } from '../xen/hypercall.ts';
 import * as familyCalls from '../xen/hypercalls/index.gen.ts';
@@ -87,7 +87,7 @@ function setReturnRegisters({ cpu }: PvDomain): void {
   const rcx = (state.base + GPR_AT + RCX * 8) >> 2;
   u32[rcx] = u32[rip]!;
   u32[rcx + 1] = u32[rip + 1]!;
-  state.setGpr32(R11, readFlags(state) >>> 0);
+  state.setGpr32(R11, settleFlags(state) >>> 0);
 }
 
 /** SYSCALL of a 32-bit guest, whatever ring it is in; without an entry for it, #GP (Xen 4.17, x86_64/compat/entry.S). */

@@ -3,14 +3,34 @@
 import type { Cpu } from '../../cpu/core.ts';
 import { FRAME_CODE, FRAME_WATCH } from '../../cpu/frames.ts';
 import { FIELDS } from '../../cpu/state.ts';
+import { tlbPlace } from '../../cpu/tlb-place.ts';
 import type { PvDomain } from './pv-domain.ts';
+import { HYPERVISOR_VIRT_END, HYPERVISOR_VIRT_START } from './xen-space.ts';
 
 const PAGE = 4096;
 /** Breakpoints that are armed. SDM 3B 18.2.4. */
 const DR7_ENABLED = 0xff;
 
+/** Upper halves of the bounds of Xen's own addresses. */
+const XEN_HIGH = (HYPERVISOR_VIRT_START / 4294967296) >>> 0;
+const XEN_HIGH_END = (HYPERVISOR_VIRT_END / 4294967296) >>> 0;
+
 /** Longest of them. */
 export const FRAME_BYTES = 96;
+
+/** Word index in linear memory of a frame at these halves of its address, which is a multiple of 8; -1: `writeFrame` and `readFrame` have to do it. */
+export function frameInTlb(
+  { cpu: { state } }: PvDomain,
+  lo: number,
+  hi: number,
+  bytes: number,
+  writes: 0 | 1,
+): number {
+  // Xen refuses to touch its own part of the address space for a guest.
+  if ((hi - XEN_HIGH) >>> 0 < XEN_HIGH_END - XEN_HIGH || (lo & 7) !== 0) return -1;
+  const at = tlbPlace(state, lo, hi, bytes, writes);
+  return at < 0 ? -1 : at >>> 2;
+}
 
 export function writeFrame(pv: PvDomain, va: number, bytes: number): boolean {
   const { frame } = pv;

@@ -21,6 +21,7 @@ import { bounce } from './bounce.ts';
 import { buildDomain, planDomain } from './builder.ts';
 import { isHypercall, onHypercall, onSyscall, onSyscallInPlace, PV_CALLS } from './calls.ts';
 import { pvCpuid } from './emulate-cpuid.ts';
+import { eventWaits } from './events-mask.ts';
 import { FRAME_BYTES, placeInRam } from './frame-words.ts';
 import { FrameTable, freshFrames, TYPE_WRITABLE } from './frames.ts';
 import { xenPvGuest } from './guest.ts';
@@ -265,19 +266,13 @@ function answerInPlace(pv: PvDomain): boolean {
   cpu.countRunning(false);
   if (!done) return false;
   // What the loop around the engines has to see: a halt, single steps, an NMI.
-  if (state.get(FIELDS.halted) || state.get(FIELDS.eflags) & EFLAGS_TF || cpu.nmiPending())
+  if (state.word(FIELDS.halted) || state.word(FIELDS.eflags) & EFLAGS_TF || cpu.nmiPending())
     cpu.requestExit();
   return true;
 }
 
-/** One is pending, and upcalls are not masked. */
-function eventWaits({ platform: { ram }, xen, current }: PvDomain): boolean {
-  const { info } = xen.vcpus[current]!.state;
-  return ram.u8(info) !== 0 && ram.u8(info + 1) === 0;
-}
-
 /** On every way back to the guest: an event that is pending and not masked enters the guest's handler. */
 function deliverEvents(pv: PvDomain): void {
-  if (!eventWaits(pv) || pv.cpu.state.get(FIELDS.halted)) return;
+  if (!eventWaits(pv) || pv.cpu.state.word(FIELDS.halted)) return;
   bounce(pv, currentVcpu(pv).event, null, true);
 }

@@ -6,7 +6,6 @@ import {
   EFLAGS_IOPL_SHIFT,
   EFLAGS_RF,
   EFLAGS_VM,
-  isCanonical,
 } from '../../cpu/control-bits.ts';
 import { CS, DPL3, FLAT_CODE64, FLAT_DATA, SS_REG, setSegmentTo } from '../../cpu/descriptors.ts';
 import { writeFlags } from '../../cpu/flags.ts';
@@ -19,7 +18,7 @@ import {
 } from './abi.ts';
 import { bounce } from './bounce.ts';
 import { maskEvents } from './events-mask.ts';
-import { readFrame } from './frame-words.ts';
+import { frameInTlb, readFrame } from './frame-words.ts';
 import {
   crashDomain,
   currentVcpu,
@@ -29,10 +28,17 @@ import {
 } from './pv-domain.ts';
 import { loadReturnSegments } from './segments.ts';
 
-const RAX = 0;
-const RCX = 1;
-const RSP = 4;
-const R11 = 11;
+const FOUR_GIB = 4294967296;
+/** Words of the vCPU's state, as in bounce.ts. */
+const RAX = GPR_AT >> 2;
+const RCX = (GPR_AT >> 2) + 2 * 1;
+const RSP = (GPR_AT >> 2) + 2 * 4;
+const R11 = (GPR_AT >> 2) + 2 * 11;
+const RIP = FIELDS.rip.at >> 2;
+const EFLAGS = FIELDS.eflags.at >> 2;
+const NMI_MASKED = FIELDS.nmiMasked.at >> 2;
+const CODE_MODE = FIELDS.codeMode.at >> 2;
+const CS_SELECTOR = FIELDS.csSelector.at >> 2;
 const ALL_FLAGS = 0x3f7fd5;
 const FLAT_LIMIT = 0xffffffff;
 
@@ -43,21 +49,24 @@ const BYTES = 72;
 export function iret64(pv: PvDomain): void {
   const { cpu } = pv;
   const { state } = cpu;
-  const sp = state.vaAt(GPR_AT + RSP * 8);
-  if (!isGuestAddress(pv, sp) || !isGuestAddress(pv, sp + BYTES) || !readFrame(pv, sp, BYTES))
-    return crashDomain(pv, 'the frame of its iret cannot be read');
-  const { frame } = pv;
-  const flags = frame[AT.flags]!;
-  const cs = frame[AT.cs]! & 0xffff;
-  const ss = (frame[AT.ss]! & 0xffff) | 3;
-  const rflags = frame[AT.rflags]!;
-  const rip = (frame[AT.rip + 1]! | 0) * 4294967296 + frame[AT.rip]!;
-  if ((flags & VGCF_in_syscall) === 0) {
-    setGpr(pv, R11, AT.r11);
-    setGpr(pv, RCX, AT.rcx);
+  const { u32 } = state.views;
+  const first = state.base >> 2;
+  const place = frameInTlb(pv, u32[first + RSP]!, u32[first + RSP + 1]!, BYTES, 0);
+  if (place < 0 && !readElsewhere(pv)) return;
+  const frame = place < 0 ? pv.frame : u32;
+  const at = Math.max(place, 0);
+  // All of it before anything is written: the guest may have its vcpu_info anywhere.
+  const cs = frame[at + AT.cs]! & 0xffff;
+  const ss = (frame[at + AT.ss]! & 0xffff) | 3;
+  const rflags = frame[at + AT.rflags]!;
+  const ripLow = frame[at + AT.rip]!;
+  const ripHigh = frame[at + AT.rip + 1]!;
+  if ((frame[at + AT.flags]! & VGCF_in_syscall) === 0) {
+    copy(u32, first + R11, frame, at + AT.r11);
+    copy(u32, first + RCX, frame, at + AT.rcx);
   }
-  setGpr(pv, RAX, AT.rax);
-  setGpr(pv, RSP, AT.rsp);
+  copy(u32, first + RAX, frame, at + AT.rax);
+  copy(u32, first + RSP, frame, at + AT.rsp);
   const vcpu = currentVcpu(pv);
   if ((cs & 3) === 3) {
     if (vcpu.userTable < 0) return crashDomain(pv, 'it returns to user mode without user tables');
@@ -66,30 +75,42 @@ export function iret64(pv: PvDomain): void {
   if (pv.state.assists & (1 << VMASST_TYPE_architectural_iopl))
     vcpu.iopl = (rflags & EFLAGS_IOPL) >> EFLAGS_IOPL_SHIFT;
   // The end of a handler of NMIs, if it was one.
-  state.set(FIELDS.nmiMasked, 0);
+  u32[first + NMI_MASKED] = 0;
   maskEvents(pv, (rflags & EFLAGS_IF) === 0);
-  const before = state.get(FIELDS.eflags);
+  const before = u32[first + EFLAGS]!;
   writeFlags(state, (rflags & ~(EFLAGS_IOPL | EFLAGS_VM | EFLAGS_RF)) | EFLAGS_IF, ALL_FLAGS);
   if (rflags & EFLAGS_RF) state.setVa(FIELDS.rfAt, cpu.retired() + 1);
-  state.setVa(FIELDS.rip, rip);
+  u32[first + RIP] = ripLow;
+  u32[first + RIP + 1] = ripHigh;
   const flat = (cs | 3) === FLAT_RING3_CS64 && ss === FLAT_RING3_DS;
-  if (flat && isCanonical(rip)) {
-    if (state.seg(CS, SEG_SELECTOR) !== FLAT_RING3_CS64 || state.get(FIELDS.codeMode) !== 64) {
+  if (flat && isCanonicalHigh(ripHigh)) {
+    if (u32[first + CS_SELECTOR] !== FLAT_RING3_CS64 || u32[first + CODE_MODE] !== 64) {
       setSegmentTo(state, CS, FLAT_RING3_CS64, 0, FLAT_LIMIT, FLAT_CODE64 | DPL3);
       setSegmentTo(state, SS_REG, FLAT_RING3_DS, 0, FLAT_LIMIT, FLAT_DATA | DPL3);
       cpu.stateChanged();
-    } else if (before !== state.get(FIELDS.eflags)) cpu.stateChanged();
+    } else if (before !== u32[first + EFLAGS]) cpu.stateChanged();
     return;
   }
   // The registers hold what the guest asked for; that the processor refuses it is what the failsafe callback is for.
-  if (loadReturnSegments(pv, cs | 3, ss, rip)) return;
+  if (loadReturnSegments(pv, cs | 3, ss, (ripHigh | 0) * FOUR_GIB + ripLow)) return;
   state.setSeg(CS, SEG_SELECTOR, cs | 3);
   state.setSeg(SS_REG, SEG_SELECTOR, ss);
   bounce(pv, vcpu.failsafe, null, vcpu.failsafe.masksEvents, true);
 }
 
-function setGpr({ cpu: { state }, frame }: PvDomain, register: number, at: number): void {
-  const i = (state.base + GPR_AT + register * 8) >> 2;
-  state.views.u32[i] = frame[at]!;
-  state.views.u32[i + 1] = frame[at + 1]!;
+/** By the MMU, into `PvDomain.frame`. False: it cannot be read, which is the domain's end. */
+function readElsewhere(pv: PvDomain): boolean {
+  const sp = pv.cpu.state.vaAt(RSP * 4);
+  if (isGuestAddress(pv, sp) && isGuestAddress(pv, sp + BYTES) && readFrame(pv, sp, BYTES))
+    return true;
+  crashDomain(pv, 'the frame of its iret cannot be read');
+  return false;
+}
+
+/** Bits 47 to 63 are alike. SDM 1 3.3.7.1. */
+const isCanonicalHigh = (hi: number): boolean => hi >> 15 === hi >> 31;
+
+function copy(to: Uint32Array, at: number, from: Uint32Array, source: number): void {
+  to[at] = from[source]!;
+  to[at + 1] = from[source + 1]!;
 }
