@@ -1,6 +1,6 @@
 // Where an access finds its bytes without the MMU: what the engines' own loads and stores do, for slow paths and interfaces.
 
-import { DATA_TLB_STRIDE, dataTlbIndex, FIELDS, type State } from './state.ts';
+import { DATA_TLB_STRIDE, dataTlbIndex, FIELDS } from './state.ts';
 import { D_ADDEND, D_WRITE } from './tlb.ts';
 
 const PAGE = 4096;
@@ -9,18 +9,18 @@ const DATA_TLB = FIELDS.dataTlb.at >> 2;
 /**
  * Address in linear memory of the `bytes` at the virtual address with these halves, if they lie in one page that the TLB
  * has for the running mode: RAM, and for a write no decoded code and nobody who wants to see it. -1: the MMU has to do it,
- * as it has everything while alignment is checked, and on pages with breakpoints.
+ * as it has everything while alignment is checked, and on pages with breakpoints. `state`: word index of the vCPU's state.
  */
 export function tlbPlace(
-  state: State,
+  u32: Uint32Array,
+  state: number,
   lo: number,
   hi: number,
   bytes: number,
   writes: 0 | 1,
 ): number {
-  const { u32 } = state.views;
   if ((lo & (PAGE - 1)) + bytes > PAGE) return -1;
-  const tlb = u32[(state.base >> 2) + DATA_TLB]!;
+  const tlb = u32[state + DATA_TLB]!;
   const entry = (tlb + dataTlbIndex(lo) * DATA_TLB_STRIDE) >>> 2;
   const tag = entry + writes * D_WRITE;
   if (u32[tag]! >>> 0 !== (lo & -PAGE) >>> 0 || u32[tag + 1] !== hi >>> 0) return -1;

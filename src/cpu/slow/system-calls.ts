@@ -42,8 +42,8 @@ export const syscall = defineSlow({
   ref: 'APM 3 SYSCALL, SDM 2B SYSCALL',
   run(cx) {
     const { state } = cx;
-    if ((state.get(FIELDS.efer) & EFER_SCE) === 0) return state.raise(UD, null);
-    if (state.get(FIELDS.policy) & POLICY_SYSCALL && cx.border.syscall?.()) return 0;
+    if ((state.word(FIELDS.efer) & EFER_SCE) === 0) return state.raise(UD, null);
+    if (state.word(FIELDS.policy) & POLICY_SYSCALL && cx.border.syscall?.()) return 0;
     if (exits(state, POLICY_SYSCALL)) return 1;
     const long = (state.get(FIELDS.efer) & EFER_LMA) !== 0;
     const star = high(state, 'star') & 0xffff;

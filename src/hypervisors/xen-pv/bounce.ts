@@ -70,8 +70,7 @@ export function bounce(
   const vcpu = currentVcpu(pv);
   const fromKernel = vcpu.kernelMode;
   if (!fromKernel) toggleMode(pv, vcpu);
-  const { u32 } = state.views;
-  const first = state.base >> 2;
+  const { words: u32, first } = pv;
   const top = fromKernel ? u32[first + RSP]! : vcpu.kernelSp >>> 0;
   let hi = fromKernel ? u32[first + RSP + 1]! : Math.floor(vcpu.kernelSp / FOUR_GIB) >>> 0;
   const extra = selectors ? 4 : error === null ? 0 : 1;
@@ -115,10 +114,9 @@ function writeElsewhere(pv: PvDomain, sp: number, bytes: number): boolean {
   return false;
 }
 
-function enterHandler({ cpu }: PvDomain, handler: number, lo: number, hi: number): void {
+function enterHandler(pv: PvDomain, handler: number, lo: number, hi: number): void {
+  const { cpu, words: u32, first } = pv;
   const { state } = cpu;
-  const { u32 } = state.views;
-  const first = state.base >> 2;
   const trapped = u32[first + EFLAGS]!;
   if (u32[first + CS_SELECTOR] !== FLAT_RING3_CS64)
     setSegmentTo(state, CS, FLAT_RING3_CS64, 0, FLAT_LIMIT, FLAT_CODE64 | DPL3);

@@ -3,7 +3,6 @@
 import type { InstructionExit } from '../../cpu/border.ts';
 import { EFLAGS_TF, GP, UD } from '../../cpu/control-bits.ts';
 import { CS, SS_REG } from '../../cpu/descriptors.ts';
-import { settleFlags } from '../../cpu/flags.ts';
 import { FIELDS, GPR_AT, SEG_SELECTOR } from '../../cpu/state.ts';
 import { hypercall, hypercallTable } from '../xen/hypercall.ts';
 import * as familyCalls from '../xen/hypercalls/index.gen.ts';
@@ -20,11 +19,14 @@ import { iret64 } from './iret.ts';
 import { iret32 } from './iret32.ts';
 import { currentVcpu, type PvDomain } from './pv-domain.ts';
 import type { CallbackState } from './pv-state.ts';
+import { setReturnRegisters } from './return-registers.ts';
 import { inject } from './traps.ts';
 
 const RAX = 0;
 const RCX = 1;
-const R11 = 11;
+/** Words of the vCPU's state: RAX with the number of the call. */
+const CALL = GPR_AT >> 2;
+const EFLAGS = FIELDS.eflags.at >> 2;
 /** xen/include/public/arch-x86/xen-x86_32.h; the kind of INT n is 0. */
 const HYPERCALL_VECTOR = 0x82;
 
@@ -52,42 +54,31 @@ export function onSyscall(pv: PvDomain, exit: InstructionExit): void {
   answerSyscall(pv);
 }
 
-/** The same, of 64-bit code, answered where it is made: RIP points behind it already, and it counts as done. False: it has to leave the CPU. */
-export function onSyscallInPlace(pv: PvDomain): boolean {
-  const { state } = pv.cpu;
-  if (pv.state.narrow || state.get(FIELDS.eflags) & EFLAGS_TF) return false;
-  if (currentVcpu(pv).kernelMode) {
-    const number = state.gpr32(RAX);
-    if (state.gprHigh(RAX) !== 0) return false;
-    if (number !== HYPERVISOR_iret && !PV_CALLS.get(number)?.inPlace) return false;
-  } else if (systemCallEntry(pv).address === 0) return false;
-  answerSyscall(pv);
-  return true;
+/** Whether one of 64-bit code is answered where it is made, RIP pointing behind it already. False: it has to leave the CPU. */
+export function mayAnswerInPlace(pv: PvDomain): boolean {
+  const { words, first } = pv;
+  if (pv.state.narrow || words[first + EFLAGS]! & EFLAGS_TF) return false;
+  if (!currentVcpu(pv).kernelMode) return systemCallEntry(pv).address !== 0;
+  const number = words[first + CALL]!;
+  if (words[first + CALL + 1] !== 0) return false;
+  return number === HYPERVISOR_iret || PV_CALLS.get(number)?.inPlace === true;
 }
 
 /** The instruction counts as done. */
-function answerSyscall(pv: PvDomain): void {
-  const { state } = pv.cpu;
+export function answerSyscall(pv: PvDomain): void {
+  const { words, first } = pv;
+  if (!currentVcpu(pv).kernelMode) {
+    setReturnRegisters(pv);
+    return enterKernel(pv);
+  }
+  if (words[first + CALL] === HYPERVISOR_iret && words[first + CALL + 1] === 0) return onIret(pv);
   setReturnRegisters(pv);
-  if (!currentVcpu(pv).kernelMode) return enterKernel(pv);
-  if (state.gpr32(RAX) === HYPERVISOR_iret && state.gprHigh(RAX) === 0) return onIret(pv);
   hypercall(pv.xen, pv.xen.vcpus[pv.current]!, PV_CALLS, 'pv64', true);
 }
 
 function onIret(pv: PvDomain): void {
-  iret64(pv);
+  iret64(pv, true);
   pv.platform.seen?.('iret', {}, null);
-}
-
-/** The instruction itself puts RIP into RCX and the flags into R11. SDM 2B SYSCALL. */
-function setReturnRegisters({ cpu }: PvDomain): void {
-  const { state } = cpu;
-  const { u32 } = state.views;
-  const rip = (state.base + FIELDS.rip.at) >> 2;
-  const rcx = (state.base + GPR_AT + RCX * 8) >> 2;
-  u32[rcx] = u32[rip]!;
-  u32[rcx + 1] = u32[rip + 1]!;
-  state.setGpr32(R11, settleFlags(state) >>> 0);
 }
 
 /** SYSCALL of a 32-bit guest, whatever ring it is in; without an entry for it, #GP (Xen 4.17, x86_64/compat/entry.S). */

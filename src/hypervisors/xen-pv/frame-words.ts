@@ -20,7 +20,7 @@ export const FRAME_BYTES = 96;
 
 /** Word index in linear memory of a frame at these halves of its address, which is a multiple of 8; -1: `writeFrame` and `readFrame` have to do it. */
 export function frameInTlb(
-  { cpu: { state } }: PvDomain,
+  { words, first }: PvDomain,
   lo: number,
   hi: number,
   bytes: number,
@@ -28,7 +28,7 @@ export function frameInTlb(
 ): number {
   // Xen refuses to touch its own part of the address space for a guest.
   if ((hi - XEN_HIGH) >>> 0 < XEN_HIGH_END - XEN_HIGH || (lo & 7) !== 0) return -1;
-  const at = tlbPlace(state, lo, hi, bytes, writes);
+  const at = tlbPlace(words, first, lo, hi, bytes, writes);
   return at < 0 ? -1 : at >>> 2;
 }
 

@@ -19,7 +19,14 @@ import { watchdogFired } from '../xen/watchdog.ts';
 import { VMASST_TYPE_pae_extended_cr3 } from './abi.ts';
 import { bounce } from './bounce.ts';
 import { buildDomain, planDomain } from './builder.ts';
-import { isHypercall, onHypercall, onSyscall, onSyscallInPlace, PV_CALLS } from './calls.ts';
+import {
+  answerSyscall,
+  isHypercall,
+  mayAnswerInPlace,
+  onHypercall,
+  onSyscall,
+  PV_CALLS,
+} from './calls.ts';
 import { pvCpuid } from './emulate-cpuid.ts';
 import { eventWaits } from './events-mask.ts';
 import { FRAME_BYTES, placeInRam } from './frame-words.ts';
@@ -43,6 +50,10 @@ const OWN_BYTES = 4 << 20;
 const HOLE = { first: 0xa0, end: 0xc0 } as const;
 /** Longest piece of guest memory that a call reads at once. */
 const PIECE = 4096;
+/** Words of the vCPU's state. */
+const EFLAGS = FIELDS.eflags.at >> 2;
+const HALTED = FIELDS.halted.at >> 2;
+const NMI_PENDING = FIELDS.nmiPending.at >> 2;
 /** SYSCALL, and INT 0x82. */
 const CALL_BYTES = 2;
 
@@ -133,6 +144,8 @@ function createPv(
     space,
     current: 0,
     answering: false,
+    words: cpu.views.u32,
+    first: cpu.state.base >> 2,
     frame: new Uint32Array(FRAME_BYTES / 4),
   };
   const pv = made as PvDomain;
@@ -256,23 +269,22 @@ function onInterrupt(pv: PvDomain, exit: InstructionExit): void {
 
 /** All that a SYSCALL leads to, up to the guest's next instruction. */
 function answerInPlace(pv: PvDomain): boolean {
-  const { cpu } = pv;
-  const { state } = cpu;
+  if (!mayAnswerInPlace(pv)) return false;
+  const { cpu, words, first } = pv;
   pv.answering = true;
   cpu.countRunning(true);
-  const done = onSyscallInPlace(pv);
+  answerSyscall(pv);
   pv.answering = false;
-  if (done) deliverEvents(pv);
+  deliverEvents(pv);
   cpu.countRunning(false);
-  if (!done) return false;
   // What the loop around the engines has to see: a halt, single steps, an NMI.
-  if (state.word(FIELDS.halted) || state.word(FIELDS.eflags) & EFLAGS_TF || cpu.nmiPending())
+  if (words[first + HALTED] || words[first + EFLAGS]! & EFLAGS_TF || words[first + NMI_PENDING])
     cpu.requestExit();
   return true;
 }
 
 /** On every way back to the guest: an event that is pending and not masked enters the guest's handler. */
 function deliverEvents(pv: PvDomain): void {
-  if (!eventWaits(pv) || pv.cpu.state.word(FIELDS.halted)) return;
+  if (!eventWaits(pv) || pv.words[pv.first + HALTED]) return;
   bounce(pv, currentVcpu(pv).event, null, true);
 }

@@ -26,6 +26,7 @@ import {
   type PvDomain,
   toggleMode,
 } from './pv-domain.ts';
+import { setReturnRegisters } from './return-registers.ts';
 import { loadReturnSegments } from './segments.ts';
 
 const FOUR_GIB = 4294967296;
@@ -46,15 +47,16 @@ const FLAT_LIMIT = 0xffffffff;
 const AT = { rax: 0, r11: 2, rcx: 4, flags: 6, rip: 8, cs: 10, rflags: 12, rsp: 14, ss: 16 };
 const BYTES = 72;
 
-export function iret64(pv: PvDomain): void {
-  const { cpu } = pv;
+/** `syscall`: RCX and R11 are still as they were before the instruction. */
+export function iret64(pv: PvDomain, syscall: boolean): void {
+  const { cpu, words: u32, first } = pv;
   const { state } = cpu;
-  const { u32 } = state.views;
-  const first = state.base >> 2;
   const place = frameInTlb(pv, u32[first + RSP]!, u32[first + RSP + 1]!, BYTES, 0);
-  if (place < 0 && !readElsewhere(pv)) return;
   const frame = place < 0 ? pv.frame : u32;
   const at = Math.max(place, 0);
+  // The frame has both as a rule.
+  if (syscall && (place < 0 || frame[at + AT.flags]! & VGCF_in_syscall)) setReturnRegisters(pv);
+  if (place < 0 && !readElsewhere(pv)) return;
   // All of it before anything is written: the guest may have its vcpu_info anywhere.
   const cs = frame[at + AT.cs]! & 0xffff;
   const ss = (frame[at + AT.ss]! & 0xffff) | 3;

@@ -14,7 +14,7 @@ export const iret = defineHypercall({
   args: {},
   // Only a multicall gets here, and ends with it: others are seen where calls come in.
   handle(call) {
-    if (call.wide) iret64(pvOf(call));
+    if (call.wide) iret64(pvOf(call), false);
     else iret32(pvOf(call));
     return LEFT;
   },
