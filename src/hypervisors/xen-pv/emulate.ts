@@ -1,12 +1,12 @@
 // Privileged instructions of a PV guest that Xen executes for it: MSRs, control and debug registers, ports.
 
 import { CR0_TS } from '../../cpu/control-bits.ts';
-import { decode } from '../../cpu/decode.ts';
 import type { Decoded } from '../../cpu/decoded.ts';
 import { recomputeFpuFaults } from '../../cpu/fpu-fault.ts';
 import { GPR_AT } from '../../cpu/state.ts';
 import { switchKernelTable } from './address-space.ts';
 import { getDebug, setDebug } from './debug.ts';
+import { codeWindow, decodeAgain, MAX_BYTES } from './decode-again.ts';
 import { readPvMsr, writePvMsr } from './msrs.ts';
 import {
   countsAsRing,
@@ -21,7 +21,6 @@ import { reportEmulated } from './seen-emulated.ts';
 const RAX = 0;
 const RCX = 1;
 const RDX = 2;
-const MAX_BYTES = 15;
 const PAGE = 4096;
 /** CR0 as a PV guest sees it, beside TS: PE MP ET NE WP AM PG (Xen 4.17 keeps what the processor runs with). */
 const CR0_SHOWN = 0x80050033;
@@ -46,7 +45,7 @@ function decodeHere(pv: PvDomain): Decoded | null {
   const mode = state.get('codeMode') as 16 | 32 | 64;
   const va = linearRip(pv);
   const room = PAGE - (va & (PAGE - 1));
-  const code = met.window;
+  const code = codeWindow;
   let bytes = Math.min(MAX_BYTES, room);
   if (!isGuestAddress(pv, va) || !mmu.read(va, bytes, 'current')) return null;
   for (let n = 0; n < bytes; n++) code[n] = mmu.buf.getUint8(n);
@@ -55,31 +54,6 @@ function decodeHere(pv: PvDomain): Decoded | null {
     bytes = MAX_BYTES;
   }
   return decodeAgain(code, bytes, mode);
-}
-
-/** What was decoded before, by mode and first byte: kernels that look for devices do the same few things many thousand times. */
-const met = {
-  window: new Uint8Array(MAX_BYTES),
-  insns: new Map<number, { readonly bytes: Uint8Array; readonly d: Decoded }[]>(),
-};
-const MOST_ALIKE = 8;
-
-function decodeAgain(code: Uint8Array, bytes: number, mode: 16 | 32 | 64): Decoded | null {
-  const key = (mode << 8) | code[0]!;
-  const alike = met.insns.get(key) ?? [];
-  for (const known of alike) if (beginsWith(code, bytes, known.bytes)) return known.d;
-  const d = decode(code, 0, bytes, mode);
-  if ('failure' in d) return null;
-  if (alike.length === MOST_ALIKE) alike.shift();
-  alike.push({ bytes: code.slice(0, d.length), d });
-  met.insns.set(key, alike);
-  return d;
-}
-
-function beginsWith(code: Uint8Array, bytes: number, begin: Uint8Array): boolean {
-  if (begin.length > bytes) return false;
-  for (let n = 0; n < begin.length; n++) if (code[n] !== begin[n]) return false;
-  return true;
 }
 
 function execute(pv: PvDomain, d: Decoded): boolean {

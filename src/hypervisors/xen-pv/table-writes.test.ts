@@ -54,6 +54,22 @@ describe.each(['reference', 'interpreter'] as const)('on the %s', (engine) => {
     expect(word(1) & ~frameBits).toBe(MARK | 5n);
   });
 
+  it('immediates, halves of entries, indexed addresses and those in a segment all name the entry that is meant', () => {
+    const { results, word } = run(
+      (p) =>
+        `mov ecx, 3; mov rax, ${entry(p, P)}; mov [rbx + rcx*8 - 8], rax; mov qword ptr [rbx + 24], -2; mov dword ptr [rbx + rcx*8 + 12], 0x11; mov eax, 0x22; mov [rbx + 40], eax; mov qword ptr fs:[rbx + 48], 0x44`,
+      engine,
+    );
+    expect(results).toEqual([]);
+    expect(word(2) & ~frameBits).toBe(MARK | 5n);
+    expect([3, 4, 5, 6].map(word)).toEqual([0xffff_ffff_ffff_fffen, 0x11n << 32n, 0x22n, 0x44n]);
+  });
+
+  it('a store that only ends in the table faults, and nothing of it is made', () => {
+    const { results, word } = run(() => 'mov qword ptr [rbx - 4], -2; ', engine);
+    expect([results, word(0)]).toEqual([[3], 0n]);
+  });
+
   it('an exchange gives the old entry back, and a locked clearing of a bit takes it away', () => {
     const { results, word } = run(
       (p) =>

@@ -4,6 +4,7 @@ import { NO_ARGUMENTS } from '../seen.ts';
 import { VMASST_TYPE_writable_pagetables } from './abi.ts';
 import { TYPE_L1 } from './frames.ts';
 import { mfnOf, PTE_P, PTE_RW, slotOf } from './page-tables.ts';
+import { plainStoreAt } from './plain-store.ts';
 import { currentVcpu, type PvDomain } from './pv-domain.ts';
 
 /**
@@ -24,9 +25,21 @@ export function emulateTableWrite(pv: PvDomain, address: number): boolean {
     return false;
   writing.pv = pv;
   writing.table = table;
-  const done = pv.cpu.stepWithStore(address, storeEntry);
+  const done = storePlain(pv, address) ?? pv.cpu.stepWithStore(address, storeEntry);
   writing.pv = null;
   return done;
+}
+
+/** The same by hand, where the instruction is no more than a store; null: it is more, and has to run. */
+function storePlain(pv: PvDomain, address: number): boolean | null {
+  const { cpu } = pv;
+  const store = plainStoreAt(pv, address);
+  // It would read the page to find its own bytes there: the TLB gets to know of it.
+  if (store === null || cpu.mmu.ramAddress(address, false, 'current') < 0) return null;
+  const { length, bytes, lo, hi } = store;
+  if (!storeEntry(address, bytes, lo, bytes === 8 ? hi : 0)) return false;
+  cpu.complete(length);
+  return true;
 }
 
 /** As the manifest calls it. */

@@ -1,0 +1,30 @@
+// Decoding of the few instructions that guests have executed for them again and again.
+
+import { decode } from '../../cpu/decode.ts';
+import type { Decoded } from '../../cpu/decoded.ts';
+
+export const MAX_BYTES = 15;
+/** Room for the code in question; nothing of it outlives a call. */
+export const codeWindow = new Uint8Array(MAX_BYTES);
+
+/** What was decoded before, by mode and first byte: kernels that look for devices do the same few things many thousand times. */
+const met = new Map<number, { readonly bytes: Uint8Array; readonly d: Decoded }[]>();
+const MOST_ALIKE = 8;
+
+export function decodeAgain(code: Uint8Array, bytes: number, mode: 16 | 32 | 64): Decoded | null {
+  const key = (mode << 8) | code[0]!;
+  const alike = met.get(key) ?? [];
+  for (const known of alike) if (beginsWith(code, bytes, known.bytes)) return known.d;
+  const d = decode(code, 0, bytes, mode);
+  if ('failure' in d) return null;
+  if (alike.length === MOST_ALIKE) alike.shift();
+  alike.push({ bytes: code.slice(0, d.length), d });
+  met.set(key, alike);
+  return d;
+}
+
+function beginsWith(code: Uint8Array, bytes: number, begin: Uint8Array): boolean {
+  if (begin.length > bytes) return false;
+  for (let n = 0; n < begin.length; n++) if (code[n] !== begin[n]) return false;
+  return true;
+}
