@@ -1,7 +1,7 @@
 // The event mask of the vCPU that runs, which stands for IF: in vcpu_info, and in the flags that a guest is told.
 
 import { EFLAGS_IF, EFLAGS_IOPL, EFLAGS_IOPL_SHIFT } from '../../cpu/control-bits.ts';
-import { FRAME_CODE, FRAME_DIRTY } from '../../cpu/frames.ts';
+import { putRamByte } from '../xen/ram-byte.ts';
 import { VMASST_TYPE_architectural_iopl } from './abi.ts';
 import { currentVcpu, type PvDomain } from './pv-domain.ts';
 
@@ -11,13 +11,7 @@ export function eventsMasked(pv: PvDomain): boolean {
 }
 
 export function maskEvents(pv: PvDomain, masked: boolean): void {
-  const at = pv.xen.vcpus[pv.current]!.state.info + 1;
-  const { layout, views } = pv.cpu;
-  const attr = views.u8[layout.frameAttrs + (at >>> 12)]!;
-  // A frame that is known to be written, and holds no code: nobody has to hear of it.
-  if ((attr & (FRAME_CODE | FRAME_DIRTY)) === FRAME_DIRTY)
-    views.u8[layout.ramBase + at] = masked ? 1 : 0;
-  else pv.platform.ram.setU8(at, masked ? 1 : 0);
+  putRamByte(pv.platform, pv.xen.vcpus[pv.current]!.state.info + 1, masked ? 1 : 0);
 }
 
 /** One is pending, and upcalls are not masked: `evtchn_upcall_pending` stands before the mask (xen.h, vcpu_info). */

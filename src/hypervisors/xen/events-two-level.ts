@@ -2,75 +2,78 @@
 
 import { EVTCHN_2L_NR_CHANNELS, sharedInfo, vcpuInfo } from './abi/xen.ts';
 import type { Channel, XenDomain } from './domain.ts';
+import { putRamByte } from './ram-byte.ts';
 import { markPending } from './upcall.ts';
 
-const SELECTOR = {
-  wide: vcpuInfo.wide.offsetOf('evtchn_pending_sel'),
-  narrow: vcpuInfo.narrow.offsetOf('evtchn_pending_sel'),
-} as const;
+/** Where the bits are, and how many ports share a word: 2 to the power of `wordShift`. */
 const bitsOf = (width: 'wide' | 'narrow') => ({
-  evtchn_pending: sharedInfo[width].offsetOf('evtchn_pending'),
-  evtchn_mask: sharedInfo[width].offsetOf('evtchn_mask'),
+  ports: EVTCHN_2L_NR_CHANNELS[width],
+  pending: sharedInfo[width].offsetOf('evtchn_pending'),
+  mask: sharedInfo[width].offsetOf('evtchn_mask'),
+  selector: vcpuInfo[width].offsetOf('evtchn_pending_sel'),
+  wordShift: width === 'wide' ? 6 : 5,
 });
-const BITS = { wide: bitsOf('wide'), narrow: bitsOf('narrow') } as const;
+const WIDE = bitsOf('wide');
+const NARROW = bitsOf('narrow');
 
-/** False: the port was pending already. */
+/** Nothing happens if the port was pending already. */
 export function raise(domain: XenDomain, port: number, { vcpu }: Channel): void {
-  const pending = place(domain, 'evtchn_pending', port);
-  if (pending < 0 || !setBit(domain, pending, port)) return;
-  if (isMasked(domain, port)) return;
-  select(domain, port, vcpu);
+  const { state } = domain;
+  const bits = bitsFor(domain);
+  if (port >= bits.ports) return;
+  if (!setBit(domain, state.sharedInfo + bits.pending + (port >>> 3), port)) return;
+  if (!testBit(domain, state.sharedInfo + bits.mask + (port >>> 3), port))
+    select(domain, port, vcpu);
 }
 
 /** With the mask gone, an event that came under it is announced. */
 export function unmask(domain: XenDomain, port: number, { vcpu }: Channel): void {
-  const mask = place(domain, 'evtchn_mask', port);
-  if (mask < 0 || !clearBit(domain, mask, port)) return;
+  const { state } = domain;
+  const bits = bitsFor(domain);
+  if (port >= bits.ports) return;
+  if (!clearBit(domain, state.sharedInfo + bits.mask + (port >>> 3), port)) return;
   if (isPending(domain, port)) select(domain, port, vcpu);
 }
 
+/** False, too, if the guest's word size has no such port. */
 export function isPending(domain: XenDomain, port: number): boolean {
-  return testBit(domain, place(domain, 'evtchn_pending', port), port);
-}
-
-export function isMasked(domain: XenDomain, port: number): boolean {
-  return testBit(domain, place(domain, 'evtchn_mask', port), port);
+  const { ports, pending } = bitsFor(domain);
+  return port < ports && testBit(domain, domain.state.sharedInfo + pending + (port >>> 3), port);
 }
 
 export function clear(domain: XenDomain, port: number): void {
-  const pending = place(domain, 'evtchn_pending', port);
-  if (pending >= 0) clearBit(domain, pending, port);
+  const { ports, pending } = bitsFor(domain);
+  if (port < ports) clearBit(domain, domain.state.sharedInfo + pending + (port >>> 3), port);
 }
 
 /** The vCPU's selector says which word of shared_info to look at. */
 function select(domain: XenDomain, port: number, id: number): void {
   const vcpu = domain.vcpus[id]!;
-  const { wideShared } = domain.state;
-  const word = Math.floor(port / (wideShared ? 64 : 32));
-  const at = vcpu.state.info + SELECTOR[wideShared ? 'wide' : 'narrow'] + (word >>> 3);
-  if (setBit(domain, at, word)) markPending(domain, vcpu);
+  const { selector, wordShift } = bitsFor(domain);
+  const word = port >>> wordShift;
+  if (setBit(domain, vcpu.state.info + selector + (word >>> 3), word)) markPending(domain, vcpu);
 }
 
-/** RAM address of the byte with the port's bit, -1 if the guest's word size has no such port. */
-function place({ state }: XenDomain, bits: 'evtchn_pending' | 'evtchn_mask', port: number): number {
-  const width = state.wideShared ? 'wide' : 'narrow';
-  if (port >= EVTCHN_2L_NR_CHANNELS[width]) return -1;
-  return state.sharedInfo + BITS[width][bits] + (port >>> 3);
-}
+const bitsFor = ({ state }: XenDomain) => (state.wideShared ? WIDE : NARROW);
 
+/** `bit` counts on from earlier bytes. */
 function testBit({ platform }: XenDomain, at: number, bit: number): boolean {
-  return at >= 0 && ((platform.ram.u8(at) >>> (bit & 7)) & 1) !== 0;
+  return ((platform.ram.u8(at) >>> (bit & 7)) & 1) !== 0;
 }
 
 /** Whether the bit has changed. */
-function setBit(domain: XenDomain, at: number, bit: number): boolean {
-  if (testBit(domain, at, bit)) return false;
-  domain.platform.ram.setU8(at, domain.platform.ram.u8(at) | (1 << (bit & 7)));
+function setBit({ platform }: XenDomain, at: number, bit: number): boolean {
+  const old = platform.ram.u8(at);
+  const mask = 1 << (bit & 7);
+  if (old & mask) return false;
+  putRamByte(platform, at, old | mask);
   return true;
 }
 
-function clearBit(domain: XenDomain, at: number, bit: number): boolean {
-  if (!testBit(domain, at, bit)) return false;
-  domain.platform.ram.setU8(at, domain.platform.ram.u8(at) & ~(1 << (bit & 7)));
+function clearBit({ platform }: XenDomain, at: number, bit: number): boolean {
+  const old = platform.ram.u8(at);
+  const mask = 1 << (bit & 7);
+  if ((old & mask) === 0) return false;
+  putRamByte(platform, at, old & ~mask);
   return true;
 }

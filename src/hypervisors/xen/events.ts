@@ -150,6 +150,7 @@ export function raiseVirq(domain: XenDomain, vcpu: XenVcpu, virq: number): void 
 /** Whoever polls for the port goes on, masked or not. */
 function wakePolls(domain: XenDomain, port: number): void {
   for (const vcpu of domain.vcpus) {
-    if (vcpu.state.polls.includes(port)) wakeUp(domain, vcpu);
+    const { polls } = vcpu.state;
+    if (polls.length !== 0 && polls.includes(port)) wakeUp(domain, vcpu);
   }
 }
