@@ -9,18 +9,18 @@ const DATA_TLB = FIELDS.dataTlb.at >> 2;
 /**
  * Address in linear memory of the `bytes` at the virtual address with these halves, if they lie in one page that the TLB
  * has for the running mode: RAM, and for a write no decoded code and nobody who wants to see it. -1: the MMU has to do it,
- * as it has everything while alignment is checked, and on pages with breakpoints. `state`: word index of the vCPU's state.
+ * as it has everything while alignment is checked, and on pages with breakpoints. `u32`: linear memory, `vcpu`: of that the state.
  */
 export function tlbPlace(
   u32: Uint32Array,
-  state: number,
+  vcpu: Uint32Array,
   lo: number,
   hi: number,
   bytes: number,
   writes: 0 | 1,
 ): number {
   if ((lo & (PAGE - 1)) + bytes > PAGE) return -1;
-  const tlb = u32[state + DATA_TLB]!;
+  const tlb = vcpu[DATA_TLB]!;
   const entry = (tlb + dataTlbIndex(lo) * DATA_TLB_STRIDE) >>> 2;
   const tag = entry + writes * D_WRITE;
   if (u32[tag]! >>> 0 !== (lo & -PAGE) >>> 0 || u32[tag + 1] !== hi >>> 0) return -1;

@@ -70,9 +70,9 @@ export function bounce(
   const vcpu = currentVcpu(pv);
   const fromKernel = vcpu.kernelMode;
   if (!fromKernel) toggleMode(pv, vcpu);
-  const { words: u32, first } = pv;
-  const top = fromKernel ? u32[first + RSP]! : vcpu.kernelSp >>> 0;
-  let hi = fromKernel ? u32[first + RSP + 1]! : Math.floor(vcpu.kernelSp / FOUR_GIB) >>> 0;
+  const { words, vcpuWords } = pv;
+  const top = fromKernel ? vcpuWords[RSP]! : vcpu.kernelSp >>> 0;
+  let hi = fromKernel ? vcpuWords[RSP + 1]! : Math.floor(vcpu.kernelSp / FOUR_GIB) >>> 0;
   const extra = selectors ? 4 : error === null ? 0 : 1;
   const bytes = (WORDS + extra) * 8;
   const down = (top & 15) + bytes;
@@ -81,10 +81,10 @@ export function bounce(
   const masked = eventsMasked(pv);
   const place = frameInTlb(pv, lo, hi, bytes, 1);
   // Where the TLB has the stack, the frame is written where it belongs, else first beside it.
-  const frame = place < 0 ? pv.frame : u32;
+  const frame = place < 0 ? pv.frame : words;
   let at = Math.max(place, 0);
-  put(frame, at, u32[first + RCX]!, u32[first + RCX + 1]!);
-  put(frame, at + 2, u32[first + R11]!, u32[first + R11 + 1]!);
+  put(frame, at, vcpuWords[RCX]!, vcpuWords[RCX + 1]!);
+  put(frame, at + 2, vcpuWords[R11]!, vcpuWords[R11 + 1]!);
   at += 4;
   if (selectors) {
     for (const n of DATA_SEGMENTS) {
@@ -95,12 +95,12 @@ export function bounce(
     put(frame, at, error, 0);
     at += 2;
   }
-  put(frame, at, u32[first + RIP]!, u32[first + RIP + 1]!);
-  const cs = u32[first + CS_SELECTOR]!;
+  put(frame, at, vcpuWords[RIP]!, vcpuWords[RIP + 1]!);
+  const cs = vcpuWords[CS_SELECTOR]!;
   put(frame, at + 2, fromKernel ? cs & ~3 : cs, masked ? 1 : 0);
   put(frame, at + 4, guestFlags(pv, readFlags(state), masked), 0);
-  put(frame, at + 6, u32[first + RSP]!, u32[first + RSP + 1]!);
-  put(frame, at + 8, u32[first + SS_SELECTOR]!, 0);
+  put(frame, at + 6, vcpuWords[RSP]!, vcpuWords[RSP + 1]!);
+  put(frame, at + 8, vcpuWords[SS_SELECTOR]!, 0);
   if (place < 0 && !writeElsewhere(pv, (hi | 0) * FOUR_GIB + lo, bytes)) return;
   enterHandler(pv, handler, lo, hi);
   if (masks) maskEvents(pv, true);
@@ -115,21 +115,21 @@ function writeElsewhere(pv: PvDomain, sp: number, bytes: number): boolean {
 }
 
 function enterHandler(pv: PvDomain, handler: number, lo: number, hi: number): void {
-  const { cpu, words: u32, first } = pv;
+  const { cpu, vcpuWords } = pv;
   const { state } = cpu;
-  const trapped = u32[first + EFLAGS]!;
-  if (u32[first + CS_SELECTOR] !== FLAT_RING3_CS64)
+  const trapped = vcpuWords[EFLAGS]!;
+  if (vcpuWords[CS_SELECTOR] !== FLAT_RING3_CS64)
     setSegmentTo(state, CS, FLAT_RING3_CS64, 0, FLAT_LIMIT, FLAT_CODE64 | DPL3);
-  if (u32[first + SS_SELECTOR] !== FLAT_RING3_DS)
+  if (vcpuWords[SS_SELECTOR] !== FLAT_RING3_DS)
     setSegmentTo(state, SS_REG, FLAT_RING3_DS, 0, FLAT_LIMIT, FLAT_DATA | DPL3);
-  u32[first + RIP] = handler >>> 0;
-  u32[first + RIP + 1] = Math.floor(handler / FOUR_GIB);
-  u32[first + RSP] = lo;
-  u32[first + RSP + 1] = hi;
+  vcpuWords[RIP] = handler >>> 0;
+  vcpuWords[RIP + 1] = Math.floor(handler / FOUR_GIB);
+  vcpuWords[RSP] = lo;
+  vcpuWords[RSP + 1] = hi;
   writeFlags(state, 0, CLEARED & ENTRY_FLAGS);
-  u32[first + RF_AT] = 0;
-  u32[first + RF_AT + 1] = 0;
-  if (u32[first + CODE_MODE] !== 64 || trapped & EFLAGS_AC) cpu.stateChanged();
+  vcpuWords[RF_AT] = 0;
+  vcpuWords[RF_AT + 1] = 0;
+  if (vcpuWords[CODE_MODE] !== 64 || trapped & EFLAGS_AC) cpu.stateChanged();
 }
 
 function put(frame: Uint32Array, at: number, lo: number, hi: number): void {

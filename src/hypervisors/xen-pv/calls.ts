@@ -56,22 +56,22 @@ export function onSyscall(pv: PvDomain, exit: InstructionExit): void {
 
 /** Whether one of 64-bit code is answered where it is made, RIP pointing behind it already. False: it has to leave the CPU. */
 export function mayAnswerInPlace(pv: PvDomain): boolean {
-  const { words, first } = pv;
-  if (pv.state.narrow || words[first + EFLAGS]! & EFLAGS_TF) return false;
+  const { vcpuWords } = pv;
+  if (pv.state.narrow || vcpuWords[EFLAGS]! & EFLAGS_TF) return false;
   if (!currentVcpu(pv).kernelMode) return systemCallEntry(pv).address !== 0;
-  const number = words[first + CALL]!;
-  if (words[first + CALL + 1] !== 0) return false;
+  const number = vcpuWords[CALL]!;
+  if (vcpuWords[CALL + 1] !== 0) return false;
   return number === HYPERVISOR_iret || PV_CALLS.get(number)?.inPlace === true;
 }
 
 /** The instruction counts as done. */
 export function answerSyscall(pv: PvDomain): void {
-  const { words, first } = pv;
+  const { vcpuWords } = pv;
   if (!currentVcpu(pv).kernelMode) {
     setReturnRegisters(pv);
     return enterKernel(pv);
   }
-  if (words[first + CALL] === HYPERVISOR_iret && words[first + CALL + 1] === 0) return onIret(pv);
+  if (vcpuWords[CALL] === HYPERVISOR_iret && vcpuWords[CALL + 1] === 0) return onIret(pv);
   setReturnRegisters(pv);
   hypercall(pv.xen, pv.xen.vcpus[pv.current]!, PV_CALLS, 'pv64', true);
 }

@@ -18,18 +18,29 @@ const XEN_HIGH_END = (HYPERVISOR_VIRT_END / 4294967296) >>> 0;
 /** Longest of them. */
 export const FRAME_BYTES = 96;
 
-/** Word index in linear memory of a frame at these halves of its address, which is a multiple of 8; -1: `writeFrame` and `readFrame` have to do it. */
+/** Word index in linear memory of a frame at these halves of its address; -1: `writeFrame` and `readFrame` have to do it. */
 export function frameInTlb(
-  { words, first }: PvDomain,
+  pv: PvDomain,
+  lo: number,
+  hi: number,
+  bytes: number,
+  writes: 0 | 1,
+): number {
+  const at = (lo & 7) === 0 ? bytesInTlb(pv, lo, hi, bytes, writes) : -1;
+  return at < 0 ? -1 : at >>> 2;
+}
+
+/** The place in linear memory of bytes of the guest's that the TLB has; -1: not that simple. */
+export function bytesInTlb(
+  { words, vcpuWords }: PvDomain,
   lo: number,
   hi: number,
   bytes: number,
   writes: 0 | 1,
 ): number {
   // Xen refuses to touch its own part of the address space for a guest.
-  if ((hi - XEN_HIGH) >>> 0 < XEN_HIGH_END - XEN_HIGH || (lo & 7) !== 0) return -1;
-  const at = tlbPlace(words, first, lo, hi, bytes, writes);
-  return at < 0 ? -1 : at >>> 2;
+  if ((hi - XEN_HIGH) >>> 0 < XEN_HIGH_END - XEN_HIGH) return -1;
+  return tlbPlace(words, vcpuWords, lo, hi, bytes, writes);
 }
 
 export function writeFrame(pv: PvDomain, va: number, bytes: number): boolean {

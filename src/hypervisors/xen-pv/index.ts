@@ -5,7 +5,7 @@ import type { InstructionExit, PolicyExit } from '../../cpu/border.ts';
 import { EFLAGS_TF } from '../../cpu/control-bits.ts';
 import { FRAME_MMIO } from '../../cpu/frames.ts';
 import { type ExitPolicy, POLICY_SYSCALL } from '../../cpu/policy.ts';
-import { FIELDS } from '../../cpu/state.ts';
+import { FIELDS, STATE_BYTES } from '../../cpu/state.ts';
 import { type Attached, defineInterface, type Guest, type Platform } from '../define.ts';
 import { callFacts } from '../xen/call-facts.ts';
 import { XEN_DEVICES } from '../xen/devices/devices.ts';
@@ -29,7 +29,7 @@ import {
 } from './calls.ts';
 import { pvCpuid } from './emulate-cpuid.ts';
 import { eventWaits } from './events-mask.ts';
-import { FRAME_BYTES, placeInRam } from './frame-words.ts';
+import { bytesInTlb, FRAME_BYTES, placeInRam } from './frame-words.ts';
 import { FrameTable, freshFrames, TYPE_WRITABLE } from './frames.ts';
 import { xenPvGuest } from './guest.ts';
 import { permuteFrames } from './machine-frames.ts';
@@ -44,6 +44,7 @@ import { onException, onInterruptInstruction, PV_INSTRUCTIONS } from './traps.ts
 import { XenSpace } from './xen-space.ts';
 
 const PAGE = 4096;
+const FOUR_GIB = 4294967296;
 /** Frames of Xen's own beside the machine-to-physical tables, with entries of 8 and of 4 bytes: shared pages, descriptor tables, grants, event pages. */
 const OWN_BYTES = 4 << 20;
 /** The first place for devices of a PC, which this machine does not have. */
@@ -145,7 +146,7 @@ function createPv(
     current: 0,
     answering: false,
     words: cpu.views.u32,
-    first: cpu.state.base >> 2,
+    vcpuWords: cpu.views.u32.subarray(cpu.state.base >> 2, (cpu.state.base + STATE_BYTES) >> 2),
     frame: new Uint32Array(FRAME_BYTES / 4),
   };
   const pv = made as PvDomain;
@@ -179,8 +180,12 @@ function guestOf(
   return {
     pv,
     window: new DataView(cpu.views.u8.buffer),
-    peek: (gva, bytes) =>
-      !pv.state.narrow && reachable(gva, bytes) ? placeInRam(pv, gva, bytes, false) : -1,
+    peek(gva, bytes) {
+      if (pv.state.narrow) return -1;
+      const quick = bytesInTlb(pv, gva >>> 0, Math.floor(gva / FOUR_GIB) >>> 0, bytes, 0);
+      if (quick >= 0) return quick;
+      return reachable(gva, bytes) ? placeInRam(pv, gva, bytes, false) : -1;
+    },
     readVirtual(gva, bytes) {
       const out = new Uint8Array(bytes);
       for (let done = 0; done < bytes; done += PIECE) {
@@ -270,7 +275,7 @@ function onInterrupt(pv: PvDomain, exit: InstructionExit): void {
 /** All that a SYSCALL leads to, up to the guest's next instruction. */
 function answerInPlace(pv: PvDomain): boolean {
   if (!mayAnswerInPlace(pv)) return false;
-  const { cpu, words, first } = pv;
+  const { cpu, vcpuWords } = pv;
   pv.answering = true;
   cpu.countRunning(true);
   answerSyscall(pv);
@@ -278,13 +283,13 @@ function answerInPlace(pv: PvDomain): boolean {
   deliverEvents(pv);
   cpu.countRunning(false);
   // What the loop around the engines has to see: a halt, single steps, an NMI.
-  if (words[first + HALTED] || words[first + EFLAGS]! & EFLAGS_TF || words[first + NMI_PENDING])
+  if (vcpuWords[HALTED] || vcpuWords[EFLAGS]! & EFLAGS_TF || vcpuWords[NMI_PENDING])
     cpu.requestExit();
   return true;
 }
 
 /** On every way back to the guest: an event that is pending and not masked enters the guest's handler. */
 function deliverEvents(pv: PvDomain): void {
-  if (!eventWaits(pv) || pv.words[pv.first + HALTED]) return;
+  if (!eventWaits(pv) || pv.vcpuWords[HALTED]) return;
   bounce(pv, currentVcpu(pv).event, null, true);
 }

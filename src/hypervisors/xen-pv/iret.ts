@@ -49,10 +49,10 @@ const BYTES = 72;
 
 /** `syscall`: RCX and R11 are still as they were before the instruction. */
 export function iret64(pv: PvDomain, syscall: boolean): void {
-  const { cpu, words: u32, first } = pv;
+  const { cpu, words, vcpuWords } = pv;
   const { state } = cpu;
-  const place = frameInTlb(pv, u32[first + RSP]!, u32[first + RSP + 1]!, BYTES, 0);
-  const frame = place < 0 ? pv.frame : u32;
+  const place = frameInTlb(pv, vcpuWords[RSP]!, vcpuWords[RSP + 1]!, BYTES, 0);
+  const frame = place < 0 ? pv.frame : words;
   const at = Math.max(place, 0);
   // The frame has both as a rule.
   if (syscall && (place < 0 || frame[at + AT.flags]! & VGCF_in_syscall)) setReturnRegisters(pv);
@@ -64,11 +64,11 @@ export function iret64(pv: PvDomain, syscall: boolean): void {
   const ripLow = frame[at + AT.rip]!;
   const ripHigh = frame[at + AT.rip + 1]!;
   if ((frame[at + AT.flags]! & VGCF_in_syscall) === 0) {
-    copy(u32, first + R11, frame, at + AT.r11);
-    copy(u32, first + RCX, frame, at + AT.rcx);
+    copy(vcpuWords, R11, frame, at + AT.r11);
+    copy(vcpuWords, RCX, frame, at + AT.rcx);
   }
-  copy(u32, first + RAX, frame, at + AT.rax);
-  copy(u32, first + RSP, frame, at + AT.rsp);
+  copy(vcpuWords, RAX, frame, at + AT.rax);
+  copy(vcpuWords, RSP, frame, at + AT.rsp);
   const vcpu = currentVcpu(pv);
   if ((cs & 3) === 3) {
     if (vcpu.userTable < 0) return crashDomain(pv, 'it returns to user mode without user tables');
@@ -77,20 +77,20 @@ export function iret64(pv: PvDomain, syscall: boolean): void {
   if (pv.state.assists & (1 << VMASST_TYPE_architectural_iopl))
     vcpu.iopl = (rflags & EFLAGS_IOPL) >> EFLAGS_IOPL_SHIFT;
   // The end of a handler of NMIs, if it was one.
-  u32[first + NMI_MASKED] = 0;
+  vcpuWords[NMI_MASKED] = 0;
   maskEvents(pv, (rflags & EFLAGS_IF) === 0);
-  const before = u32[first + EFLAGS]!;
+  const before = vcpuWords[EFLAGS]!;
   writeFlags(state, (rflags & ~(EFLAGS_IOPL | EFLAGS_VM | EFLAGS_RF)) | EFLAGS_IF, ALL_FLAGS);
   if (rflags & EFLAGS_RF) state.setVa(FIELDS.rfAt, cpu.retired() + 1);
-  u32[first + RIP] = ripLow;
-  u32[first + RIP + 1] = ripHigh;
+  vcpuWords[RIP] = ripLow;
+  vcpuWords[RIP + 1] = ripHigh;
   const flat = (cs | 3) === FLAT_RING3_CS64 && ss === FLAT_RING3_DS;
   if (flat && isCanonicalHigh(ripHigh)) {
-    if (u32[first + CS_SELECTOR] !== FLAT_RING3_CS64 || u32[first + CODE_MODE] !== 64) {
+    if (vcpuWords[CS_SELECTOR] !== FLAT_RING3_CS64 || vcpuWords[CODE_MODE] !== 64) {
       setSegmentTo(state, CS, FLAT_RING3_CS64, 0, FLAT_LIMIT, FLAT_CODE64 | DPL3);
       setSegmentTo(state, SS_REG, FLAT_RING3_DS, 0, FLAT_LIMIT, FLAT_DATA | DPL3);
       cpu.stateChanged();
-    } else if (before !== u32[first + EFLAGS]) cpu.stateChanged();
+    } else if (before !== vcpuWords[EFLAGS]) cpu.stateChanged();
     return;
   }
   // The registers hold what the guest asked for; that the processor refuses it is what the failsafe callback is for.

@@ -23,8 +23,8 @@ const found: PlainStore = { length: 0, bytes: 0, lo: 0, hi: 0 };
 
 /** Of 4 or 8 bytes, to `address`, where a page fault has just been; null: another instruction, or one that is not that easily read. */
 export function plainStoreAt(pv: PvDomain, address: number): PlainStore | null {
-  const { words, first } = pv;
-  if (words[first + CODE_MODE] !== 64) return null;
+  const { vcpuWords } = pv;
+  if (vcpuWords[CODE_MODE] !== 64) return null;
   const d = decodeInPage(pv);
   if (d === null || d.insn.name !== 'mov' || d.segment >= FS) return null;
   const [to, from] = d.operands;
@@ -35,9 +35,9 @@ export function plainStoreAt(pv: PvDomain, address: number): PlainStore | null {
     found.lo = d.immLo[from.n as 0 | 1];
     found.hi = d.immHi[from.n as 0 | 1];
   } else if (from.kind === 'reg' && from.file === 'gpr') {
-    const register = first + GPR + 2 * (from.fixed ?? d.regs[from.slot]!);
-    found.lo = words[register]!;
-    found.hi = words[register + 1]!;
+    const register = GPR + 2 * (from.fixed ?? d.regs[from.slot]!);
+    found.lo = vcpuWords[register]!;
+    found.hi = vcpuWords[register + 1]!;
   } else return null;
   found.length = d.length;
   found.bytes = to.size / 8;
@@ -56,9 +56,9 @@ function decodeInPage({ cpu }: PvDomain): Decoded | null {
 }
 
 /** Low half of its effective address: that of the fault says the rest. */
-function lowAddress({ words, first }: PvDomain, d: Decoded): number {
-  const base = d.base < 0 ? 0 : words[first + GPR + 2 * d.base]!;
-  const index = d.index < 0 ? 0 : words[first + GPR + 2 * d.index]! << d.scale;
-  const next = d.ripRelative ? words[first + RIP]! + d.length : 0;
+function lowAddress({ vcpuWords }: PvDomain, d: Decoded): number {
+  const base = d.base < 0 ? 0 : vcpuWords[GPR + 2 * d.base]!;
+  const index = d.index < 0 ? 0 : vcpuWords[GPR + 2 * d.index]! << d.scale;
+  const next = d.ripRelative ? vcpuWords[RIP]! + d.length : 0;
   return (base + index + next + d.disp) >>> 0;
 }

@@ -30,9 +30,9 @@ export interface PvDomain {
   current: number;
   /** A call or a trap of the guest is being answered: events are looked at when that is done. */
   answering: boolean;
-  /** The CPU's linear memory by words, and the first one of the vCPU's state: what is asked at every call and event goes by these. */
+  /** The CPU's linear memory by words, and of that the vCPU's state: what is asked at every call and event goes by these. */
   readonly words: Uint32Array;
-  readonly first: number;
+  readonly vcpuWords: Uint32Array;
   /** Room for a frame on the guest's stack; nothing of it outlives a bounce or a return. */
   readonly frame: Uint32Array;
 }

@@ -9,9 +9,9 @@ const RIP = FIELDS.rip.at >> 2;
 const RCX = (GPR_AT >> 2) + 2 * 1;
 const R11 = (GPR_AT >> 2) + 2 * 11;
 
-export function setReturnRegisters({ cpu, words, first }: PvDomain): void {
-  words[first + RCX] = words[first + RIP]!;
-  words[first + RCX + 1] = words[first + RIP + 1]!;
-  words[first + R11] = settleFlags(cpu.state);
-  words[first + R11 + 1] = 0;
+export function setReturnRegisters({ cpu, vcpuWords }: PvDomain): void {
+  vcpuWords[RCX] = vcpuWords[RIP]!;
+  vcpuWords[RCX + 1] = vcpuWords[RIP + 1]!;
+  vcpuWords[R11] = settleFlags(cpu.state);
+  vcpuWords[R11 + 1] = 0;
 }
