@@ -7,6 +7,7 @@ import { GPR_AT } from '../../cpu/state.ts';
 import { switchKernelTable } from './address-space.ts';
 import { getDebug, setDebug } from './debug.ts';
 import { codeWindow, decodeAgain, MAX_BYTES } from './decode-again.ts';
+import { bytesInTlb } from './frame-words.ts';
 import { readPvMsr, writePvMsr } from './msrs.ts';
 import {
   countsAsRing,
@@ -22,6 +23,7 @@ const RAX = 0;
 const RCX = 1;
 const RDX = 2;
 const PAGE = 4096;
+const FOUR_GIB = 4294967296;
 /** CR0 as a PV guest sees it, beside TS: PE MP ET NE WP AM PG (Xen 4.17 keeps what the processor runs with). */
 const CR0_SHOWN = 0x80050033;
 
@@ -47,8 +49,14 @@ function decodeHere(pv: PvDomain): Decoded | null {
   const room = PAGE - (va & (PAGE - 1));
   const code = codeWindow;
   let bytes = Math.min(MAX_BYTES, room);
-  if (!isGuestAddress(pv, va) || !mmu.read(va, bytes, 'current')) return null;
-  for (let n = 0; n < bytes; n++) code[n] = mmu.buf.getUint8(n);
+  const place = bytesInTlb(pv, va >>> 0, Math.floor(va / FOUR_GIB) >>> 0, bytes, 0);
+  if (place >= 0) {
+    const { u8 } = pv.cpu.views;
+    for (let n = 0; n < bytes; n++) code[n] = u8[place + n]!;
+  } else {
+    if (!isGuestAddress(pv, va) || !mmu.read(va, bytes, 'current')) return null;
+    for (let n = 0; n < bytes; n++) code[n] = mmu.buf.getUint8(n);
+  }
   if (bytes < MAX_BYTES && mmu.read(va + bytes, MAX_BYTES - bytes, 'current')) {
     for (let n = bytes; n < MAX_BYTES; n++) code[n] = mmu.buf.getUint8(n - bytes);
     bytes = MAX_BYTES;
