@@ -85,4 +85,6 @@ export interface CpuControl {
   setInterruptLine(level: boolean): void;
   /** Makes `run` return with `requested` at the next instruction boundary. */
   requestExit(): void;
+  /** The same once that many instructions are completed: as at the end of a budget, behind what is due there. */
+  requestExitAt(retired: number): void;
 }

@@ -150,6 +150,8 @@ class VCpu implements Cpu {
   private disturbance: number;
   private disturbAt = 0;
   private exitRequested = false;
+  /** The retired count at which it is requested. */
+  private exitAt = Number.POSITIVE_INFINITY;
   private ended: Exit | null = null;
   /** The exits by policy, made once. */
   private readonly exception = {
@@ -249,6 +251,20 @@ class VCpu implements Cpu {
     this.kick();
   }
 
+  requestExitAt(retired: number): void {
+    if (retired >= this.exitAt) return;
+    this.exitAt = retired;
+    const over = this.total + this.granted - retired;
+    if (over <= 0) return;
+    const { i32 } = this.views;
+    const left = i32[this.budgetWord] as number;
+    // A block that is paid for may go beyond it; the next grant ends there.
+    if (over >= left || i32[this.slackWord] !== 0) return this.kick();
+    i32[this.budgetWord] = left - over;
+    this.granted -= over;
+    this.state.setVa(FIELDS.horizon, retired);
+  }
+
   stateChanged(): void {
     modeChanged(this.state, this.layout);
   }
@@ -272,7 +288,11 @@ class VCpu implements Cpu {
       if (broken) return broken;
       if (state.word(FIELDS.halted)) return { kind: 'halt' };
       if (now >= limit) return { kind: 'budget' };
-      const exit = this.runGrant(now, limit - now);
+      if (now >= this.exitAt) {
+        this.exitAt = Number.POSITIVE_INFINITY;
+        return { kind: 'requested' };
+      }
+      const exit = this.runGrant(now, Math.min(limit, this.exitAt) - now);
       if (exit) return exit;
     }
   }

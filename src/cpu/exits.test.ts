@@ -2,9 +2,10 @@
 
 import { describe, expect, it } from 'vitest';
 import { Assembler } from './asm.ts';
-import type { Exit } from './border.ts';
+import type { Border, Exit } from './border.ts';
 import { CR0_PE, CR0_PG, CR0_WP, EFLAGS_IF } from './control-bits.ts';
 import { createCpu } from './core.ts';
+import { CS } from './descriptors.ts';
 import {
   type ExitPolicy,
   POLICY_CPUID,
@@ -60,6 +61,32 @@ describe.each(['reference', 'interpreter', 'jit'] as const)('on the %s', (engine
     const exit = runOnce(g);
     expect(exit).toMatchObject({ kind: 'exception', vector: 14, error: 3, address: 0x30010 });
     expect([exit.rip, exit.retired, g.state.get('cr2')]).toEqual([CODE + 6, 2, 0]);
+  });
+
+  it.each([
+    ['in the middle of a block', 2],
+    ['far ahead', 40],
+    ['behind the end of the budget', 2000],
+  ])('an exit asked for from within an instruction, %s, comes at its count', (_, ahead) => {
+    const border: Border = {
+      ...recordingBorder(),
+      ioRead: () => {
+        cpu.requestExitAt(cpu.retired() + ahead);
+        return 0;
+      },
+    };
+    const cpu = createCpu({ ramBytes: 1 << 20, border, engine });
+    const code = new Assembler(16, 0).text(
+      `in al, 0x80; ${'inc ecx; '.repeat(30)}again:; inc ecx; jmp again`,
+    );
+    cpu.views.u8.set(code.finish(), cpu.layout.ramBase);
+    cpu.state.setSegBase(CS, 0);
+    cpu.state.set('rip', 0);
+    const end = Math.min(ahead, 1000);
+    const late = ahead > 1000;
+    expect([cpu.run(1000).kind, cpu.retired()]).toEqual([late ? 'budget' : 'requested', end]);
+    const then = late ? ['requested', ahead] : ['budget', 10_000];
+    expect([cpu.run(10_000 - end).kind, cpu.retired()]).toEqual(then);
   });
 
   it('an exception that the policy does not name goes through the IDT', () => {

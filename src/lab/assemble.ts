@@ -199,6 +199,7 @@ function machineCpu(
     retired: () => cpu.retired(),
     setInterruptLine: (level) => cpu.setInterruptLine(level),
     requestExit: () => cpu.requestExit(),
+    requestExitAt: (retired) => cpu.requestExitAt(retired),
     raiseNmi: () => cpu.raiseNmi(),
     nmiPending: () => cpu.nmiPending(),
     waitsInCall: () => attached.waiting?.() ?? false,

@@ -8,7 +8,7 @@ export const NEVER = Number.MAX_SAFE_INTEGER;
 /** What the clock needs of the CPU. */
 export interface Counter {
   retired(): number;
-  requestExit(): void;
+  requestExitAt(retired: number): void;
 }
 
 /** A named slot that one device owns. Its handler runs once at the deadline; a periodic device sets it again. */
@@ -115,7 +115,7 @@ export class Clock {
     this.deadlines[slot] = Math.min(deadline, NEVER);
     if (deadline < this.next) this.next = deadline;
     else if (old === this.next) this.findNext();
-    if (deadline < this.sliceEnd) this.counter.requestExit();
+    if (deadline < this.sliceEnd) this.counter.requestExitAt(deadline - this.skipped);
   }
 
   private findNext(): void {

@@ -59,6 +59,10 @@ export class CpuLink implements CpuControl {
     this.cpu?.requestExit();
   }
 
+  requestExitAt(retired: number): void {
+    this.cpu?.requestExitAt(retired);
+  }
+
   raiseNmi(): void {
     if (!this.cpu?.raiseNmi) {
       this.lostNmis++;

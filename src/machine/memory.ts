@@ -116,6 +116,15 @@ export class GuestRam {
     return true;
   }
 
+  /** The first `count` of these, 32 bits each. */
+  setWords(gpa: number, words: Uint32Array, count: number): boolean {
+    if (!this.contains(gpa, 4 * count)) return false;
+    const view = this.view16();
+    for (let n = 0; n < count; n++) view.setUint32(gpa + 4 * n, words[n]!, true);
+    this.onWrite(gpa, 4 * count);
+    return true;
+  }
+
   private all(): Uint8Array {
     if (this.ram.length === 0) this.renew();
     return this.ram;

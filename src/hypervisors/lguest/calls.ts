@@ -17,8 +17,10 @@ const CALLS_AT = lguestData.offsetOf('hcalls');
 export const LGUEST_CALLS: ReadonlyMap<number, LguestCall> = new Map(
   Object.values(defined).map((call) => [call.number, call]),
 );
-
-type Words = readonly [number: number, a: number, b: number, c: number, d: number];
+const BY_NUMBER: readonly (LguestCall | undefined)[] = Array.from(
+  { length: Math.max(...LGUEST_CALLS.keys()) + 1 },
+  (_, number) => LGUEST_CALLS.get(number),
+);
 
 /** The guest has made a call; EIP stands behind it. Every register is as it was. */
 export function doHypercalls(host: LguestHost): void {
@@ -26,16 +28,10 @@ export function doHypercalls(host: LguestHost): void {
   state.called = true;
   const [a, b, c, d] = ARGUMENTS;
   const { state: vcpu } = cpu;
-  const words: Words = [
-    vcpu.gpr32(RAX),
-    vcpu.gpr32(a),
-    vcpu.gpr32(b),
-    vcpu.gpr32(c),
-    vcpu.gpr32(d),
-  ];
-  if (state.data < 0) return initialize(host, words[0], words[1]);
+  if (state.data < 0) return initialize(host, vcpu.gpr32(RAX), vcpu.gpr32(a));
   drainRing(host);
-  if (!state.dead) perform(host, words);
+  if (state.dead) return;
+  perform(host, vcpu.gpr32(RAX), vcpu.gpr32(a), vcpu.gpr32(b), vcpu.gpr32(c), vcpu.gpr32(d));
 }
 
 /** At most once round; a slot is the guest's again when its call is done. */
@@ -48,14 +44,21 @@ function drainRing(host: LguestHost): void {
     if (memory.u8(statusAt + slot) === SLOT_FREE) return;
     state.nextHcall = (slot + 1) % LHCALL_RING_SIZE;
     const at = callsAt + slot * hcallArgs.size;
-    const word = (m: number) => memory.u32(at + 4 * m);
-    perform(host, [word(0), word(1), word(2), word(3), word(4)]);
+    const [number, a, b] = [memory.u32(at), memory.u32(at + 4), memory.u32(at + 8)];
+    perform(host, number, a, b, memory.u32(at + 12), memory.u32(at + 16));
     memory.setU8(statusAt + slot, SLOT_FREE);
   }
 }
 
-function perform(host: LguestHost, [number, a, b, c, d]: Words): void {
-  const call = LGUEST_CALLS.get(number);
+function perform(
+  host: LguestHost,
+  number: number,
+  a: number,
+  b: number,
+  c: number,
+  d: number,
+): void {
+  const call = BY_NUMBER[number];
   const { seen, onlyCounted, lacks } = host.platform;
   if (!call || (call.paeOnly && !host.state.pae) || lacks?.(call.name))
     return killGuest(host, `Bad hypercall ${number | 0}`);

@@ -2,6 +2,7 @@
 
 import {
   attrOf,
+  baseOf,
   CS,
   type Descriptor,
   DS,
@@ -12,13 +13,14 @@ import {
   isCode,
   isNull,
   isWritableData,
+  limitOf,
   loadSegment,
   SS_REG,
   setNullSegment,
   setSegment,
   TYPE_CONFORMING,
 } from '../../cpu/descriptors.ts';
-import { ATTR_P, FIELDS, SEG_SELECTOR } from '../../cpu/state.ts';
+import { ATTR_P, FIELDS, SEG_ATTR, SEG_LIMIT, SEG_SELECTOR } from '../../cpu/state.ts';
 import { GUEST_PL } from './abi.ts';
 import { GDT_ENTRIES, killGuest, type LguestHost } from './host.ts';
 
@@ -42,14 +44,26 @@ const TLS_ENTRIES = 3;
 export const GDT_OFFSET = 0x1000;
 export const TSS_OFFSET = 0x2000;
 
+/** An entry that a handler was entered by. */
+interface Fit extends Descriptor {
+  readonly selector: number;
+}
+
+const NONE: Fit = { selector: -1, at: 0, lo: 0, hi: 0 };
+
 export class Descriptors {
-  private readonly host: LguestHost;
+  private host!: LguestHost;
   private readonly at: number;
+  private code = NONE;
+  private stack = NONE;
 
   /** `at`: where the live table lies, in a frame of the host's own. */
-  constructor(host: LguestHost, at: number) {
-    this.host = host;
+  constructor(at: number) {
     this.at = at;
+  }
+
+  connect(host: LguestHost): void {
+    this.host = host;
   }
 
   start(): void {
@@ -76,8 +90,9 @@ export class Descriptors {
       this.store(GDT_ENTRY_TLS_MIN + n, words[2 * n]!, words[2 * n + 1]!);
   }
 
-  /** Code and stack of a handler; the caller says that the state has changed. False: the guest has spoilt its own segments, and is dead. */
+  /** Code and stack of a handler. False: the guest has spoilt its own segments, and is dead. */
   enterKernel(ss: number): boolean {
+    if (this.isOn(ss)) return true;
     const { cpu } = this.host;
     const code = this.live(KERNEL_CS);
     const stack = this.live(ss);
@@ -85,8 +100,35 @@ export class Descriptors {
     if (!stack || !fitsKernelStack(stack, ss)) return this.refuse('stack', ss);
     setSegment(cpu.state, CS, KERNEL_CS, code);
     setSegment(cpu.state, SS_REG, ss, stack);
-    cpu.state.set(FIELDS.cpl, GUEST_PL);
+    this.code = { ...code, selector: KERNEL_CS };
+    this.stack = { ...stack, selector: ss };
+    cpu.state.setWord(FIELDS.cpl, GUEST_PL);
+    cpu.stateChanged();
     return true;
+  }
+
+  /** Whether the processor is there already: it holds what these entries say, and they are those last found fit. */
+  private isOn(ss: number): boolean {
+    const { state } = this.host.cpu;
+    return (
+      state.word(FIELDS.cpl) === GUEST_PL &&
+      this.holds(CS, KERNEL_CS, this.code) &&
+      this.holds(SS_REG, ss, this.stack)
+    );
+  }
+
+  private holds(n: number, selector: number, fit: Fit): boolean {
+    const { state } = this.host.cpu;
+    const { ram } = this.host.platform;
+    return (
+      fit.selector === selector &&
+      state.seg(n, SEG_SELECTOR) === selector &&
+      ram.u32(fit.at) === fit.lo &&
+      ram.u32(fit.at + 4) === fit.hi &&
+      state.seg(n, SEG_ATTR) === attrOf(fit) &&
+      state.seg(n, SEG_LIMIT) === limitOf(fit) &&
+      state.segBase(n) === baseOf(fit)
+    );
   }
 
   /** What the first instruction finds. */

@@ -7,6 +7,8 @@ import { FIELDS, SEG_SELECTOR } from '../../cpu/state.ts';
 import { LGUEST_TRAP_ENTRY } from './abi.ts';
 import { fromGuestUser, KERNEL_CS } from './descriptors.ts';
 import {
+  badWrite,
+  DATA,
   IDT_ENTRIES,
   killGuest,
   type LguestHost,
@@ -17,6 +19,7 @@ import {
 import { guestPa } from './walk.ts';
 
 const RSP = 4;
+const PAGE_SHIFT = 12;
 const INTERRUPT_GATE = 0xe;
 const TRAP_GATE = 0xf;
 const HI_PRESENT = 0x8000;
@@ -71,33 +74,47 @@ export function enterGate(host: LguestHost, vector: number, error: number | null
   const ss = user ? state.ss1 : vcpu.seg(SS_REG, SEG_SELECTOR);
   const flags = readFlags(vcpu);
   const told = virtualInterrupts(host) ? flags | EFLAGS_IF : flags & ~EFLAGS_IF;
-  const words = [told, vcpu.seg(CS, SEG_SELECTOR), vcpu.get(FIELDS.rip)];
-  if (user) words.unshift(vcpu.seg(SS_REG, SEG_SELECTOR), vcpu.gpr32(RSP));
-  if (error !== null) words.push(error);
-  const esp = push(host, user ? state.esp1 : vcpu.gpr32(RSP), words);
+  const { frame } = host;
+  let count = 0;
+  if (error !== null) frame[count++] = error;
+  frame[count++] = vcpu.word(FIELDS.rip);
+  frame[count++] = vcpu.seg(CS, SEG_SELECTOR);
+  frame[count++] = told;
+  if (user) {
+    frame[count++] = vcpu.gpr32(RSP);
+    frame[count++] = vcpu.seg(SS_REG, SEG_SELECTOR);
+  }
+  const esp = push(host, user ? state.esp1 : vcpu.gpr32(RSP), count);
   if (state.dead || !host.descriptors.enterKernel(ss)) return;
   vcpu.setGpr32(RSP, esp);
-  vcpu.setVa(FIELDS.rip, handlerOf(host, vector));
+  vcpu.setHalves(FIELDS.rip, handlerOf(host, vector), 0);
   writeFlags(vcpu, EFLAGS_IF, CLEARED | EFLAGS_IF);
-  vcpu.setVa(FIELDS.rfAt, 0);
-  cpu.stateChanged();
+  vcpu.setHalves(FIELDS.rfAt, 0, 0);
   if (((state.idtHi[vector]! >>> 8) & 0xf) === INTERRUPT_GATE && state.data >= 0)
-    writeData(host, 'irq_enabled', 0);
+    writeData(host, DATA.irq_enabled, 0);
 }
 
 /** The guest's own flag: only the bit that EFLAGS has it in counts, since an iret stores the whole image. */
 export function virtualInterrupts(host: LguestHost): boolean {
-  return host.state.data >= 0 && (readData(host, 'irq_enabled') & EFLAGS_IF) !== 0;
+  return host.state.data >= 0 && (readData(host, DATA.irq_enabled) & EFLAGS_IF) !== 0;
 }
 
-/** By the guest's own tables, whatever the shadow says, and whoever may write there (push_guest_stack, 2.6.32). */
-function push(host: LguestHost, top: number, words: readonly number[]): number {
-  let esp = top;
-  for (const word of words) {
-    esp = (esp - 4) >>> 0;
-    const gpa = guestPa(host, esp);
-    if (gpa < 0) return esp;
-    writeGuest(host, gpa, word);
+/**
+ * Pushes what `host.frame` holds, and answers where ESP is then. By the guest's own tables, whatever the shadow says, and
+ * whoever may write there (push_guest_stack, 2.6.32): word by word, the last one first, which is the same within a page.
+ */
+function push(host: LguestHost, top: number, count: number): number {
+  const { frame, memory, state } = host;
+  const esp = (top - 4 * count) >>> 0;
+  const highest = (top - 4) >>> 0;
+  if (highest >>> PAGE_SHIFT === esp >>> PAGE_SHIFT) {
+    const gpa = guestPa(host, highest);
+    if (gpa >= 0 && !memory.setWords(gpa - 4 * (count - 1), frame, count)) badWrite(host, gpa);
+    return esp;
+  }
+  for (let n = 1; n <= count && !state.dead; n++) {
+    const gpa = guestPa(host, (top - 4 * n) >>> 0);
+    if (gpa >= 0) writeGuest(host, gpa, frame[count - n]!);
   }
   return esp;
 }

@@ -72,6 +72,10 @@ export interface LguestHost {
   readonly memory: GuestRam;
   readonly shadow: Shadow;
   readonly descriptors: Descriptors;
+  /** For the words that a handler finds on its stack, the lowest first. */
+  readonly frame: Uint32Array;
+  /** On every way to the guest. */
+  enter(): void;
   /** A NOTIFY of the guest's: a device, or text. */
   notify(gpa: number): void;
   /** Once it is known which kind of tables the guest has: the host's pages at the top of its address spaces. */
@@ -92,7 +96,7 @@ export function killGuest({ state, cpu, platform }: LguestHost, why: string): vo
 }
 
 /** Where `lguest_data` has its words: some are asked for on every way to the guest. */
-const PLACES = {
+export const DATA = {
   irq_enabled: lguestData.offsetOf('irq_enabled'),
   blocked_interrupts: lguestData.offsetOf('blocked_interrupts'),
   cr2: lguestData.offsetOf('cr2'),
@@ -106,13 +110,13 @@ const PLACES = {
   syscall_vec: lguestData.offsetOf('syscall_vec'),
 } as const;
 
-/** A word of `lguest_data`, which has been checked to lie in the guest's memory. */
-export function readData(host: LguestHost, field: keyof typeof PLACES): number {
-  return host.memory.u32(host.state.data + PLACES[field]);
+/** A word of `lguest_data` by its place, which has been checked to lie in the guest's memory. */
+export function readData(host: LguestHost, at: number): number {
+  return host.memory.u32(host.state.data + at);
 }
 
-export function writeData(host: LguestHost, field: keyof typeof PLACES, value: number): void {
-  host.memory.setU32(host.state.data + PLACES[field], value >>> 0);
+export function writeData(host: LguestHost, at: number, value: number): void {
+  host.memory.setU32(host.state.data + at, value >>> 0);
 }
 
 /** A word of the guest's memory by its physical address, or 0 and the guest is dead. */
@@ -124,7 +128,10 @@ export function readGuest(host: LguestHost, gpa: number): number {
 }
 
 export function writeGuest(host: LguestHost, gpa: number, value: number): void {
-  if (!host.memory.setU32(gpa, value >>> 0)) killGuest(host, `bad write address ${hex(gpa)} len 4`);
+  if (!host.memory.setU32(gpa, value >>> 0)) badWrite(host, gpa);
 }
+
+export const badWrite = (host: LguestHost, gpa: number): void =>
+  killGuest(host, `bad write address ${hex(gpa)} len 4`);
 
 export const hex = (value: number): string => `0x${(value >>> 0).toString(16)}`;

@@ -2,7 +2,7 @@
 
 import { DEFAULT_MODEL } from '../../cpu/cpuid.ts';
 import { LHCALL, lguestData, SWITCHER_ADDR } from './abi.ts';
-import { hex, killGuest, type LguestHost, readData, writeData } from './host.ts';
+import { DATA, hex, killGuest, type LguestHost, readData, writeData } from './host.ts';
 import { writeTime } from './interrupts.ts';
 import { topIndex } from './walk.ts';
 
@@ -15,20 +15,20 @@ export function initialize(host: LguestHost, number: number, gpa: number): void 
     return killGuest(host, `hypercall ${number | 0} before INIT`);
   if (!memory.contains(gpa, lguestData.size)) return killGuest(host, `bad guest page ${hex(gpa)}`);
   state.data = gpa;
-  state.noirqStart = readData(host, 'noirq_start');
-  state.noirqEnd = readData(host, 'noirq_end');
-  state.syscallVec = readData(host, 'syscall_vec');
+  state.noirqStart = readData(host, DATA.noirq_start);
+  state.noirqEnd = readData(host, DATA.noirq_end);
+  state.syscallVec = readData(host, DATA.syscall_vec);
   if (state.syscallVec !== SYSCALL_VECTOR)
     return killGuest(host, `bad syscall vector ${hex(state.syscallVec)}`);
-  writeData(host, 'tsc_khz', DEFAULT_MODEL.tscHz / 1000);
+  writeData(host, DATA.tsc_khz, DEFAULT_MODEL.tscHz / 1000);
   writeTime(host);
-  const kernelAddress = readData(host, 'kernel_address');
+  const kernelAddress = readData(host, DATA.kernel_address);
   const switcher = SWITCHER_ADDR[state.pae ? 'pae' : 'plain'];
   if (!isBelow(state.pae, kernelAddress, switcher))
     return killGuest(host, `bad kernel address ${hex(kernelAddress)}`);
   state.kernelAddress = kernelAddress;
-  writeData(host, 'reserve_mem', 2 ** 32 - switcher);
-  writeData(host, 'pgdir', shadow.top());
+  writeData(host, DATA.reserve_mem, 2 ** 32 - switcher);
+  writeData(host, DATA.pgdir, shadow.top());
   shadow.clearAll();
   platform.seen?.('LHCALL_LGUEST_INIT', { lguest_data: gpa }, null);
 }

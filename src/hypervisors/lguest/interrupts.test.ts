@@ -1,7 +1,10 @@
 // Virtual interrupts: when a raised line is delivered, what holds it back, and the clock that raises line 0.
 
 import { expect, test } from 'vitest';
+import { SS_REG } from '../../cpu/descriptors.ts';
+import { SEG_LIMIT } from '../../cpu/state.ts';
 import { TEST_EPOCH } from '../testing/bare-guest.ts';
+import { KERNEL_DS } from './descriptors.ts';
 import { guest, runLguest } from './testing/lguest-guest.ts';
 
 const { init, store, keepAt, keep, call, gate, off, field } = guest;
@@ -101,6 +104,18 @@ test("before LGUEST_INIT nothing is delivered; after it the clock's time is the 
   expect(results[0]).toBe(TEST_EPOCH);
   expect(results[1]).toBeLessThan(1000);
   expect(results[2]).toBe(TEST_EPOCH + 3);
+});
+
+test('a handler is entered on the segments of the table as it is then', () => {
+  const again = (label: string) => `${on}; ${arm(500)}; ${spin(1000, label)}`;
+  const limitAfter = (change: string) =>
+    runLguest(`
+      ${init}; ${gate(TIMER, 'tick')}; ${unmask}; ${again('one')}; ${change}; ${again('two')}; ${keep('0xbad')}
+      tick: inc edi; cmp edi, 2; je done; iretd; done: ${off}`).cpu.state.seg(SS_REG, SEG_LIMIT);
+  expect(limitAfter('')).toBe(0xffff_ffff);
+  expect(limitAfter(call('LOAD_GDT_ENTRY', KERNEL_DS >>> 3, 0x0000fffe, 0x00cfb300))).toBe(
+    0xffff_efff,
+  );
 });
 
 test('a halt with every line masked waits for ever, and costs nothing', () => {

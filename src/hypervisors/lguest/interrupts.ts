@@ -4,7 +4,7 @@ import { EFLAGS_IF } from '../../cpu/control-bits.ts';
 import { FIELDS } from '../../cpu/state.ts';
 import { lguestData } from './abi.ts';
 import { enterGate, FIRST_EXTERNAL_VECTOR, hasGate, virtualInterrupts } from './gates.ts';
-import { type LguestHost, readData, writeData } from './host.ts';
+import { DATA, type LguestHost, readData, writeData } from './host.ts';
 
 /** Line of the clock; devices have those behind it. */
 export const TIMER_LINE = 0;
@@ -27,14 +27,14 @@ export function deliverInterrupt(host: LguestHost): boolean {
   if (state.pending === 0 || state.data < 0) return false;
   const ready = deliverable(host);
   if (ready === 0) return !state.halted;
-  const eip = cpu.state.get(FIELDS.rip);
+  const eip = cpu.state.word(FIELDS.rip);
   if (eip >= state.noirqStart && eip < state.noirqEnd) return !state.halted;
   if (state.halted) {
-    writeData(host, 'irq_enabled', EFLAGS_IF);
+    writeData(host, DATA.irq_enabled, EFLAGS_IF);
     state.halted = false;
     cpu.state.set(FIELDS.halted, 0);
   } else if (!virtualInterrupts(host)) {
-    writeData(host, 'irq_pending', EFLAGS_IF);
+    writeData(host, DATA.irq_pending, EFLAGS_IF);
     return true;
   }
   const line = 31 - Math.clz32(ready & -ready);
@@ -42,19 +42,19 @@ export function deliverInterrupt(host: LguestHost): boolean {
   state.pending = (state.pending & ~(1 << line)) >>> 0;
   enterGate(host, FIRST_EXTERNAL_VECTOR + line, null);
   writeTime(host);
-  if (deliverable(host) === 0) writeData(host, 'irq_pending', 0);
+  if (deliverable(host) === 0) writeData(host, DATA.irq_pending, 0);
   return state.pending !== 0;
 }
 
 function deliverable(host: LguestHost): number {
-  return host.state.pending & ~readData(host, 'blocked_interrupts');
+  return host.state.pending & ~readData(host, DATA.blocked_interrupts);
 }
 
 /** The wall clock, which stands still for the guest between two such moments. */
 export function writeTime({ platform, memory, state }: LguestHost): void {
   const now = platform.clock.now();
-  const seconds = platform.epochSeconds + Math.floor(now / NANOS_PER_SECOND);
+  const epoch = platform.epochSeconds;
+  const seconds = Math.floor(now / NANOS_PER_SECOND);
   const at = state.data + TIME_AT;
-  memory.setU32(at, seconds >>> 0);
-  memory.setU32(at + 4, now % NANOS_PER_SECOND);
+  memory.setU64(at, (epoch + seconds) >>> 0, now - seconds * NANOS_PER_SECOND);
 }

@@ -7,7 +7,7 @@ import { GUEST_PL, LGUEST_TRAP_ENTRY } from './abi.ts';
 import { doHypercalls } from './calls.ts';
 import { emulatePort } from './emulate.ts';
 import { enterGate, hasGate, mayRaise } from './gates.ts';
-import { hex, killGuest, type LguestHost, writeData } from './host.ts';
+import { DATA, hex, killGuest, type LguestHost, writeData } from './host.ts';
 
 /** Vectors with an error code (has_err of drivers/lguest/interrupts_and_traps.c, 2.6.32; SDM 3A table 6-1). */
 const WITH_ERROR = (1 << 8) | (0x1f << 10) | (1 << 17);
@@ -40,7 +40,7 @@ function onException(host: LguestHost, exit: ExceptionExit): void {
       break;
     case PF:
       if (host.shadow.demand(address, error ?? 0) === 'mapped' || host.state.dead) return;
-      if (host.state.data >= 0) writeData(host, 'cr2', address);
+      if (host.state.data >= 0) writeData(host, DATA.cr2, address);
       break;
   }
   if (host.state.dead) return;
@@ -64,7 +64,12 @@ export function onVmcall(host: LguestHost): boolean {
   if (cpu.state.get(FIELDS.cpl) !== GUEST_PL) return false;
   doHypercalls(host);
   // What waits for the guest is delivered on the way back to it.
-  if (state.pending !== 0 || state.halted || state.dead) cpu.requestExit();
+  if (state.halted || state.dead) cpu.requestExit();
+  else if (state.pending !== 0) {
+    cpu.countRunning(true);
+    host.enter();
+    cpu.countRunning(false);
+  }
   return true;
 }
 

@@ -87,6 +87,7 @@ export function bareGuest(on: HypervisorInterface, options: BareOptions): BareGu
       retired: () => cpu.retired(),
       setInterruptLine: (level) => cpu.setInterruptLine(level),
       requestExit: () => cpu.requestExit(),
+      requestExitAt: (retired) => cpu.requestExitAt(retired),
       interruptsEnabled: () => cpu.interruptsEnabled(),
       halted: () => cpu.state.get('halted') !== 0,
       waitsInCall: () => attached.waiting?.() ?? false,

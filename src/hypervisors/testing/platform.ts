@@ -25,6 +25,7 @@ export function testPlatform(): Platform {
   microvm.connect({
     retired: () => cpu.retired(),
     requestExit: () => cpu.requestExit(),
+    requestExitAt: (retired) => cpu.requestExitAt(retired),
     setInterruptLine: (level) => cpu.setInterruptLine(level),
     run: (budget) => runGuest(cpu, {}, budget),
     interruptsEnabled: () => false,
@@ -48,6 +49,7 @@ export function testMachine(
     {
       retired: () => cpu.retired(),
       requestExit: () => cpu.requestExit(),
+      requestExitAt: (retired) => cpu.requestExitAt(retired),
       setInterruptLine: (level) => cpu.setInterruptLine(level),
       run: (budget) => runGuest(cpu, attached, budget),
       interruptsEnabled: () => cpu.interruptsEnabled(),

@@ -17,6 +17,7 @@ export class SteppedCpu implements MachineCpu {
   step: Step = () => null;
   acknowledge: () => number = () => -1;
   private leave = false;
+  private leaveAt = Number.POSITIVE_INFINITY;
 
   retired(): number {
     return this.count;
@@ -28,6 +29,10 @@ export class SteppedCpu implements MachineCpu {
 
   requestExit(): void {
     this.leave = true;
+  }
+
+  requestExitAt(retired: number): void {
+    this.leaveAt = Math.min(this.leaveAt, retired);
   }
 
   interruptsEnabled(): boolean {
@@ -49,6 +54,10 @@ export class SteppedCpu implements MachineCpu {
         return { kind: 'requested' };
       }
       this.takeInterrupts();
+      if (this.count >= this.leaveAt) {
+        this.leaveAt = Number.POSITIVE_INFINITY;
+        return { kind: 'requested' };
+      }
       const exit = this.step(this);
       this.count++;
       if (exit !== null) return exit;
