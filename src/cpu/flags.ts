@@ -24,34 +24,48 @@ import {
 
 /** Bit 1 of EFLAGS is always set. SDM 1 3.4.3. */
 const ALWAYS_ONE = 2;
+/** Words of the state, and what else is imported, under names of this module: V8 takes those for constants, and every exit comes here. */
+const EFLAGS = FIELDS.eflags.at >> 2;
+const OP = FIELDS.flOp.at >> 2;
+const AUX = FIELDS.flAux.at >> 2;
+const STATUS = EFLAGS_STATUS;
+const FULL = FL_FULL;
 
 /** All of EFLAGS. */
 export function readFlags(state: State): number {
-  return (state.word(FIELDS.eflags) & ~EFLAGS_STATUS) | ALWAYS_ONE | statusFlags(state);
+  return (word(state, EFLAGS) & ~STATUS) | ALWAYS_ONE | statusFlags(state);
 }
 
 /** The same, and the status flags no longer lazy: whoever asks next finds them worked out. */
 export function settleFlags(state: State): number {
   const all = readFlags(state);
-  state.setWord(FIELDS.flOp, FL_FULL * 4);
-  state.setWord(FIELDS.flAux, all & EFLAGS_STATUS);
+  setWord(state, OP, FULL * 4);
+  setWord(state, AUX, all & STATUS);
   return all;
 }
 
 /** Replaces the flags in `mask`. The caller calls `modeChanged` if AC or VM changed, `checkInterrupts` if IF or TF did. */
 export function writeFlags(state: State, value: number, mask: number): void {
-  if ((mask & EFLAGS_STATUS) === 0) {
-    const rest = state.word(FIELDS.eflags) & ~EFLAGS_STATUS;
-    state.setWord(FIELDS.eflags, (rest & ~mask) | (value & mask) | ALWAYS_ONE);
+  if ((mask & STATUS) === 0) {
+    const rest = word(state, EFLAGS) & ~STATUS;
+    setWord(state, EFLAGS, (rest & ~mask) | (value & mask) | ALWAYS_ONE);
     return;
   }
   // What is replaced as a whole need not be worked out.
-  const known = (mask & EFLAGS_STATUS) === EFLAGS_STATUS;
-  const old = known ? state.word(FIELDS.eflags) & ~EFLAGS_STATUS : readFlags(state);
+  const known = (mask & STATUS) === STATUS;
+  const old = known ? word(state, EFLAGS) & ~STATUS : readFlags(state);
   const all = (old & ~mask) | (value & mask) | ALWAYS_ONE;
-  state.setWord(FIELDS.eflags, all & ~EFLAGS_STATUS);
-  state.setWord(FIELDS.flOp, FL_FULL * 4);
-  state.setWord(FIELDS.flAux, all & EFLAGS_STATUS);
+  setWord(state, EFLAGS, all & ~STATUS);
+  setWord(state, OP, FULL * 4);
+  setWord(state, AUX, all & STATUS);
+}
+
+function word({ views, base }: State, at: number): number {
+  return views.u32[(base >> 2) + at]!;
+}
+
+function setWord({ views, base }: State, at: number, value: number): void {
+  views.u32[(base >> 2) + at] = value;
 }
 
 /** A value of the result's width as two unsigned halves, brought to the top so that bit 63 is its sign. */
@@ -62,9 +76,9 @@ interface Lifted {
 
 /** CF PF AF ZF SF OF at their EFLAGS places. See `FlagFn` in isa/ir.ts for what each kind means. */
 export function statusFlags(state: State): number {
-  const kind = state.word(FIELDS.flOp) >>> 2;
-  if (kind === FL_FULL) return state.word(FIELDS.flAux) & EFLAGS_STATUS;
-  const bits = 8 << (state.word(FIELDS.flOp) & 3);
+  const kind = word(state, OP) >>> 2;
+  if (kind === FULL) return word(state, AUX) & STATUS;
+  const bits = 8 << (word(state, OP) & 3);
   const low = state.word(FIELDS.flRes);
   const res = lift(low, highOf(state, FIELDS.flRes), bits);
   const common =
@@ -72,8 +86,7 @@ export function statusFlags(state: State): number {
     ((res.lo | res.hi) === 0 ? EFLAGS_ZF : 0) |
     (evenParity(low & 0xff) ? EFLAGS_PF : 0);
   if (kind === FL_LOGIC) return common;
-  if (kind === FL_MIX)
-    return common | (state.word(FIELDS.flAux) & (EFLAGS_CF | EFLAGS_AF | EFLAGS_OF));
+  if (kind === FL_MIX) return common | (word(state, AUX) & (EFLAGS_CF | EFLAGS_AF | EFLAGS_OF));
   const lowX = state.word(FIELDS.flX);
   const x = lift(lowX, highOf(state, FIELDS.flX), bits);
   return common | carryFlags(kind, bits, low, lowX, res, x);

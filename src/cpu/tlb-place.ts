@@ -5,11 +5,16 @@ import { D_ADDEND, D_WRITE } from './tlb.ts';
 
 const PAGE = 4096;
 const DATA_TLB = FIELDS.dataTlb.at >> 2;
+/** Imported, but under names of this module: V8 takes those for constants. */
+const STRIDE_WORDS = DATA_TLB_STRIDE >> 2;
+const WRITE = D_WRITE;
+const ADDEND = D_ADDEND;
 
 /**
- * Address in linear memory of the `bytes` at the virtual address with these halves, if they lie in one page that the TLB
- * has for the running mode: RAM, and for a write no decoded code and nobody who wants to see it. -1: the MMU has to do it,
- * as it has everything while alignment is checked, and on pages with breakpoints. `u32`: linear memory, `vcpu`: of that the state.
+ * Address in linear memory, as 32 signed bits, of the `bytes` at the virtual address with these halves, if they lie in one
+ * page that the TLB has for the running mode: RAM, and for a write no decoded code and nobody who wants to see it. 0: the
+ * MMU has to do it, as it has everything while alignment is checked, and on pages with breakpoints. `u32`: linear memory,
+ * `vcpu`: of that the state.
  */
 export function tlbPlace(
   u32: Uint32Array,
@@ -19,10 +24,10 @@ export function tlbPlace(
   bytes: number,
   writes: 0 | 1,
 ): number {
-  if ((lo & (PAGE - 1)) + bytes > PAGE) return -1;
+  if ((lo & (PAGE - 1)) + bytes > PAGE) return 0;
   const tlb = vcpu[DATA_TLB]!;
-  const entry = (tlb + dataTlbIndex(lo) * DATA_TLB_STRIDE) >>> 2;
-  const tag = entry + writes * D_WRITE;
-  if (u32[tag]! >>> 0 !== (lo & -PAGE) >>> 0 || u32[tag + 1] !== hi >>> 0) return -1;
-  return (lo + u32[entry + D_ADDEND]!) >>> 0;
+  const entry = (tlb >>> 2) + dataTlbIndex(lo) * STRIDE_WORDS;
+  const tag = entry + writes * WRITE;
+  if (u32[tag]! >>> 0 !== (lo & -PAGE) >>> 0 || u32[tag + 1] !== hi >>> 0) return 0;
+  return (lo + u32[entry + ADDEND]!) | 0;
 }

@@ -31,6 +31,9 @@ const SS_SELECTOR = FIELDS.ssSelector.at >> 2;
 const FLAT_LIMIT = 0xffffffff;
 const CLEARED = EFLAGS_AC | EFLAGS_VM | EFLAGS_RF | EFLAGS_NT | EFLAGS_TF;
 const ENTRY_FLAGS = 0x3f7fd5;
+const AC = EFLAGS_AC;
+const CODE = FLAT_RING3_CS64;
+const DATA = FLAT_RING3_DS;
 
 /** RCX and R11, [error code], RIP, CS and the old mask, RFLAGS, RSP, SS (arch-x86/xen-x86_64.h; fact sheet 5.3). */
 const WORDS = 7;
@@ -118,10 +121,10 @@ function enterHandler(pv: PvDomain, handler: number, lo: number, hi: number): vo
   const { cpu, vcpuWords } = pv;
   const { state } = cpu;
   const trapped = vcpuWords[EFLAGS]!;
-  if (vcpuWords[CS_SELECTOR] !== FLAT_RING3_CS64)
-    setSegmentTo(state, CS, FLAT_RING3_CS64, 0, FLAT_LIMIT, FLAT_CODE64 | DPL3);
-  if (vcpuWords[SS_SELECTOR] !== FLAT_RING3_DS)
-    setSegmentTo(state, SS_REG, FLAT_RING3_DS, 0, FLAT_LIMIT, FLAT_DATA | DPL3);
+  if (vcpuWords[CS_SELECTOR] !== CODE)
+    setSegmentTo(state, CS, CODE, 0, FLAT_LIMIT, FLAT_CODE64 | DPL3);
+  if (vcpuWords[SS_SELECTOR] !== DATA)
+    setSegmentTo(state, SS_REG, DATA, 0, FLAT_LIMIT, FLAT_DATA | DPL3);
   vcpuWords[RIP] = handler >>> 0;
   vcpuWords[RIP + 1] = Math.floor(handler / FOUR_GIB);
   vcpuWords[RSP] = lo;
@@ -129,7 +132,7 @@ function enterHandler(pv: PvDomain, handler: number, lo: number, hi: number): vo
   writeFlags(state, 0, CLEARED & ENTRY_FLAGS);
   vcpuWords[RF_AT] = 0;
   vcpuWords[RF_AT + 1] = 0;
-  if (vcpuWords[CODE_MODE] !== 64 || trapped & EFLAGS_AC) cpu.stateChanged();
+  if (vcpuWords[CODE_MODE] !== 64 || trapped & AC) cpu.stateChanged();
 }
 
 function put(frame: Uint32Array, at: number, lo: number, hi: number): void {

@@ -50,9 +50,9 @@ function decodeHere(pv: PvDomain): Decoded | null {
   const code = codeWindow;
   let bytes = Math.min(MAX_BYTES, room);
   const place = bytesInTlb(pv, va >>> 0, Math.floor(va / FOUR_GIB) >>> 0, bytes, 0);
-  if (place >= 0) {
+  if (place !== 0) {
     const { u8 } = pv.cpu.views;
-    for (let n = 0; n < bytes; n++) code[n] = u8[place + n]!;
+    for (let n = 0; n < bytes; n++) code[n] = u8[(place >>> 0) + n]!;
   } else {
     if (!isGuestAddress(pv, va) || !mmu.read(va, bytes, 'current')) return null;
     for (let n = 0; n < bytes; n++) code[n] = mmu.buf.getUint8(n);

@@ -5,6 +5,10 @@ import { putRamByte } from '../xen/ram-byte.ts';
 import { VMASST_TYPE_architectural_iopl } from './abi.ts';
 import { currentVcpu, type PvDomain } from './pv-domain.ts';
 
+const TELLS_IOPL = 1 << VMASST_TYPE_architectural_iopl;
+const IF = EFLAGS_IF;
+const NOT_TOLD = EFLAGS_IF | EFLAGS_IOPL;
+
 /** `evtchn_upcall_mask` of the vCPU that runs. */
 export function eventsMasked(pv: PvDomain): boolean {
   return pv.platform.ram.u8(pv.xen.vcpus[pv.current]!.state.info + 1) !== 0;
@@ -22,9 +26,8 @@ export function eventWaits(pv: PvDomain): boolean {
 
 /** IF is the opposite of the event mask, IOPL what the guest was given to believe. */
 export function guestFlags(pv: PvDomain, flags: number, masked: boolean): number {
-  let told = flags & ~(EFLAGS_IF | EFLAGS_IOPL);
-  if (!masked) told |= EFLAGS_IF;
-  if (pv.state.assists & (1 << VMASST_TYPE_architectural_iopl))
-    told |= currentVcpu(pv).iopl << EFLAGS_IOPL_SHIFT;
+  let told = flags & ~NOT_TOLD;
+  if (!masked) told |= IF;
+  if (pv.state.assists & TELLS_IOPL) told |= currentVcpu(pv).iopl << EFLAGS_IOPL_SHIFT;
   return told;
 }

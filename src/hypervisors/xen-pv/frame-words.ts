@@ -11,9 +11,9 @@ const PAGE = 4096;
 /** Breakpoints that are armed. SDM 3B 18.2.4. */
 const DR7_ENABLED = 0xff;
 
-/** Upper halves of the bounds of Xen's own addresses. */
+/** The first upper half of Xen's own addresses, and how many there are. */
 const XEN_HIGH = (HYPERVISOR_VIRT_START / 4294967296) >>> 0;
-const XEN_HIGH_END = (HYPERVISOR_VIRT_END / 4294967296) >>> 0;
+const XEN_HIGHS = (HYPERVISOR_VIRT_END - HYPERVISOR_VIRT_START) / 4294967296;
 
 /** Longest of them. */
 export const FRAME_BYTES = 96;
@@ -26,11 +26,11 @@ export function frameInTlb(
   bytes: number,
   writes: 0 | 1,
 ): number {
-  const at = (lo & 7) === 0 ? bytesInTlb(pv, lo, hi, bytes, writes) : -1;
-  return at < 0 ? -1 : at >>> 2;
+  const at = (lo & 7) === 0 ? bytesInTlb(pv, lo, hi, bytes, writes) : 0;
+  return at === 0 ? -1 : at >>> 2;
 }
 
-/** The place in linear memory of bytes of the guest's that the TLB has; -1: not that simple. */
+/** The place in linear memory of bytes of the guest's that the TLB has, as 32 signed bits; 0: not that simple. */
 export function bytesInTlb(
   { words, vcpuWords }: PvDomain,
   lo: number,
@@ -39,7 +39,7 @@ export function bytesInTlb(
   writes: 0 | 1,
 ): number {
   // Xen refuses to touch its own part of the address space for a guest.
-  if ((hi - XEN_HIGH) >>> 0 < XEN_HIGH_END - XEN_HIGH) return -1;
+  if ((hi - XEN_HIGH) >>> 0 < XEN_HIGHS) return 0;
   return tlbPlace(words, vcpuWords, lo, hi, bytes, writes);
 }
 

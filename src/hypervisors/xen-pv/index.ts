@@ -183,7 +183,7 @@ function guestOf(
     peek(gva, bytes) {
       if (pv.state.narrow) return -1;
       const quick = bytesInTlb(pv, gva >>> 0, Math.floor(gva / FOUR_GIB) >>> 0, bytes, 0);
-      if (quick >= 0) return quick;
+      if (quick !== 0) return quick >>> 0;
       return reachable(gva, bytes) ? placeInRam(pv, gva, bytes, false) : -1;
     },
     readVirtual(gva, bytes) {

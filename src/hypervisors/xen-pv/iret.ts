@@ -41,6 +41,14 @@ const NMI_MASKED = FIELDS.nmiMasked.at >> 2;
 const CODE_MODE = FIELDS.codeMode.at >> 2;
 const CS_SELECTOR = FIELDS.csSelector.at >> 2;
 const ALL_FLAGS = 0x3f7fd5;
+/** What the guest says of these is not what it gets. */
+const KEPT_FLAGS = ~(EFLAGS_IOPL | EFLAGS_VM | EFLAGS_RF);
+const IF = EFLAGS_IF;
+const RF = EFLAGS_RF;
+const IN_SYSCALL = VGCF_in_syscall;
+const CODE = FLAT_RING3_CS64;
+const DATA = FLAT_RING3_DS;
+const TELLS_IOPL = 1 << VMASST_TYPE_architectural_iopl;
 const FLAT_LIMIT = 0xffffffff;
 
 /** struct iret_context (arch-x86/xen-x86_64.h): where its 64-bit words begin, in words of 32. */
@@ -55,7 +63,7 @@ export function iret64(pv: PvDomain, syscall: boolean): void {
   const frame = place < 0 ? pv.frame : words;
   const at = Math.max(place, 0);
   // The frame has both as a rule.
-  if (syscall && (place < 0 || frame[at + AT.flags]! & VGCF_in_syscall)) setReturnRegisters(pv);
+  if (syscall && (place < 0 || frame[at + AT.flags]! & IN_SYSCALL)) setReturnRegisters(pv);
   if (place < 0 && !readElsewhere(pv)) return;
   // All of it before anything is written: the guest may have its vcpu_info anywhere.
   const cs = frame[at + AT.cs]! & 0xffff;
@@ -63,7 +71,7 @@ export function iret64(pv: PvDomain, syscall: boolean): void {
   const rflags = frame[at + AT.rflags]!;
   const ripLow = frame[at + AT.rip]!;
   const ripHigh = frame[at + AT.rip + 1]!;
-  if ((frame[at + AT.flags]! & VGCF_in_syscall) === 0) {
+  if ((frame[at + AT.flags]! & IN_SYSCALL) === 0) {
     copy(vcpuWords, R11, frame, at + AT.r11);
     copy(vcpuWords, RCX, frame, at + AT.rcx);
   }
@@ -74,21 +82,20 @@ export function iret64(pv: PvDomain, syscall: boolean): void {
     if (vcpu.userTable < 0) return crashDomain(pv, 'it returns to user mode without user tables');
     toggleMode(pv, vcpu);
   }
-  if (pv.state.assists & (1 << VMASST_TYPE_architectural_iopl))
-    vcpu.iopl = (rflags & EFLAGS_IOPL) >> EFLAGS_IOPL_SHIFT;
+  if (pv.state.assists & TELLS_IOPL) vcpu.iopl = (rflags & EFLAGS_IOPL) >> EFLAGS_IOPL_SHIFT;
   // The end of a handler of NMIs, if it was one.
   vcpuWords[NMI_MASKED] = 0;
-  maskEvents(pv, (rflags & EFLAGS_IF) === 0);
+  maskEvents(pv, (rflags & IF) === 0);
   const before = vcpuWords[EFLAGS]!;
-  writeFlags(state, (rflags & ~(EFLAGS_IOPL | EFLAGS_VM | EFLAGS_RF)) | EFLAGS_IF, ALL_FLAGS);
-  if (rflags & EFLAGS_RF) state.setVa(FIELDS.rfAt, cpu.retired() + 1);
+  writeFlags(state, (rflags & KEPT_FLAGS) | IF, ALL_FLAGS);
+  if (rflags & RF) state.setVa(FIELDS.rfAt, cpu.retired() + 1);
   vcpuWords[RIP] = ripLow;
   vcpuWords[RIP + 1] = ripHigh;
-  const flat = (cs | 3) === FLAT_RING3_CS64 && ss === FLAT_RING3_DS;
+  const flat = (cs | 3) === CODE && ss === DATA;
   if (flat && isCanonicalHigh(ripHigh)) {
-    if (vcpuWords[CS_SELECTOR] !== FLAT_RING3_CS64 || vcpuWords[CODE_MODE] !== 64) {
-      setSegmentTo(state, CS, FLAT_RING3_CS64, 0, FLAT_LIMIT, FLAT_CODE64 | DPL3);
-      setSegmentTo(state, SS_REG, FLAT_RING3_DS, 0, FLAT_LIMIT, FLAT_DATA | DPL3);
+    if (vcpuWords[CS_SELECTOR] !== CODE || vcpuWords[CODE_MODE] !== 64) {
+      setSegmentTo(state, CS, CODE, 0, FLAT_LIMIT, FLAT_CODE64 | DPL3);
+      setSegmentTo(state, SS_REG, DATA, 0, FLAT_LIMIT, FLAT_DATA | DPL3);
       cpu.stateChanged();
     } else if (before !== vcpuWords[EFLAGS]) cpu.stateChanged();
     return;

@@ -3,6 +3,9 @@
 import { FRAME_CODE, FRAME_DIRTY } from '../../cpu/frames.ts';
 import type { Platform } from '../define.ts';
 
+const LOOKED_AT = FRAME_CODE | FRAME_DIRTY;
+const DIRTY = FRAME_DIRTY;
+
 /** Directly, where the frame is known to be written and holds no code: nobody has to hear of it then. */
 export function putRamByte(
   { cpu, ram }: Pick<Platform, 'cpu' | 'ram'>,
@@ -11,6 +14,6 @@ export function putRamByte(
 ): void {
   const { layout, views } = cpu;
   const attr = views.u8[layout.frameAttrs + (at >>> 12)]!;
-  if ((attr & (FRAME_CODE | FRAME_DIRTY)) === FRAME_DIRTY) views.u8[layout.ramBase + at] = value;
+  if ((attr & LOOKED_AT) === DIRTY) views.u8[layout.ramBase + at] = value;
   else ram.setU8(at, value);
 }
