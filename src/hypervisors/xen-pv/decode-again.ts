@@ -11,20 +11,26 @@ export const codeWindow = new Uint8Array(MAX_BYTES);
 const met = new Map<number, { readonly bytes: Uint8Array; readonly d: Decoded }[]>();
 const MOST_ALIKE = 8;
 
-export function decodeAgain(code: Uint8Array, bytes: number, mode: 16 | 32 | 64): Decoded | null {
-  const key = (mode << 8) | code[0]!;
+/** Of the `bytes` that begin at `at` in `code`. */
+export function decodeAgain(
+  code: Uint8Array,
+  at: number,
+  bytes: number,
+  mode: 16 | 32 | 64,
+): Decoded | null {
+  const key = (mode << 8) | code[at]!;
   const alike = met.get(key) ?? [];
-  for (const known of alike) if (beginsWith(code, bytes, known.bytes)) return known.d;
-  const d = decode(code, 0, bytes, mode);
+  for (const known of alike) if (beginsWith(code, at, bytes, known.bytes)) return known.d;
+  const d = decode(code, at, at + bytes, mode);
   if ('failure' in d) return null;
   if (alike.length === MOST_ALIKE) alike.shift();
-  alike.push({ bytes: code.slice(0, d.length), d });
+  alike.push({ bytes: code.slice(at, at + d.length), d });
   met.set(key, alike);
   return d;
 }
 
-function beginsWith(code: Uint8Array, bytes: number, begin: Uint8Array): boolean {
+function beginsWith(code: Uint8Array, at: number, bytes: number, begin: Uint8Array): boolean {
   if (begin.length > bytes) return false;
-  for (let n = 0; n < begin.length; n++) if (code[n] !== begin[n]) return false;
+  for (let n = 0; n < begin.length; n++) if (code[at + n] !== begin[n]) return false;
   return true;
 }

@@ -50,18 +50,15 @@ function decodeHere(pv: PvDomain): Decoded | null {
   const code = codeWindow;
   let bytes = Math.min(MAX_BYTES, room);
   const place = bytesInTlb(pv, va >>> 0, Math.floor(va / FOUR_GIB) >>> 0, bytes, 0);
-  if (place !== 0) {
-    const { u8 } = pv.cpu.views;
-    for (let n = 0; n < bytes; n++) code[n] = u8[(place >>> 0) + n]!;
-  } else {
-    if (!isGuestAddress(pv, va) || !mmu.read(va, bytes, 'current')) return null;
-    for (let n = 0; n < bytes; n++) code[n] = mmu.buf.getUint8(n);
-  }
+  if (place !== 0 && bytes === MAX_BYTES)
+    return decodeAgain(pv.cpu.views.u8, place >>> 0, bytes, mode);
+  if (!isGuestAddress(pv, va) || !mmu.read(va, bytes, 'current')) return null;
+  for (let n = 0; n < bytes; n++) code[n] = mmu.buf.getUint8(n);
   if (bytes < MAX_BYTES && mmu.read(va + bytes, MAX_BYTES - bytes, 'current')) {
     for (let n = bytes; n < MAX_BYTES; n++) code[n] = mmu.buf.getUint8(n - bytes);
     bytes = MAX_BYTES;
   }
-  return decodeAgain(code, bytes, mode);
+  return decodeAgain(code, 0, bytes, mode);
 }
 
 function execute(pv: PvDomain, d: Decoded): boolean {

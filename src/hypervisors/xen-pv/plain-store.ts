@@ -2,7 +2,7 @@
 
 import type { Decoded } from '../../cpu/decoded.ts';
 import { FIELDS, GPR_AT } from '../../cpu/state.ts';
-import { codeWindow, decodeAgain, MAX_BYTES } from './decode-again.ts';
+import { decodeAgain, MAX_BYTES } from './decode-again.ts';
 import type { PvDomain } from './pv-domain.ts';
 
 const PAGE = 4096;
@@ -49,10 +49,7 @@ function decodeInPage({ cpu }: PvDomain): Decoded | null {
   const gpa = cpu.mmu.fetch(cpu.state.getVa(FIELDS.rip));
   if (gpa < 0 || !cpu.mmu.isRam(gpa)) return null;
   const bytes = Math.min(MAX_BYTES, PAGE - (gpa & (PAGE - 1)));
-  const { u8 } = cpu.views;
-  const from = cpu.layout.ramBase + gpa;
-  for (let n = 0; n < bytes; n++) codeWindow[n] = u8[from + n]!;
-  return decodeAgain(codeWindow, bytes, 64);
+  return decodeAgain(cpu.views.u8, cpu.layout.ramBase + gpa, bytes, 64);
 }
 
 /** Low half of its effective address: that of the fault says the rest. */
