@@ -14,6 +14,8 @@ export interface XenProgram<P extends CommonParts = Parts> {
 /** A value that only the running guest knows: code that leaves it in RAX and may change RCX, RDX and RDI. */
 export interface Place {
   readonly rax: string;
+  /** Its lowest three bits, where they are known. */
+  readonly low?: number;
 }
 export type Value = number | bigint | Place;
 
@@ -66,8 +68,14 @@ export function partsOf(index: number): Parts {
     BigInt(value) === 0n ? place : { rax: `${place.rax}; mov rcx, ${hex(value)}; add rax, rcx` };
   return {
     ...commonParts(index, 'syscall', mfn),
-    machine: (n, value = 0) => plus({ rax: `${mfn(n).rax}; shl rax, 12` }, value),
-    pte: (n) => ({ rax: `mov rdi, ${hex(pageOf(index, n))}; mov edx, 1; call entry_of` }),
+    machine: (n, value = 0) => ({
+      ...plus({ rax: `${mfn(n).rax}; shl rax, 12` }, value),
+      low: Number(BigInt(value) & 7n),
+    }),
+    pte: (n) => ({
+      rax: `mov rdi, ${hex(pageOf(index, n))}; mov edx, 1; call entry_of`,
+      low: 0,
+    }),
     table: (level) => ({
       rax: `mov rdi, ${hex(pageOf(index, 0))}; mov edx, ${level}; call entry_of; shr rax, 12`,
     }),

@@ -2,15 +2,23 @@
 
 import { readFileSync } from 'node:fs';
 import { digest, pvhKernel, pvKernel } from './image.ts';
-import { type CommonParts, partsOf, type XenProgram } from './program.ts';
+import { type CommonParts, partsOf, type Value, type XenProgram } from './program.ts';
 import { allPrograms, allPvhPrograms, pvhEvents } from './programs/index.ts';
 import { pvhPartsOf } from './pvh-program.ts';
+
+export interface MadeCall {
+  readonly number: number;
+  /** Null: only the running guest knows. Of a place it may know the lowest bits. */
+  readonly args: readonly (number | null)[];
+  /** The first word of the structure that the first argument points to. */
+  readonly pointed: number | null;
+}
 
 export interface SuiteProgram {
   readonly name: string;
   readonly digest: string;
-  /** The hypercalls that it makes, each with its first argument if that is a number. */
-  readonly calls: readonly { readonly number: number; readonly first: number | null }[];
+  /** The hypercalls that it makes. */
+  readonly calls: readonly MadeCall[];
 }
 
 export interface Suite {
@@ -60,15 +68,23 @@ function described<W extends string, P extends CommonParts & Record<W, CommonPar
   parts: P,
   ways: readonly W[],
 ): SuiteProgram {
-  const calls: { number: number; first: number | null }[] = [];
+  const calls: MadeCall[] = [];
+  const known = (value: Value | undefined) =>
+    (typeof value === 'object' ? value.low : value === undefined ? null : Number(value)) ?? null;
+  const stored = new Map<number, Value>();
+  const store: CommonParts['store'] = (va, value) => {
+    stored.set(va, value);
+    return parts.store(va, value);
+  };
   const watched = ways.map((way) => {
     const call: CommonParts['call'] = (number, ...args) => {
-      calls.push({ number, first: typeof args[0] === 'number' ? args[0] : null });
+      const words = args.map(known);
+      calls.push({ number, args: words, pointed: known(stored.get(words[0] ?? -1)) });
       return parts[way](number, ...args);
     };
     return [way, call];
   });
-  const text = code({ ...parts, ...Object.fromEntries(watched) });
+  const text = code({ ...parts, store, ...Object.fromEntries(watched) });
   return { name, digest: digest(text), calls };
 }
 

@@ -181,6 +181,6 @@ function rest(op: Operation): EntryPoint | null {
 
 export const XEN_PV_MANIFEST: Manifest = {
   operations: OPERATIONS,
-  others: otherCalls(PV_CALLS, USED),
+  others: otherCalls(PV_CALLS, USED, ['pv64', 'pv32']),
   rest,
 };

@@ -12,6 +12,7 @@ export const PHYSDEVOP_set_iobitmap = 7;
 export const PHYSDEVOP_apic_read = 8;
 export const PHYSDEVOP_apic_write = 9;
 export const PHYSDEVOP_alloc_irq_vector = 10;
+export const PHYSDEVOP_free_irq_vector = 11;
 export const PHYSDEVOP_eoi = 12;
 export const PHYSDEVOP_map_pirq = 13;
 export const PHYSDEVOP_unmap_pirq = 14;

@@ -41,6 +41,6 @@ const USED: ReadonlySet<string> = new Set(
 
 export const XEN_PVH_MANIFEST: Manifest = {
   operations: OPERATIONS,
-  others: otherCalls(PVH_CALLS, USED),
+  others: otherCalls(PVH_CALLS, USED, ['hvm']),
   rest: hardwareEntryPoint,
 };

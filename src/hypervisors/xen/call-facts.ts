@@ -1,7 +1,7 @@
 // What an interface's page says of its calls, from their definitions.
 
 import type { CallFact } from '../define.ts';
-import type { AnyHypercall, Caller, SubOperation } from './define.ts';
+import type { AnyHypercall, Caller, Request, SubOperation } from './define.ts';
 
 const ERROR_NAMES: Readonly<Record<number, string>> = {
   1: 'EPERM',
@@ -26,7 +26,7 @@ export function callFacts(calls: readonly AnyHypercall[], callers: readonly Call
     .filter((call) => call.callers.some((caller) => callers.includes(caller)))
     .toSorted((a, b) => a.number - b.number)
     .flatMap((call) => {
-      const subs = Object.entries(call.subOperations ?? {});
+      const subs = rowsOf(call);
       if (subs.length === 0) return [{ number: call.number, call: call.name, ...stateOf(call) }];
       return subs
         .filter(([, sub]) => !sub.callers || sub.callers.some((caller) => callers.includes(caller)))
@@ -38,6 +38,11 @@ export function callFacts(calls: readonly AnyHypercall[], callers: readonly Call
         }));
     });
 }
+
+/** A call's sub-operations, or the requests that its handler tells apart. */
+export const rowsOf = ({ subOperations, requests }: AnyHypercall): [string, Row][] =>
+  Object.entries<Row>(subOperations ?? requests ?? {});
+type Row = SubOperation | Request;
 
 function stateOf({
   refuse,

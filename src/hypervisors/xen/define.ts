@@ -70,6 +70,10 @@ export interface SubOperation {
 }
 export type SubOperations = { readonly [number: number]: SubOperation };
 
+/** What a call may be asked that its handler tells apart itself: an entry of its array, or a later argument. */
+export type Request = Pick<SubOperation, 'name' | 'refuse' | 'callers'>;
+export type Requests = { readonly [number: number]: Request };
+
 export interface XenHypercall<A extends ArgumentKinds = ArgumentKinds> {
   readonly number: number;
   readonly name: string;
@@ -80,6 +84,10 @@ export interface XenHypercall<A extends ArgumentKinds = ArgumentKinds> {
   readonly handle?: (call: Call, args: ArgumentValues<A>) => CallResult;
   /** Without `handle`: the first argument chooses one of these; it must be a `u32` or `s32`. */
   readonly subOperations?: SubOperations;
+  /** Beside `handle`: which requests there are, by their numbers. */
+  readonly requests?: Requests;
+  /** Where a request's number stands: in this argument, or else in these bits of the first word of an entry. */
+  readonly requestAt?: { readonly argument?: number; readonly mask?: number };
   /** The answer to a sub-operation that is not in the table. -ENOSYS if not given. */
   readonly unknown?: number;
   /** Sub-operations are chosen by these bits of the first argument only. All of them if not given. */

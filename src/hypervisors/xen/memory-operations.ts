@@ -1,9 +1,12 @@
 // Sub-operations of memory_op that are the same for PV and PVH guests: most are the toolstack's.
 
-import { EFAULT, EINVAL, EOPNOTSUPP, EPERM } from './abi/errno.ts';
+import { EFAULT, EINVAL, ENOSYS, EOPNOTSUPP, EPERM } from './abi/errno.ts';
 import * as abi from './abi/memory.ts';
 import type { Call, SubOperation, SubOperations } from './define.ts';
 import { isNumbered, names, notAnother, notMine } from './domid.ts';
+
+/** CONFIG_MEM_PAGING, CONFIG_MEM_SHARING. */
+const NOT_BUILT = [-ENOSYS, 'Xen has it only in builds that ask for it'] as const;
 
 export const SHARED_MEMORY_OPERATIONS: SubOperations = {
   [abi.XENMEM_machphys_compat_mfn_list]: {
@@ -24,6 +27,8 @@ export const SHARED_MEMORY_OPERATIONS: SubOperations = {
     first: names(abi.memAccessOp, notAnother),
     refuse: [-EINVAL, 'the other domain has no second-level tables'],
   },
+  [abi.XENMEM_paging_op]: { name: 'XENMEM_paging_op', refuse: NOT_BUILT },
+  [abi.XENMEM_sharing_op]: { name: 'XENMEM_sharing_op', refuse: NOT_BUILT },
   [abi.XENMEM_claim_pages]: claimPages(),
   [abi.XENMEM_get_vnumainfo]: {
     name: 'XENMEM_get_vnumainfo',

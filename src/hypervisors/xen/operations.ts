@@ -2,7 +2,7 @@
 
 import { bug } from '../../base/errors.ts';
 import type { EntryPoint, Manifest } from '../manifest.ts';
-import type { AnyHypercall, HypercallTable } from './define.ts';
+import type { AnyHypercall, Caller, HypercallTable, SubOperation } from './define.ts';
 import { XEN_FEATURES } from './hypercalls/xen-version.ts';
 
 /** What a guest of Xen can be asked to do without. */
@@ -28,11 +28,18 @@ function statusOf(call: AnyHypercall, subName: string | undefined): Status {
   return sub.handle ? {} : { status: 'not modelled' };
 }
 
-/** Every call and sub-operation of a table that none of `used` names. */
-export function otherCalls(table: HypercallTable, used: ReadonlySet<string>): EntryPoint[] {
+/** Every call and sub-operation that such guests have, and none of `used` names. */
+export function otherCalls(
+  table: HypercallTable,
+  used: ReadonlySet<string>,
+  callers: readonly Caller[],
+): EntryPoint[] {
+  const has = ({ callers: of }: Pick<SubOperation, 'callers'>) =>
+    !of || of.some((caller) => callers.includes(caller));
   return [...table.values()]
+    .filter(has)
     .flatMap((call) => {
-      const subs = Object.values(call.subOperations ?? {});
+      const subs = Object.values(call.subOperations ?? {}).filter(has);
       return subs.length > 0 ? subs.map(({ name }) => `${call.name}.${name}`) : [call.name];
     })
     .filter((name) => !used.has(name) && ![...used].some((one) => one.startsWith(`${name}.`)))

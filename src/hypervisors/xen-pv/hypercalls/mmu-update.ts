@@ -3,7 +3,7 @@
 import { NO_ARGUMENTS } from '../../seen.ts';
 import { EFAULT, EINVAL, ENOSYS, EPERM, ESRCH } from '../../xen/abi/errno.ts';
 import { DOMID_SELF } from '../../xen/abi/xen.ts';
-import { type Call, defineHypercall } from '../../xen/define.ts';
+import { type Call, defineHypercall, type Requests } from '../../xen/define.ts';
 import {
   MMU_MACHPHYS_UPDATE,
   MMU_NORMAL_PT_UPDATE,
@@ -21,12 +21,21 @@ const REQUESTS_PER_TURN = 512;
 const COMMAND = 7;
 const SELF_ONLY = DOMID_SELF;
 
+const REQUESTS: Requests = {
+  [MMU_NORMAL_PT_UPDATE]: { name: 'MMU_NORMAL_PT_UPDATE' },
+  [MMU_MACHPHYS_UPDATE]: { name: 'MMU_MACHPHYS_UPDATE' },
+  [MMU_PT_UPDATE_PRESERVE_AD]: { name: 'MMU_PT_UPDATE_PRESERVE_AD' },
+  [MMU_PT_UPDATE_NO_TRANSLATE]: { name: 'MMU_PT_UPDATE_NO_TRANSLATE' },
+};
+
 export const mmuUpdate = defineHypercall({
   number: 1,
   name: 'mmu_update',
   ref: 'xen.h struct mmu_update',
   callers: ['pv64', 'pv32'],
   inPlace: true,
+  requests: REQUESTS,
+  requestAt: { mask: COMMAND },
   args: { ureqs: 'gva', count: 'u32', pdone: 'gva', foreigndom: 'u32' },
   handle(call, { ureqs, count, pdone, foreigndom }) {
     const pv = pvOf(call);
@@ -93,15 +102,9 @@ function perform(pv: PvDomain, ptr: number, mfn: number, lo: number, hi: number)
   }
 }
 
-const COMMAND_NAMES = [
-  'MMU_NORMAL_PT_UPDATE',
-  'MMU_MACHPHYS_UPDATE',
-  'MMU_PT_UPDATE_PRESERVE_AD',
-  'MMU_PT_UPDATE_NO_TRANSLATE',
-];
 const ENTRY_NAMES = Array.from(
   { length: COMMAND + 1 },
-  (_, n) => `mmu_update.${COMMAND_NAMES[n] ?? n}`,
+  (_, n) => `mmu_update.${REQUESTS[n]?.name ?? n}`,
 );
 /** By the level of the table, from the lowest. */
 const OPERATIONS = ['mmu.set_pte', 'mmu.set_pmd', 'mmu.set_pud', 'mmu.set_p4d'] as const;

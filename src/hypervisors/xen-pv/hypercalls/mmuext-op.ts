@@ -4,7 +4,7 @@ import { isCanonical } from '../../../cpu/control-bits.ts';
 import { NO_ARGUMENTS } from '../../seen.ts';
 import { EACCES, EFAULT, EINVAL, ENOSYS, EOPNOTSUPP, EPERM, ESRCH } from '../../xen/abi/errno.ts';
 import { DOMID_SELF } from '../../xen/abi/xen.ts';
-import { type Call, defineHypercall } from '../../xen/define.ts';
+import { type Call, defineHypercall, type Requests } from '../../xen/define.ts';
 import * as abi from '../abi.ts';
 import { switchKernelTable, switchUserTable } from '../address-space.ts';
 import { readFrame } from '../frame-words.ts';
@@ -23,12 +23,48 @@ const LDT_ENTRIES_MAX = 8192;
 /** No frame: what is beyond 2^53 cannot be one. */
 const NO_FRAME = Number.MAX_SAFE_INTEGER;
 
+const REQUESTS: Requests = {
+  [abi.MMUEXT_PIN_L1_TABLE]: { name: 'MMUEXT_PIN_L1_TABLE' },
+  [abi.MMUEXT_PIN_L2_TABLE]: { name: 'MMUEXT_PIN_L2_TABLE' },
+  [abi.MMUEXT_PIN_L3_TABLE]: { name: 'MMUEXT_PIN_L3_TABLE' },
+  [abi.MMUEXT_PIN_L4_TABLE]: { name: 'MMUEXT_PIN_L4_TABLE' },
+  [abi.MMUEXT_UNPIN_TABLE]: { name: 'MMUEXT_UNPIN_TABLE' },
+  [abi.MMUEXT_NEW_BASEPTR]: { name: 'MMUEXT_NEW_BASEPTR' },
+  [abi.MMUEXT_TLB_FLUSH_LOCAL]: { name: 'MMUEXT_TLB_FLUSH_LOCAL' },
+  [abi.MMUEXT_INVLPG_LOCAL]: { name: 'MMUEXT_INVLPG_LOCAL' },
+  [abi.MMUEXT_TLB_FLUSH_MULTI]: { name: 'MMUEXT_TLB_FLUSH_MULTI' },
+  [abi.MMUEXT_INVLPG_MULTI]: { name: 'MMUEXT_INVLPG_MULTI' },
+  [abi.MMUEXT_TLB_FLUSH_ALL]: { name: 'MMUEXT_TLB_FLUSH_ALL' },
+  [abi.MMUEXT_INVLPG_ALL]: { name: 'MMUEXT_INVLPG_ALL' },
+  [abi.MMUEXT_FLUSH_CACHE]: {
+    name: 'MMUEXT_FLUSH_CACHE',
+    refuse: [-EACCES, 'the caches are for domains with memory of devices'],
+  },
+  [abi.MMUEXT_SET_LDT]: { name: 'MMUEXT_SET_LDT' },
+  [abi.MMUEXT_NEW_USER_BASEPTR]: { name: 'MMUEXT_NEW_USER_BASEPTR' },
+  [abi.MMUEXT_CLEAR_PAGE]: { name: 'MMUEXT_CLEAR_PAGE' },
+  [abi.MMUEXT_COPY_PAGE]: { name: 'MMUEXT_COPY_PAGE' },
+  [abi.MMUEXT_FLUSH_CACHE_GLOBAL]: {
+    name: 'MMUEXT_FLUSH_CACHE_GLOBAL',
+    refuse: [-EINVAL, 'the caches are for domains with memory of devices'],
+  },
+  [abi.MMUEXT_MARK_SUPER]: {
+    name: 'MMUEXT_MARK_SUPER',
+    refuse: [-EOPNOTSUPP, 'there are no superpages'],
+  },
+  [abi.MMUEXT_UNMARK_SUPER]: {
+    name: 'MMUEXT_UNMARK_SUPER',
+    refuse: [-EOPNOTSUPP, 'there are no superpages'],
+  },
+};
+
 export const mmuextOp = defineHypercall({
   number: 26,
   name: 'mmuext_op',
   ref: 'xen.h struct mmuext_op',
   callers: ['pv64', 'pv32'],
   inPlace: true,
+  requests: REQUESTS,
   args: { uops: 'gva', count: 'u32', pdone: 'gva', foreigndom: 'u32' },
   handle(call, { uops, count, pdone, foreigndom }) {
     const pv = pvOf(call);
@@ -75,9 +111,7 @@ function one(pv: PvDomain, call: Call, at: number, bytes: number): number {
 const entryName = (cmd: number): string => ENTRY_NAMES.get(cmd) ?? `mmuext_op.${cmd}`;
 
 const ENTRY_NAMES: ReadonlyMap<number, string> = new Map(
-  Object.entries(abi).flatMap(([name, n]) =>
-    name.startsWith('MMUEXT_') && typeof n === 'number' ? [[n, `mmuext_op.${name}`] as const] : [],
-  ),
+  Object.entries(REQUESTS).map(([cmd, { name }]) => [Number(cmd), `mmuext_op.${name}`]),
 );
 
 interface Words {
@@ -118,22 +152,14 @@ function perform(call: Call, cmd: number, words: Words): number {
       if (cmd === abi.MMUEXT_INVLPG_MULTI && !namesVcpus(call, words)) return -EINVAL;
       if (isGuestAddress(pv, va)) pv.cpu.mmu.flushPage(va);
       return 0;
-    // The caches are for domains with memory of devices only.
-    case abi.MMUEXT_FLUSH_CACHE:
-      return -EACCES;
-    case abi.MMUEXT_FLUSH_CACHE_GLOBAL:
-      return -EINVAL;
     case abi.MMUEXT_SET_LDT:
       return setLdt(pv, va, words.second);
     case abi.MMUEXT_CLEAR_PAGE:
       return clearPage(pv, mfn);
     case abi.MMUEXT_COPY_PAGE:
       return copyPage(pv, mfn, frame(words.second, words.secondHi));
-    case abi.MMUEXT_MARK_SUPER:
-    case abi.MMUEXT_UNMARK_SUPER:
-      return -EOPNOTSUPP;
     default:
-      return -ENOSYS;
+      return REQUESTS[cmd]?.refuse?.[0] ?? -ENOSYS;
   }
 }
 

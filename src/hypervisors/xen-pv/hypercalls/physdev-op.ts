@@ -1,6 +1,6 @@
 // physdev_op: ports and interrupts of devices, of which a guest without devices has only its IOPL.
 
-import { EBUSY, EFAULT, EINVAL, ENOSPC, EPERM } from '../../xen/abi/errno.ts';
+import { EBUSY, EFAULT, EINVAL, ENOSPC, ENOSYS, EPERM } from '../../xen/abi/errno.ts';
 import type { XenFields, XenStruct } from '../../xen/abi/layout.ts';
 import { NR_GSIS, NR_PIRQS } from '../../xen/abi/xen.ts';
 import { type Call, defineHypercall, readable, type SubOperation } from '../../xen/define.ts';
@@ -56,6 +56,10 @@ export const physdevOp = defineHypercall({
       name: 'PHYSDEVOP_alloc_irq_vector',
       first: readable(abi.irq),
       refuse: NOT_OURS,
+    },
+    [abi.PHYSDEVOP_free_irq_vector]: {
+      name: 'PHYSDEVOP_free_irq_vector',
+      refuse: [-ENOSYS, 'Xen has not done this since 3.1'],
     },
     [abi.PHYSDEVOP_eoi]: { name: 'PHYSDEVOP_eoi', handle: endOfInterrupt },
     [abi.PHYSDEVOP_map_pirq]: {

@@ -14,6 +14,13 @@ export const setSegmentBase = defineHypercall({
   ref: 'arch-x86/xen-x86_64.h SEGBASE_FS',
   callers: ['pv64'],
   inPlace: true,
+  requestAt: { argument: 0 },
+  requests: {
+    [SEGBASE_FS]: { name: 'SEGBASE_FS' },
+    [SEGBASE_GS_USER]: { name: 'SEGBASE_GS_USER' },
+    [SEGBASE_GS_KERNEL]: { name: 'SEGBASE_GS_KERNEL' },
+    [SEGBASE_GS_USER_SEL]: { name: 'SEGBASE_GS_USER_SEL' },
+  },
   args: { which: 'u32', base: 'gva' },
   handle(call, { which, base }) {
     const pv = pvOf(call);

@@ -1,6 +1,6 @@
 // hvm_op: the parameters by which guest and toolstack agree on rings, ports and the way of an upcall.
 
-import { EFAULT, EINVAL, ENOENT, EOPNOTSUPP } from '../../xen/abi/errno.ts';
+import { EFAULT, EINVAL, ENOENT, ENOSYS, EOPNOTSUPP } from '../../xen/abi/errno.ts';
 import * as abi from '../../xen/abi/hvm.ts';
 import { type Call, defineHypercall } from '../../xen/define.ts';
 import { vcpuOf } from '../../xen/domain.ts';
@@ -13,6 +13,9 @@ import type { PvhDomain } from '../physmap.ts';
 /** Vectors below are exceptions. */
 const FIRST_VECTOR = 16;
 
+/** hvm/hvm_op.h keeps the numbers; dm_op and memory_op took over. */
+const MOVED = [-ENOSYS, 'other calls do this since Xen 4.5 and 4.9'] as const;
+
 export const hvmOp = defineHypercall({
   number: 34,
   name: 'hvm_op',
@@ -22,6 +25,9 @@ export const hvmOp = defineHypercall({
   subOperations: {
     [abi.HVMOP_set_param]: { name: 'HVMOP_set_param', handle: setParam },
     [abi.HVMOP_get_param]: { name: 'HVMOP_get_param', handle: getParam },
+    [abi.HVMOP_set_pci_intx_level]: { name: 'HVMOP_set_pci_intx_level', refuse: MOVED },
+    [abi.HVMOP_set_isa_irq_level]: { name: 'HVMOP_set_isa_irq_level', refuse: MOVED },
+    [abi.HVMOP_set_pci_link_route]: { name: 'HVMOP_set_pci_link_route', refuse: MOVED },
     [abi.HVMOP_flush_tlbs]: {
       name: 'HVMOP_flush_tlbs',
       handle: ({ domain }, arg) => {
@@ -41,6 +47,8 @@ export const hvmOp = defineHypercall({
         guest.write(abi.hvmGetTime, at, { now: systemTime(domain) }) ? 0 : -EFAULT,
     },
     [abi.HVMOP_xentrace]: { name: 'HVMOP_xentrace', handle: trace },
+    [abi.HVMOP_set_mem_access]: { name: 'HVMOP_set_mem_access', refuse: MOVED },
+    [abi.HVMOP_get_mem_access]: { name: 'HVMOP_get_mem_access', refuse: MOVED },
     [abi.HVMOP_get_mem_type]: { name: 'HVMOP_get_mem_type', handle: memType },
     [abi.HVMOP_set_evtchn_upcall_vector]: {
       name: 'HVMOP_set_evtchn_upcall_vector',

@@ -2,3 +2,5 @@
 
 export { hvmOp } from './hvm-op.ts';
 export { memoryOp } from './memory-op.ts';
+export { mmuextOp } from './mmuext-op.ts';
+export { physdevOp } from './physdev-op.ts';
