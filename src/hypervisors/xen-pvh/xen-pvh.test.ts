@@ -86,8 +86,14 @@ describe('a call', () => {
 
   it('of PV guests only is -ENOSYS', () => {
     const { call } = guest();
-    for (const number of [0, 1, 2, 3, 4, 5, 10, 14, 21, 23, 25, 26, 30])
+    for (const number of [0, 1, 2, 3, 4, 5, 10, 14, 21, 23, 25, 30])
       expect(call(number, ARG)).toBe(-38);
+  });
+
+  it('of mmuext_op is refused: -EINVAL for itself, -EPERM for the control domain, -ESRCH for nobody', () => {
+    const { call } = guest();
+    const about = (domain: number) => call(26, ARG, 0, 0, domain);
+    expect([about(0x7ff0), about(0), about(0x123)]).toEqual([-22, -1, -3]);
   });
 
   it('can be made through the hypercall page, which an MSR fills', () => {
