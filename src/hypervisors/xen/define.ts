@@ -187,7 +187,12 @@ export const readable =
 
 // biome-ignore lint/suspicious/noExplicitAny: calls of any arguments; `perform` gives each its own.
 export type AnyHypercall = DefinedHypercall<any>;
-export type HypercallTable = ReadonlyMap<number, AnyHypercall>;
+export interface HypercallTable {
+  /** The call of that number, null if there is none: any number may be asked for. */
+  get(number: number): AnyHypercall | null;
+  /** All of them, by number. */
+  values(): readonly AnyHypercall[];
+}
 
 /** An argument, raw: two halves, written anew for each call. */
 export interface Word {

@@ -5,6 +5,7 @@ import type { Platform } from '../define.ts';
 import { EVTCHN_FIFO_MAX_QUEUES } from './abi/event-channel.ts';
 import { RUNSTATE_running } from './abi/vcpu.ts';
 import { NR_VIRQS } from './abi/xen.ts';
+import type { Frame } from './define.ts';
 import { freshGrants, type GrantState } from './grant-state.ts';
 import type { XenGuest } from './memory.ts';
 
@@ -90,6 +91,8 @@ export interface XenVcpu {
   readonly id: number;
   /** Room for the arguments of the call that it makes; nothing of it outlives the call. */
   readonly words: { lo: number; hi: number }[];
+  /** What a call of 64-bit and of 32-bit code is reached through; null before the first. */
+  readonly frames: { wide: Frame | null; narrow: Frame | null };
   readonly state: VcpuState;
   readonly singleshot: Timer;
   readonly periodic: Timer;
@@ -162,6 +165,7 @@ export function createDomain(parts: DomainParts): XenDomain {
   const vcpus: XenVcpu[] = state.vcpus.map((vcpu, id) => ({
     id,
     words: Array.from({ length: CALL_WORDS }, () => ({ lo: 0, hi: 0 })),
+    frames: { wide: null, narrow: null },
     // The list is assigned in place by a restore, and so are its members.
     state: vcpu,
     singleshot: platform.clock.timer(`xen.vcpu${id}.singleshot`, () =>

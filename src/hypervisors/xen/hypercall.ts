@@ -29,8 +29,15 @@ const REGISTERS = { wide: [7, 6, 2, 10, 8, 9], narrow: [3, 1, 2, 6, 7, 5] } as c
 
 /** Who calls what: the calls of a table are those that the caller has. By number, in whatever order they are exported. */
 export function hypercallTable(calls: readonly AnyHypercall[]): HypercallTable {
-  const inOrder = calls.toSorted((one, other) => one.number - other.number);
-  return new Map(inOrder.map((call) => [call.number, call]));
+  const byNumber: (AnyHypercall | null)[] = [];
+  for (const call of calls) {
+    while (byNumber.length <= call.number) byNumber.push(null);
+    byNumber[call.number] = call;
+  }
+  return {
+    get: (number) => (number >= 0 && number < byNumber.length ? byNumber[number]! : null),
+    values: () => byNumber.filter((call) => call !== null),
+  };
 }
 
 /** The running vCPU has executed its calling instruction. `wide`: in 64-bit code. */
@@ -52,7 +59,7 @@ export function hypercall(
     word.hi = wide ? u32[i + 1]! : 0;
   }
   domain.state.called = true;
-  const frame = new CallFrame(domain, vcpu, table, caller, wide, words, false);
+  const frame = frameOf(domain, vcpu, table, caller, wide);
   const named = !wide || state.gprHigh(RAX) === 0;
   const result = perform(frame, named ? state.gpr32(RAX) : -1);
   if (result === LEFT) return;
@@ -66,6 +73,23 @@ export function hypercall(
     state.setGprHalves(registers[n]!, lo, wide ? hi : 0);
   }
   domain.guest.rewind();
+}
+
+/** One for each word size of a vCPU, which has one call under way at a time: to make one would cost more than most calls do. */
+function frameOf(
+  domain: XenDomain,
+  vcpu: XenVcpu,
+  table: HypercallTable,
+  caller: Caller,
+  wide: boolean,
+): CallFrame {
+  const { frames } = vcpu;
+  const made = wide ? frames.wide : frames.narrow;
+  if (made !== null) return made as CallFrame;
+  const frame = new CallFrame(domain, vcpu, table, caller, wide, vcpu.words, false);
+  if (wide) frames.wide = frame;
+  else frames.narrow = frame;
+  return frame;
 }
 
 /** One call under way, as its handler reaches it and as it goes on later. */
