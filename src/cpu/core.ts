@@ -13,6 +13,7 @@ import {
 } from './debug.ts';
 import { deliver, type Event } from './deliver.ts';
 import { Interpreter } from './interp/engine.ts';
+import { LEAVE } from './interp/quick-deliver.ts';
 import { createMmu, type Mmu, type StoreFilter } from './mmu.ts';
 import { modeChanged } from './modes.ts';
 import { EXIT_VECTOR, exceptionExits, exitBit, POLICY_INTERRUPTS } from './policy.ts';
@@ -73,6 +74,13 @@ export interface EngineParts {
   };
   /** Bytes that are no instruction raise #UD; one that we lack, or code outside RAM, ends the run. */
   undecodable(gpa: number, why: 'undefined' | 'too-long' | 'not-ram'): void;
+  /**
+   * At a boundary at which an interrupt is accepted and nothing else is due: its vector, NO_VECTOR, or LEAVE if the engine has
+   * to be left. What was withheld of the budget is given back.
+   */
+  acknowledge(): number;
+  /** Delivers that vector by the slow way. 0: the engine is to be left. */
+  deliver(vector: number): 0 | 1;
 }
 
 /** A vCPU and its linear memory. */
@@ -153,6 +161,8 @@ class VCpu implements Cpu {
   /** The retired count at which it is requested. */
   private exitAt = Number.POSITIVE_INFINITY;
   private ended: Exit | null = null;
+  /** What came of an interrupt that was delivered within the engine. */
+  private broken: Exit | null = null;
   /** The exits by policy, made once. */
   private readonly exception = {
     kind: 'exception' as const,
@@ -207,6 +217,8 @@ class VCpu implements Cpu {
       mmu: this.mmu,
       cx: this.cx,
       undecodable: (gpa, why) => this.undecodable(gpa, why),
+      acknowledge: () => this.acknowledge(),
+      deliver: (vector) => this.deliverWithin(vector),
     };
     this.engine =
       engine === 'reference'
@@ -359,6 +371,7 @@ class VCpu implements Cpu {
     state.setWord(FIELDS.stop, 0);
     state.setWord(FIELDS.faultsStop, alone ? 1 : 0);
     const stop = this.engine.run();
+    if (this.broken) return this.endedBy(this.broken);
     if (stop === 'fault') {
       if (this.ended) return this.ended;
       state.setWord(FIELDS.pendingDebug, 0);
@@ -475,6 +488,25 @@ class VCpu implements Cpu {
     if (vector < 0) return null;
     state.setWord(FIELDS.halted, 0);
     return this.deliver({ vector, error: null, kind: 'interrupt' });
+  }
+
+  /** As takeInterrupt, for an engine that is running. */
+  private acknowledge(): number {
+    if (this.exitRequested || this.ended) return LEAVE;
+    const { state } = this;
+    state.setWord(FIELDS.attention, 0);
+    state.giveBackBudget();
+    return this.border.acknowledgeInterrupt();
+  }
+
+  private deliverWithin(vector: number): 0 | 1 {
+    this.broken = this.deliver({ vector, error: null, kind: 'interrupt' });
+    return this.broken ? 0 : 1;
+  }
+
+  private endedBy(exit: Exit): Exit {
+    this.broken = null;
+    return exit;
   }
 
   private fault(): Exit | null {

@@ -422,6 +422,10 @@ export class State {
     this.set(FIELDS.slack, (this.get(FIELDS.slack) | 0) + (this.get(FIELDS.budget) | 0));
     this.set(FIELDS.budget, 0);
   }
+  giveBackBudget(): void {
+    this.setWord(FIELDS.budget, this.word(FIELDS.budget) + this.word(FIELDS.slack));
+    this.setWord(FIELDS.slack, 0);
+  }
   /** Records a fault; the caller returns 1 at once. `error` null: the vector has no error code. */
   raise(vector: number, error: number | null): 1 {
     this.set(FIELDS.faultVector, vector);

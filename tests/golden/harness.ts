@@ -18,6 +18,7 @@ import { firstDifference } from '../../src/cpu/testing/compare.ts';
 import {
   createMachine,
   type Machine,
+  NO_INTERRUPTS,
   resetMachine,
   type StepResult,
   writeRam,
@@ -45,7 +46,8 @@ export class Runner {
     const undecodable = () => {
       state.raise(6, null);
     };
-    this.engine = create({ memory, views, layout, state, mmu, cx, undecodable });
+    const parts = { memory, views, layout, state, mmu, cx, undecodable, ...NO_INTERRUPTS };
+    this.engine = create(parts);
     machine.engine = this.engine;
     cx.retired = () => this.retired();
     const { mmioRead, mmioWrite } = border;

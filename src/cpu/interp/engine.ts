@@ -105,6 +105,8 @@ export class Interpreter implements Engine {
       slow: (id) => this.slow(id),
       segment: (seg, offset, bytes, writes) =>
         checkSegment(p.state, seg, offset >>> 0, bytes, writes !== 0),
+      acknowledge: p.acknowledge,
+      deliver: p.deliver,
     });
     p.cx.enter = ways.enter;
     const imports: Record<string, unknown> = {
@@ -115,6 +117,7 @@ export class Interpreter implements Engine {
       segment: ways.segment,
       slow: ways.slow,
       fault: ways.fault,
+      interrupt: ways.interrupt,
       x87: x87Function(p.memory),
       heat: (head: number) => this.tier?.heat(head),
     };

@@ -81,6 +81,7 @@ export function hotModule(hot: readonly HandlerSpec[], context: ModuleContext): 
   const find = m.importFunction('e', 'find', ['i32'], ['i32']);
   const heat = m.importFunction('e', 'heat', ['i32'], []);
   const fault = m.importFunction('e', 'fault', [], ['i32']);
+  const interrupt = m.importFunction('e', 'interrupt', [], ['i32']);
   m.importMemory('e', 'memory', context.memoryPages);
   m.importTable('e', 'table', context.tableSize);
   const jumpCache = m.importGlobal('e', 'jumpCache', 'i32');
@@ -92,7 +93,7 @@ export function hotModule(hot: readonly HandlerSpec[], context: ModuleContext): 
   const hotFunction = new HotFunction(
     hot,
     { ...helpers, flags },
-    { find, heat, fault, cold, runner, jumpCache },
+    { find, heat, fault, interrupt, cold, runner, jumpCache },
     context,
   );
   m.addFunction(m.type(['i32', 'i32'], ['i32']), hotFunction.emit().body(), 'run');
@@ -171,6 +172,7 @@ class HotFunction implements LookupLocals {
   private readonly find: number;
   private readonly heat: number;
   private readonly fault: number;
+  private readonly interrupt: number;
   private readonly coldType: number;
   private readonly runner: number;
   private readonly jumpCache: number;
@@ -179,7 +181,9 @@ class HotFunction implements LookupLocals {
   constructor(
     hot: readonly HandlerSpec[],
     helpers: Helpers,
-    indexes: Readonly<Record<'find' | 'heat' | 'fault' | 'cold' | 'runner' | 'jumpCache', number>>,
+    indexes: Readonly<
+      Record<'find' | 'heat' | 'fault' | 'interrupt' | 'cold' | 'runner' | 'jumpCache', number>
+    >,
     context: ModuleContext,
   ) {
     this.hot = hot;
@@ -187,6 +191,7 @@ class HotFunction implements LookupLocals {
     this.find = indexes.find;
     this.heat = indexes.heat;
     this.fault = indexes.fault;
+    this.interrupt = indexes.interrupt;
     this.coldType = indexes.cold;
     this.runner = indexes.runner;
     this.jumpCache = indexes.jumpCache;
@@ -199,7 +204,7 @@ class HotFunction implements LookupLocals {
     this.faulted = c.block();
     c.get(this.st).mem('i32.load', FIELDS.dataTlb.at).set(this.tlb);
     c.get(this.st).mem('i32.load', FIELDS.attention.at).iff();
-    this.stop(STOP_ATTENTION);
+    this.stopAtBoundary(STOP_ATTENTION);
     c.end();
     c.get(this.st).mem('i64.load', FIELDS.rip.at).set(this.rip);
     c.i32(0).set(this.patch);
@@ -224,6 +229,12 @@ class HotFunction implements LookupLocals {
     this.c.i32(why).op('return');
   }
 
+  /** Between two instructions: an interrupt may be all that is wanted. */
+  private stopAtBoundary(why: number): void {
+    this.c.call(this.interrupt).brIf(this.reload);
+    this.stop(why);
+  }
+
   /** From `rip` to `rec`: the fetch TLB gives the page, the jump cache the record. */
   private emitLookup(): void {
     const { c } = this;
@@ -232,7 +243,7 @@ class HotFunction implements LookupLocals {
     // Looking is an effect (TLB fills, faults): not when nothing may run any more.
     c.get(this.st).mem('i32.load', FIELDS.budget.at).i32(0).op('i32.le_s').iff();
     c.get(this.st).i32(0).mem('i32.store', FIELDS.rec.at);
-    this.stop(STOP_BUDGET);
+    this.stopAtBoundary(STOP_BUDGET);
     c.end();
     const found = c.block();
     const miss = c.block();
@@ -258,7 +269,7 @@ class HotFunction implements LookupLocals {
       .tee(this.t);
     c.i32(0).op('i32.lt_s').iff();
     this.storeOwnRip();
-    this.stop(STOP_BUDGET);
+    this.stopAtBoundary(STOP_BUDGET);
     c.end();
     c.get(this.st).get(this.t).mem('i32.store', FIELDS.budget.at);
   }
@@ -412,7 +423,7 @@ class HotFunction implements LookupLocals {
     c.get(this.st).mem('i64.load', FIELDS.rip.at).set(this.rip).br(this.lookup);
     c.end();
     c.get(this.t).i32(REGION_FAULT).op('i32.eq').brIf(this.faulted);
-    this.stop(STOP_BUDGET);
+    this.stopAtBoundary(STOP_BUDGET);
   }
 
   private next(): void {

@@ -11,7 +11,7 @@ import { ARG_AT, RET_AT, SEG_AT, SEG_BASE, SEG_STRIDE } from '../state.ts';
 import { type Code, ModuleBuilder } from '../wasm/encode.ts';
 import { moduleOf, type PlacedCode } from './placed-code.ts';
 import { bulkFunction, hitFunction, TLB_READ, TLB_WRITE } from './quick-bulk.ts';
-import { enterFunction, faultFunction } from './quick-deliver.ts';
+import { enterFunction, faultFunction, interruptFunction } from './quick-deliver.ts';
 import { iret } from './quick-iret.ts';
 import { checkFunction, loadSegmentFunction } from './quick-segments.ts';
 import { type Helpers, type Places, QuickSite } from './quick-site.ts';
@@ -44,6 +44,9 @@ const WAYS: Readonly<Record<string, Way>> = {
 export interface SlowWays {
   slow(id: number): number;
   segment(segment: number, offset: number, bytes: number, writes: number): number;
+  /** See `EngineParts`. */
+  acknowledge(): number;
+  deliver(vector: number): number;
 }
 
 export interface Quick {
@@ -53,6 +56,8 @@ export interface Quick {
   readonly slow: unknown;
   /** `() -> 1 delivered, 0 ask the engine`: the fault that is raised. */
   readonly fault: unknown;
+  /** `() -> 1 go on, 0 stop`: at a boundary at which the engine is to stop. */
+  readonly interrupt: unknown;
   /** `(vector, error code, EVENT_* and RF) -> 1 delivered, 0 nothing done`: an event at RIP, between two instructions. */
   readonly enter: (vector: number, error: number, how: number) => number;
 }
@@ -93,6 +98,8 @@ function quickModule(places: Places, names: readonly string[]): Uint8Array {
   const slow = m.importFunction('e', 'slow', ['i32'], ['i32']);
   const checkType = [['i32', 'i32', 'i32', 'i32'] as const, ['i32'] as const] as const;
   const segment = m.importFunction('e', 'segment', ...checkType);
+  const acknowledge = m.importFunction('e', 'acknowledge', [], ['i32']);
+  const deliver = m.importFunction('e', 'deliver', ['i32'], ['i32']);
   m.importMemory('e', 'memory', 1);
   const hitType = m.type(['i64', 'i32', 'i32'], ['i32']);
   const read = m.addFunction(hitType, hitFunction(TLB_READ).body());
@@ -115,6 +122,8 @@ function quickModule(places: Places, names: readonly string[]): Uint8Array {
   m.addFunction(eventType, enterHere(places, helpers, enter).body(), 'enter');
   const faultType = m.type([], ['i32']);
   m.addFunction(faultType, faultFunction(places, helpers, enter).body(), 'fault');
+  const ways = { enter, acknowledge, deliver };
+  m.addFunction(faultType, interruptFunction(places, helpers, ways).body(), 'interrupt');
   return m.encode();
 }
 

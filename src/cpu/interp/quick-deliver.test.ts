@@ -44,6 +44,7 @@ import {
   TSS,
 } from '../testing/descriptor-tables.ts';
 import { guest } from '../testing/guest.ts';
+import { NO_INTERRUPTS } from '../testing/machine.ts';
 import { enablePaging, map, P, PS, U, W } from '../testing/page-tables.ts';
 import { Random } from '../testing/random.ts';
 import { type SmallMachine, smallMachine } from '../testing/small-machine.ts';
@@ -95,7 +96,11 @@ function side(quick: boolean): Side {
     made.asked++;
     return iret.run(m.cx);
   };
-  made.quick = quickCalls(m.memory, m.layout, [...slowPaths.keys()], { slow, segment: () => 1 });
+  made.quick = quickCalls(m.memory, m.layout, [...slowPaths.keys()], {
+    slow,
+    segment: () => 1,
+    ...NO_INTERRUPTS,
+  });
   const enter: Cx['enter'] = (vector, error, how) => {
     const done = made.quick.enter(vector, error, how);
     if (done) count('event', (m.state.get('efer') & EFER_LMA) !== 0);
@@ -255,6 +260,7 @@ describe('the quick check of a segment', () => {
         asked++;
         return checkSegment(state, seg, offset >>> 0, bytes, writes !== 0);
       },
+      ...NO_INTERRUPTS,
     });
     const check = segment as (seg: number, offset: number, bytes: number, writes: number) => number;
     const r = new Random(1);

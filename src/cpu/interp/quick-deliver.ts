@@ -15,6 +15,7 @@ import {
 import { DR6_BS, DR7_ENABLED } from '../debug.ts';
 import { CS, SS_REG, TR } from '../descriptors.ts';
 import { EVENT_FAULT, EVENT_HAS_ERROR } from '../gates.ts';
+import { POLICY_INTERRUPTS } from '../policy.ts';
 import {
   FIELDS,
   GPR_AT,
@@ -52,6 +53,12 @@ const TSS32_TYPE = 8;
 const EXCEPTIONS = 32;
 /** Words of a frame that has SS:RSP, and of one that has not. */
 const [OUTER_WORDS, INNER_WORDS] = [5, 3];
+
+/** Not 0 in one of these: Cpu.run has more to do at this boundary than to take an interrupt. */
+const OTHER_REASONS = [
+  ...(['halted', 'nmiPending', 'laterVector', 'pendingDebug'] as const),
+  ...(['stop', 'faultsStop'] as const),
+];
 
 /** Parameters of the function. */
 const [VECTOR, ERROR, HOW, RIP] = [0, 1, 2, 3];
@@ -137,6 +144,57 @@ export function faultFunction(places: Places, helpers: Helpers, enter: number): 
   // What waits is looked at before the handler's first instruction.
   q.checkInterrupts();
   c.i32(1).op('return').end();
+  c.i32(0);
+  return c;
+}
+
+/** What `acknowledge` says instead of a vector: there is none after all, or the engine has to be left. */
+export const NO_VECTOR = -1;
+export const LEAVE = -2;
+
+/**
+ * `() -> 1 go on, 0 the engine stops`: at a boundary at which it is to stop, takes the interrupt if nothing else is the reason,
+ * as Cpu.run does; whatever else is to be looked at there is left to it.
+ */
+export function interruptFunction(
+  places: Places,
+  helpers: Helpers,
+  { enter, acknowledge, deliver }: { enter: number; acknowledge: number; deliver: number },
+): Code {
+  const q = new QuickSite(places, helpers, 0);
+  const { c, t, v } = q;
+  const [vector, rec] = [c.take('i32'), c.take('i32')];
+  q.decline = c.block();
+  q.load('attention').op('i32.eqz').brIf(q.decline);
+  q.load('irqLine').op('i32.eqz').brIf(q.decline);
+  q.only(() => q.load('eflags'), EFLAGS_IF | EFLAGS_TF, EFLAGS_IF);
+  q.unlessExits(POLICY_INTERRUPTS);
+  for (const other of OTHER_REASONS) {
+    q.load(other);
+    if (other !== OTHER_REASONS[0]) c.op('i32.or');
+  }
+  c.brIf(q.decline);
+  q.only(() => c.get(q.st).mem('i32.load', FIELDS.dr7.at), DR7_ENABLED, 0);
+  // At the end of what was granted somebody else may be due before the interrupt.
+  q.load('budget');
+  q.load('slack').op('i32.add').tee(t).i32(0).op('i32.le_s').brIf(q.decline);
+  q.load('horizon').get(t).op('i64.extend_i32_u').op('i64.sub').i64(1n).op('i64.add').set(v);
+  q.load('shadowAt').get(v).op('i64.eq');
+  q.load('rfAt').get(v).op('i64.eq').op('i32.or').brIf(q.decline);
+  q.load('rec').set(rec);
+  q.store('rec', () => c.i32(0));
+  c.call(acknowledge).tee(vector).i32(LEAVE).op('i32.eq').iff();
+  q.store('rec', () => c.get(rec));
+  c.br(q.decline).end();
+  c.get(vector).i32(NO_VECTOR).op('i32.eq').iff();
+  c.i32(1).op('return').end();
+  // An exception's number may be wanted by the exit policy.
+  c.get(vector).i32(EXCEPTIONS).op('i32.ge_u').iff();
+  c.get(vector).i32(0).i32(0);
+  q.load('rip').call(enter).iff();
+  c.i32(1).op('return').end();
+  c.end();
+  c.get(vector).call(deliver).op('return').end();
   c.i32(0);
   return c;
 }

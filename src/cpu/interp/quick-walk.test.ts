@@ -16,6 +16,7 @@ import { FRAME_CODE, FRAME_MMIO, FRAME_WATCH } from '../frames.ts';
 import type { SlowPath } from '../slow/define.ts';
 import { slowPaths } from '../slow/registry.ts';
 import { DEVICE_PAGE, FIELDS, SCRATCH_AT, SEG_LIMIT, STATE_BYTES } from '../state.ts';
+import { NO_INTERRUPTS } from '../testing/machine.ts';
 import { enablePaging, type Paging } from '../testing/page-tables.ts';
 import { type SmallMachine, smallMachine } from '../testing/small-machine.ts';
 import { tablePlaces } from './block-table.ts';
@@ -117,6 +118,7 @@ function quickWays(m: SmallMachine, behind: Ways): Ways {
   const { slow } = quickCalls(m.memory, m.layout, names, {
     slow: (id) => behind.slow(names[id] as string, m.state.arg64(0), m.state.arg64(1)),
     segment: () => 1,
+    ...NO_INTERRUPTS,
   });
   return {
     ...(quickWalks(m.memory, m.layout, behind) as unknown as Ways),

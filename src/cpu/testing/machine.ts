@@ -2,6 +2,7 @@
 
 import type { Engine as CoreEngine, EngineParts } from '../core.ts';
 import { FRAME_DIRTY } from '../frames.ts';
+import { LEAVE } from '../interp/quick-deliver.ts';
 import { createMmu, type Mmu } from '../mmu.ts';
 import { modeChanged } from '../modes.ts';
 import { type Layout, layoutFor, MODE_KEY_FLAT, State, type Views, viewsOf } from '../state.ts';
@@ -169,6 +170,12 @@ export function engineOf(name: string, create: (parts: EngineParts) => CoreEngin
   };
 }
 
+/** None is ever taken within the engine. */
+export const NO_INTERRUPTS: Pick<EngineParts, 'acknowledge' | 'deliver'> = {
+  acknowledge: () => LEAVE,
+  deliver: () => 0,
+};
+
 /** What an engine gets to know of it. */
 export function partsOf(machine: Machine): EngineParts {
   const { memory, views, layout, state, mmu, cx } = machine;
@@ -176,7 +183,7 @@ export function partsOf(machine: Machine): EngineParts {
     if (why === 'too-long') state.raise(GP, 0);
     else state.raise(UD, null);
   };
-  return { memory, views, layout, state, mmu, cx, undecodable };
+  return { memory, views, layout, state, mmu, cx, undecodable, ...NO_INTERRUPTS };
 }
 
 export function writeRam(
