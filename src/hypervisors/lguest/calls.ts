@@ -8,8 +8,8 @@ import * as defined from './hypercalls/index.gen.ts';
 import { initialize } from './init.ts';
 
 const RAX = 0;
-/** EBX, ECX, EDX, ESI (arch/x86/include/asm/lguest_hcall.h, 2.6.32). */
-const ARGUMENTS = [3, 1, 2, 6] as const;
+/** What arguments are in, in this order: EBX, ECX, EDX, ESI (arch/x86/include/asm/lguest_hcall.h, 2.6.32). */
+const [RBX, RCX, RDX, RSI] = [3, 1, 2, 6];
 const SLOT_FREE = 0xff;
 const STATUS_AT = lguestData.offsetOf('hcall_status');
 const CALLS_AT = lguestData.offsetOf('hcalls');
@@ -26,12 +26,12 @@ const BY_NUMBER: readonly (LguestCall | undefined)[] = Array.from(
 export function doHypercalls(host: LguestHost): void {
   const { state, cpu } = host;
   state.called = true;
-  const [a, b, c, d] = ARGUMENTS;
   const { state: vcpu } = cpu;
-  if (state.data < 0) return initialize(host, vcpu.gpr32(RAX), vcpu.gpr32(a));
+  const [number, a] = [vcpu.gpr32(RAX), vcpu.gpr32(RBX)];
+  if (state.data < 0) return initialize(host, number, a);
   drainRing(host);
   if (state.dead) return;
-  perform(host, vcpu.gpr32(RAX), vcpu.gpr32(a), vcpu.gpr32(b), vcpu.gpr32(c), vcpu.gpr32(d));
+  perform(host, number, a, vcpu.gpr32(RCX), vcpu.gpr32(RDX), vcpu.gpr32(RSI));
 }
 
 /** At most once round; a slot is the guest's again when its call is done. */

@@ -44,12 +44,15 @@ const TLS_ENTRIES = 3;
 export const GDT_OFFSET = 0x1000;
 export const TSS_OFFSET = 0x2000;
 
-/** An entry that a handler was entered by. */
+/** An entry that a handler was entered by, and what the processor then holds of it. */
 interface Fit extends Descriptor {
   readonly selector: number;
+  readonly attr: number;
+  readonly limit: number;
+  readonly base: number;
 }
 
-const NONE: Fit = { selector: -1, at: 0, lo: 0, hi: 0 };
+const NONE = fitOf(-1, { at: 0, lo: 0, hi: 0 });
 
 export class Descriptors {
   private host!: LguestHost;
@@ -100,8 +103,8 @@ export class Descriptors {
     if (!stack || !fitsKernelStack(stack, ss)) return this.refuse('stack', ss);
     setSegment(cpu.state, CS, KERNEL_CS, code);
     setSegment(cpu.state, SS_REG, ss, stack);
-    this.code = { ...code, selector: KERNEL_CS };
-    this.stack = { ...stack, selector: ss };
+    this.code = fitOf(KERNEL_CS, code);
+    this.stack = fitOf(ss, stack);
     cpu.state.setWord(FIELDS.cpl, GUEST_PL);
     cpu.stateChanged();
     return true;
@@ -125,9 +128,9 @@ export class Descriptors {
       state.seg(n, SEG_SELECTOR) === selector &&
       ram.u32(fit.at) === fit.lo &&
       ram.u32(fit.at + 4) === fit.hi &&
-      state.seg(n, SEG_ATTR) === attrOf(fit) &&
-      state.seg(n, SEG_LIMIT) === limitOf(fit) &&
-      state.segBase(n) === baseOf(fit)
+      state.seg(n, SEG_ATTR) === fit.attr &&
+      state.seg(n, SEG_LIMIT) === fit.limit &&
+      state.segBase(n) === fit.base
     );
   }
 
@@ -152,6 +155,11 @@ export class Descriptors {
     killGuest(this.host, `bad ${what} segment 0x${selector.toString(16)}`);
     return false;
   }
+}
+
+function fitOf(selector: number, d: Descriptor): Fit {
+  const { at, lo, hi } = d;
+  return { at, lo, hi, selector, attr: attrOf(d), limit: limitOf(d), base: baseOf(d) };
 }
 
 function fitsKernelCode(d: Descriptor): boolean {

@@ -61,7 +61,7 @@ function reflect(host: LguestHost, vector: number, error: number | null, detail:
  */
 export function onVmcall(host: LguestHost): boolean {
   const { cpu, state } = host;
-  if (cpu.state.get(FIELDS.cpl) !== GUEST_PL) return false;
+  if (cpu.state.word(FIELDS.cpl) !== GUEST_PL) return false;
   doHypercalls(host);
   // What waits for the guest is delivered on the way back to it.
   if (state.halted || state.dead) cpu.requestExit();
