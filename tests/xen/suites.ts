@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { digest, pvhKernel, pvKernel } from './image.ts';
 import { type CommonParts, partsOf, type Value, type XenProgram } from './program.ts';
-import { allPrograms, allPvhPrograms, pvhEvents } from './programs/index.ts';
+import { allPrograms, allPvhPrograms, pvhEvents, pvhWaits } from './programs/index.ts';
 import { pvhPartsOf } from './pvh-program.ts';
 
 export interface MadeCall {
@@ -28,7 +28,7 @@ export interface Suite {
   kernel(): Uint8Array;
   /** Answers of the real Xen; where it could not be asked, ours, read over against the headers. */
   readonly recording: URL;
-  /** Programs to which our answer is another, and why that is right. */
+  /** Programs to which our answer is another, and why that is right; null: there is none. */
   readonly explained: URL | null;
 }
 
@@ -51,7 +51,15 @@ export const SUITES: readonly Suite[] = [
     recording: new URL('recorded/xen-4.17-pvh.txt', import.meta.url),
     explained: new URL('recorded/explained-pvh.txt', import.meta.url),
   },
-  // No peer: in the runs that asked these QEMU itself ended.
+  {
+    title: 'xen-pvh-waits',
+    on: 'xen-pvh',
+    programs: pvhWaits.map((program) => described(program, pvhPartsOf(0), PVH_WAYS)),
+    kernel: () => pvhKernel(pvhWaits),
+    recording: new URL('recorded/xen-4.17-pvh-waits.txt', import.meta.url),
+    explained: null,
+  },
+  // No peer: with these QEMU itself ends (pvh-events.ts).
   {
     title: 'xen-pvh, no peer',
     on: 'xen-pvh',
@@ -88,9 +96,9 @@ function described<W extends string, P extends CommonParts & Record<W, CommonPar
   return { name, digest: digest(text), calls };
 }
 
-export function findSuite(on: string): Suite {
-  const found = SUITES.find((suite) => suite.on === on);
-  if (!found) throw new Error(`no Xen programs for '${on}'`);
+export function findSuite(title: string): Suite {
+  const found = SUITES.find((suite) => suite.title === title);
+  if (!found) throw new Error(`no Xen programs '${title}'`);
   return found;
 }
 

@@ -24,4 +24,4 @@ export const allPvhPrograms: readonly PvhProgram[] = [
   ...shared.grants,
 ];
 
-export { pvhEvents } from './pvh-events.ts';
+export { pvhEvents, pvhWaits } from './pvh-events.ts';
