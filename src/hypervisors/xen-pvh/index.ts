@@ -2,6 +2,7 @@
 
 import { InputError } from '../../base/errors.ts';
 import { NO_EXITS } from '../../cpu/policy.ts';
+import { FIELDS } from '../../cpu/state.ts';
 import { pvhEntry } from '../../image/index.ts';
 import { startByPvh } from '../boot/pvh.ts';
 import { type Attached, defineInterface, type Guest, type Platform } from '../define.ts';
@@ -126,7 +127,7 @@ function border(
   const { platform } = domain;
   const { state } = platform.cpu;
   const vcpu = domain.vcpus[0]!;
-  const isWide = () => state.get('codeMode') === 64;
+  const isWide = () => state.word(FIELDS.codeMode) === 64;
   const giveHeldUpcall = () => {
     if (vcpu.state.upcallHeld) domain.guest.upcall(vcpu);
   };
@@ -159,8 +160,8 @@ function border(
       return true;
     },
     hypercall() {
-      const real = (state.get('cr0') & CR0_PE) === 0;
-      if (state.get('cpl') !== 0 || real)
+      const real = (state.word(FIELDS.cr0) & CR0_PE) === 0;
+      if (state.word(FIELDS.cpl) !== 0 || real)
         state.setGpr(RAX, BigInt.asUintN(isWide() ? 64 : 32, BigInt(-EPERM)));
       else hypercall(domain, vcpu, PVH_CALLS, 'hvm', isWide());
       return true;
