@@ -123,6 +123,8 @@ export interface DefinedHypercall<A extends ArgumentKinds = ArgumentKinds> exten
   readonly source: ArgumentSource;
   /** As manifests spell them: the call, a dot, and its sub-operation; by the number of that. */
   readonly entryNames: ReadonlyMap<number, string>;
+  /** `callers`, by `callerBit`. */
+  readonly callerBits: number;
 }
 
 export function defineHypercall<const A extends ArgumentKinds>(
@@ -141,8 +143,32 @@ export function defineHypercall<const A extends ArgumentKinds>(
     ]),
   );
   const source: ArgumentSource = { words: [], wide: true };
-  return { ...call, order, values: valuesOf<A>(order, source), source, entryNames };
+  const { number, name, ref, callers, args, handle, unknown, subMask, first } = call;
+  const { refuse, notModelled, inPlace, requests, requestAt } = call;
+  const subOperations =
+    call.subOperations &&
+    Object.fromEntries(Object.entries(call.subOperations).map(([n, sub]) => [n, inOneShape(sub)]));
+  const callerBits = callers.reduce((bits, caller) => bits | callerBit(caller), 0);
+  const values = valuesOf<A>(order, source);
+  // biome-ignore format: a line for what the call says, and one for what is worked out.
+  const whole: Whole<DefinedHypercall<A>> = {
+    number, name, ref, callers, args, handle, unknown, subMask, first, refuse, notModelled, inPlace, requests, requestAt,
+    subOperations, callerBits, order, values, source, entryNames,
+  };
+  return whole as DefinedHypercall<A>;
 }
+
+/** All members, whether there is something in them or not: objects of one shape, whose members V8 finds at once. */
+type Whole<T> = { readonly [K in keyof Required<T>]: T[K] | undefined };
+
+function inOneShape(sub: SubOperation): SubOperation {
+  const { name, handle, refuse, first, notModelled, callers } = sub;
+  const whole: Whole<SubOperation> = { name, handle, refuse, first, notModelled, callers };
+  return whole as SubOperation;
+}
+
+export const callerBit = (caller: Caller): number =>
+  caller === 'pv64' ? 1 : caller === 'pv32' ? 2 : 4;
 
 /** One object for all calls: to make one with its members for each would cost more than most calls do. */
 function valuesOf<A extends ArgumentKinds>(

@@ -12,6 +12,7 @@ import {
   type Caller,
   type CallResult,
   CONTINUE,
+  callerBit,
   type Frame,
   type HypercallTable,
   LEFT,
@@ -62,12 +63,12 @@ export function hypercall(
   const frame = frameOf(domain, vcpu, table, caller, wide);
   const named = !wide || state.gprHigh(RAX) === 0;
   const result = perform(frame, named ? state.gpr32(RAX) : -1);
-  if (result === LEFT) return;
-  if (result !== CONTINUE) {
+  if (typeof result === 'number') {
     if (wide) state.setGprSigned(RAX, result);
     else state.setGpr32(RAX, result >>> 0);
     return;
   }
+  if (result === LEFT) return;
   for (let n = 0; n < registers.length; n++) {
     const { lo, hi } = words[n]!;
     state.setGprHalves(registers[n]!, lo, wide ? hi : 0);
@@ -153,12 +154,12 @@ export function perform(frame: Frame, number: number): CallResult {
     call.source.words = frame.words;
     call.source.wide = frame.wide;
   }
-  const allowed = call?.callers.includes(frame.caller);
-  if (!seen) return call && allowed ? answer(call, frame, lacks ? entryName(call) : '') : -ENOSYS;
+  const allowed = call !== null && (call.callerBits & callerBit(frame.caller)) !== 0;
+  if (!seen) return allowed ? answer(call, frame, lacks ? entryName(call) : '') : -ENOSYS;
   // Before it is answered: a call that continues changes its words.
   const name = call ? entryName(call) : `hypercall ${number}`;
   const args = onlyCounted || !call ? NO_ARGUMENTS : plainArguments(call.values);
-  const result = call && allowed ? answer(call, frame, name) : -ENOSYS;
+  const result = allowed ? answer(call, frame, name) : -ENOSYS;
   const effect = typeof result === 'number' ? result : UNANSWERED[result];
   seen(name, args, effect, undefined, frame.nested ? 'multicall' : undefined);
   return result;
