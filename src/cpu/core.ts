@@ -138,6 +138,10 @@ export function createCpu(options: CpuOptions): Cpu {
   return new VCpu(options);
 }
 
+const REQUESTED: Exit = { kind: 'requested' };
+const HALT: Exit = { kind: 'halt' };
+const BUDGET: Exit = { kind: 'budget' };
+
 class VCpu implements Cpu {
   readonly memory: WebAssembly.Memory;
   readonly views: Views;
@@ -293,16 +297,16 @@ class VCpu implements Cpu {
       if (this.ended) return this.ended;
       if (this.exitRequested) {
         this.exitRequested = false;
-        return { kind: 'requested' };
+        return REQUESTED;
       }
       const now = this.retired();
       const broken = this.takeTraps(now) ?? this.takeInterrupt(now);
       if (broken) return broken;
-      if (state.word(FIELDS.halted)) return { kind: 'halt' };
-      if (now >= limit) return { kind: 'budget' };
+      if (state.word(FIELDS.halted)) return HALT;
+      if (now >= limit) return BUDGET;
       if (now >= this.exitAt) {
         this.exitAt = Number.POSITIVE_INFINITY;
-        return { kind: 'requested' };
+        return REQUESTED;
       }
       const exit = this.runGrant(now, Math.min(limit, this.exitAt) - now);
       if (exit) return exit;

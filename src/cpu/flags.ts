@@ -11,7 +11,6 @@ import {
 } from './control-bits.ts';
 import {
   FIELDS,
-  type Field,
   FL_ADC,
   FL_ADD,
   FL_FULL,
@@ -30,6 +29,11 @@ const OP = FIELDS.flOp.at >> 2;
 const AUX = FIELDS.flAux.at >> 2;
 const STATUS = EFLAGS_STATUS;
 const FULL = FL_FULL;
+const RES = FIELDS.flRes.at >> 2;
+const X = FIELDS.flX.at >> 2;
+const MIXED = EFLAGS_CF | EFLAGS_AF | EFLAGS_OF;
+/** The code of 64 bits among sizes. */
+const WIDE = 3;
 
 /** All of EFLAGS. */
 export function readFlags(state: State): number {
@@ -68,68 +72,65 @@ function setWord({ views, base }: State, at: number, value: number): void {
   views.u32[(base >> 2) + at] = value;
 }
 
-/** A value of the result's width as two unsigned halves, brought to the top so that bit 63 is its sign. */
-interface Lifted {
-  readonly lo: number;
-  readonly hi: number;
-}
-
 /** CF PF AF ZF SF OF at their EFLAGS places. See `FlagFn` in isa/ir.ts for what each kind means. */
 export function statusFlags(state: State): number {
-  const kind = word(state, OP) >>> 2;
+  const op = word(state, OP);
+  const kind = op >>> 2;
   if (kind === FULL) return word(state, AUX) & STATUS;
-  const bits = 8 << (word(state, OP) & 3);
-  const low = state.word(FIELDS.flRes);
-  const res = lift(low, highOf(state, FIELDS.flRes), bits);
-  const common =
-    (res.hi >>> 31 ? EFLAGS_SF : 0) |
-    ((res.lo | res.hi) === 0 ? EFLAGS_ZF : 0) |
-    (evenParity(low & 0xff) ? EFLAGS_PF : 0);
+  const low = word(state, RES);
+  const parity = evenParity(low & 0xff) ? EFLAGS_PF : 0;
+  if ((op & 3) === WIDE) return parity | wideFlags(state, kind, low, word(state, RES + 1));
+  // Brought to the top, so that bit 31 is the sign.
+  const shift = 32 - (8 << (op & 3));
+  const res = low << shift;
+  const common = parity | (res < 0 ? EFLAGS_SF : 0) | (res === 0 ? EFLAGS_ZF : 0);
   if (kind === FL_LOGIC) return common;
-  if (kind === FL_MIX) return common | (word(state, AUX) & (EFLAGS_CF | EFLAGS_AF | EFLAGS_OF));
-  const lowX = state.word(FIELDS.flX);
-  const x = lift(lowX, highOf(state, FIELDS.flX), bits);
-  return common | carryFlags(kind, bits, low, lowX, res, x);
-}
-
-/** y = res - x for additions, x - res for subtractions, one less with a carry; only its sign and low bits matter. */
-function carryFlags(
-  kind: number,
-  bits: number,
-  low: number,
-  lowX: number,
-  res: Lifted,
-  x: Lifted,
-): number {
+  if (kind === FL_MIX) return common | (word(state, AUX) & MIXED);
+  const lowX = word(state, X);
+  const x = lowX << shift;
   const carried = kind === FL_ADC || kind === FL_SBB ? 1 : 0;
   const adds = kind === FL_ADD || kind === FL_ADC;
-  if (!adds && kind !== FL_SUB && kind !== FL_SBB) return 0;
-  const y = adds ? minus(res, x, carried, bits) : minus(x, res, carried, bits);
+  if (!adds && kind !== FL_SUB && kind !== FL_SBB) return common;
+  // y = res - x for additions, x - res for subtractions, one less with a carry.
+  const y = (adds ? res - x : x - res) - (carried << shift);
+  const order = adds ? (res >>> 0) - (x >>> 0) : (x >>> 0) - (y >>> 0);
+  const differ = adds ? (res ^ x) & (res ^ y) : (x ^ y) & (x ^ res);
+  return common | carryFlags(adds, carried, low, lowX, order, differ);
+}
+
+/** The same of a 64-bit result, by halves. */
+function wideFlags(state: State, kind: number, low: number, high: number): number {
+  const common = (high >>> 31 ? EFLAGS_SF : 0) | ((low | high) === 0 ? EFLAGS_ZF : 0);
+  if (kind === FL_LOGIC) return common;
+  if (kind === FL_MIX) return common | (word(state, AUX) & MIXED);
+  const lowX = word(state, X);
+  const highX = word(state, X + 1);
+  const carried = kind === FL_ADC || kind === FL_SBB ? 1 : 0;
+  const adds = kind === FL_ADD || kind === FL_ADC;
+  if (!adds && kind !== FL_SUB && kind !== FL_SBB) return common;
+  const yLow = (adds ? low - lowX : lowX - low) - carried;
+  const yHigh = ((adds ? high - highX : highX - high) - (yLow < 0 ? 1 : 0)) >>> 0;
+  const order = adds ? compare(low, high, lowX, highX) : compare(lowX, highX, yLow >>> 0, yHigh);
+  const differ = adds ? (high ^ highX) & (high ^ yHigh) : (highX ^ yHigh) & (highX ^ high);
+  return common | carryFlags(adds, carried, low, lowX, order, differ);
+}
+
+/** `order`: below zero if a carry or borrow left the top; `differ`: its sign is that of an overflow. Low bits matter for AF. */
+function carryFlags(
+  adds: boolean,
+  carried: number,
+  low: number,
+  lowX: number,
+  order: number,
+  differ: number,
+): number {
   const lowY = (adds ? low - lowX : lowX - low) - carried;
-  const order = adds ? compare(res, x) : compare(x, y);
   const cf = order < 0 || (order === 0 && carried === 1);
-  const differ = adds ? (res.hi ^ x.hi) & (res.hi ^ y.hi) : (x.hi ^ y.hi) & (x.hi ^ res.hi);
-  return (cf ? EFLAGS_CF : 0) | ((low ^ lowX ^ lowY) & EFLAGS_AF) | (differ >>> 31 ? EFLAGS_OF : 0);
+  return (cf ? EFLAGS_CF : 0) | ((low ^ lowX ^ lowY) & EFLAGS_AF) | (differ < 0 ? EFLAGS_OF : 0);
 }
 
-function highOf(state: State, { at }: Field): number {
-  return state.views.u32[((state.base + at) >> 2) + 1] as number;
-}
-
-function lift(lo: number, hi: number, bits: number): Lifted {
-  if (bits === 64) return { lo, hi };
-  return { lo: 0, hi: (lo << (32 - bits)) >>> 0 };
-}
-
-function minus(a: Lifted, b: Lifted, borrow: number, bits: number): Lifted {
-  if (bits !== 64) return { lo: 0, hi: (a.hi - b.hi - borrow * 2 ** (32 - bits)) >>> 0 };
-  const lo = a.lo - b.lo - borrow;
-  return { lo: lo >>> 0, hi: (a.hi - b.hi - (lo < 0 ? 1 : 0)) >>> 0 };
-}
-
-function compare(a: Lifted, b: Lifted): number {
-  return a.hi === b.hi ? a.lo - b.lo : a.hi - b.hi;
-}
+const compare = (low: number, high: number, lowX: number, highX: number): number =>
+  high === highX ? low - lowX : high - highX;
 
 function evenParity(byte: number): boolean {
   const nibble = byte ^ (byte >> 4);

@@ -3,8 +3,8 @@
 import type { Border, MachineExit, PolicyExit } from '../cpu/border.ts';
 import { EFLAGS_IF } from '../cpu/control-bits.ts';
 import { type Cpu, createCpu, type EngineName } from '../cpu/core.ts';
-import { FRAME_DIRTY } from '../cpu/frames.ts';
 import { setPolicy } from '../cpu/policy.ts';
+import { ramListener } from '../cpu/ram-written.ts';
 import { processorFacts } from '../hypervisors/hw/border.ts';
 import { seenBorder } from '../hypervisors/hw/seen-border.ts';
 import { seenInstructions } from '../hypervisors/hw/seen-instructions.ts';
@@ -99,12 +99,7 @@ export function assemble(parts: Assembly): Assembled {
     counting: parts.counting ?? false,
     disturb: parts.disturb ?? 0,
   });
-  const ram = new GuestRam(cpu.memory, cpu.layout.ramBase, ramBytes, (gpa, bytes) => {
-    cpu.ramWritten(gpa, bytes);
-    for (let frame = gpa >>> 12; frame * 4096 < gpa + bytes; frame++) {
-      cpu.mmu.setFrame(frame, FRAME_DIRTY);
-    }
-  });
+  const ram = new GuestRam(cpu.memory, cpu.layout.ramBase, ramBytes, ramListener(cpu));
   const rsdp = powerOn({ cpu, ram, processor: processorFacts() });
   tsc.connect(cpu);
   cpu.state.set64('random', BigInt.asUintN(64, BigInt(parts.seed) * RANDOM_SPREAD));

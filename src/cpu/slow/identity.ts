@@ -80,8 +80,8 @@ export const hypercall = defineSlow({
   run(cx) {
     const instruction = cx.state.arg32(0) === 0 ? 'vmcall' : 'vmmcall';
     const answer = cx.border.hypercall(instruction);
-    if (answer === 'faulted') return 1;
-    return answer ? 0 : undefinedHere(cx);
+    if (answer === true) return 0;
+    return answer === 'faulted' ? 1 : undefinedHere(cx);
   },
 });
 

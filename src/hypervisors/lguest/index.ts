@@ -1,7 +1,8 @@
 // lguest: the guest's kernel in ring 1 of one processor, on page tables that the host shadows, with virtio devices of its own.
 
-import { FRAME_DIRTY, FRAME_MMIO } from '../../cpu/frames.ts';
+import { FRAME_MMIO } from '../../cpu/frames.ts';
 import { type ExitPolicy, POLICY_INT, POLICY_INTERRUPTS } from '../../cpu/policy.ts';
+import { ramListener } from '../../cpu/ram-written.ts';
 import { FIELDS } from '../../cpu/state.ts';
 import { NEVER } from '../../machine/clock.ts';
 import { GuestRam } from '../../machine/memory.ts';
@@ -80,11 +81,7 @@ function createHost(platform: Platform): { host: LguestHost; page: DevicePage } 
   const { cpu, ram, memoryBytes, seed } = platform;
   const limit = memoryBytes + DEVICE_BYTES;
   for (let frame = 0; frame < ram.bytes / PAGE; frame++) cpu.mmu.clearFrame(frame, FRAME_MMIO);
-  const memory = new GuestRam(cpu.memory, cpu.layout.ramBase, limit, (gpa, bytes) => {
-    cpu.ramWritten(gpa, bytes);
-    for (let frame = gpa >>> 12; frame * PAGE < gpa + bytes; frame++)
-      cpu.mmu.setFrame(frame, FRAME_DIRTY);
-  });
+  const memory = new GuestRam(cpu.memory, cpu.layout.ramBase, limit, ramListener(cpu));
   const state = freshHostState();
   const shadowState = freshShadowState(SHADOW_FRAMES, seed);
   platform.snapshots.addState('lguest', state);
@@ -107,8 +104,8 @@ function createHost(platform: Platform): { host: LguestHost; page: DevicePage } 
       if (state.dead) return;
       const again = deliverInterrupt(host);
       if (state.halted) cpu.state.setWord(FIELDS.halted, 1);
-      if (!again) look.cancel();
-      else if (look.deadline() === NEVER) look.set(platform.clock.now() + LOOK_NANOS);
+      // One that is set stays, though there be nothing to look at by then: events come more often than it falls due.
+      if (again && look.deadline() === NEVER) look.set(platform.clock.now() + LOOK_NANOS);
     },
     notify: (gpa) => {
       if (!page.notify(gpa)) print(host, gpa);

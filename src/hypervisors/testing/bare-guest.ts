@@ -2,6 +2,7 @@
 
 import { type Cpu, createCpu, type EngineName } from '../../cpu/core.ts';
 import { setPolicy } from '../../cpu/policy.ts';
+import { ramListener } from '../../cpu/ram-written.ts';
 import type { Disk } from '../../machine/disk.ts';
 import { Machine } from '../../machine/machine.ts';
 import { GuestRam, memoryMap } from '../../machine/memory.ts';
@@ -51,9 +52,7 @@ export function bareGuest(on: HypervisorInterface, options: BareOptions): BareGu
       syscall: () => attached.border.syscall?.() ?? false,
     },
   });
-  const ram = new GuestRam(cpu.memory, cpu.layout.ramBase, ramBytes, (gpa, bytes) =>
-    cpu.ramWritten(gpa, bytes),
-  );
+  const ram = new GuestRam(cpu.memory, cpu.layout.ramBase, ramBytes, ramListener(cpu));
   setPolicy(cpu.state, on.policy);
   const attached: Attached = on.attach(
     {
