@@ -69,6 +69,7 @@ export type PolicyExit = ExceptionExit | InstructionExit | InterruptExit;
 export type Exit =
   | PolicyExit
   | { readonly kind: 'budget' }
+  | { readonly kind: 'due' }
   | { readonly kind: 'requested' }
   | { readonly kind: 'halt' }
   | { readonly kind: 'shutdown'; readonly why: string }
@@ -85,6 +86,6 @@ export interface CpuControl {
   setInterruptLine(level: boolean): void;
   /** Makes `run` return with `requested` at the next instruction boundary. */
   requestExit(): void;
-  /** The same once that many instructions are completed: as at the end of a budget, behind what is due there. */
+  /** Makes `run` return with `due` once that many instructions are completed: as at the end of a budget, behind what else is due there. */
   requestExitAt(retired: number): void;
 }

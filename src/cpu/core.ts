@@ -139,6 +139,7 @@ export function createCpu(options: CpuOptions): Cpu {
 }
 
 const REQUESTED: Exit = { kind: 'requested' };
+const DUE: Exit = { kind: 'due' };
 const HALT: Exit = { kind: 'halt' };
 const BUDGET: Exit = { kind: 'budget' };
 
@@ -306,7 +307,7 @@ class VCpu implements Cpu {
       if (now >= limit) return BUDGET;
       if (now >= this.exitAt) {
         this.exitAt = Number.POSITIVE_INFINITY;
-        return REQUESTED;
+        return DUE;
       }
       const exit = this.runGrant(now, Math.min(limit, this.exitAt) - now);
       if (exit) return exit;

@@ -84,8 +84,8 @@ describe.each(['reference', 'interpreter', 'jit'] as const)('on the %s', (engine
     cpu.state.set('rip', 0);
     const end = Math.min(ahead, 1000);
     const late = ahead > 1000;
-    expect([cpu.run(1000).kind, cpu.retired()]).toEqual([late ? 'budget' : 'requested', end]);
-    const then = late ? ['requested', ahead] : ['budget', 10_000];
+    expect([cpu.run(1000).kind, cpu.retired()]).toEqual([late ? 'budget' : 'due', end]);
+    const then = late ? ['due', ahead] : ['budget', 10_000];
     expect([cpu.run(10_000 - end).kind, cpu.retired()]).toEqual(then);
   });
 

@@ -5,12 +5,16 @@ import type { MachineExit, PolicyExit } from '../cpu/border.ts';
 import type { Cpu } from '../cpu/core.ts';
 import type { Attached } from './define.ts';
 
-/** Runs at most `budget` instructions; `seen` hears of each exit that the interface answers. */
+/**
+ * Runs at most `budget` instructions; `seen` hears of each exit that the interface answers. `due` does what falls due at a
+ * count that was asked for, and says whether the guest may go on at once.
+ */
 export function runGuest(
   cpu: Pick<Cpu, 'run' | 'retired'>,
   attached: Pick<Attached, 'enter' | 'exit'>,
   budget: number,
   seen: (exit: PolicyExit) => void = () => {},
+  due: () => boolean = () => false,
 ): MachineExit {
   const limit = cpu.retired() + budget;
   for (;;) {
@@ -24,6 +28,9 @@ export function runGuest(
         if (!attached.exit) return bug(`an interface leaves its own ${exit.kind} exit unanswered`);
         attached.exit(exit);
         continue;
+      case 'due':
+        if (due()) continue;
+        return exit;
       default:
         return exit;
     }

@@ -202,8 +202,8 @@ function machineCpu(
     interruptsEnabled: () => (cpu.state.get('eflags') & EFLAGS_IF) !== 0,
     dead: () => attached.dead?.(),
     tripleFault: (why) => attached.tripleFault?.(why),
-    run(budget): MachineExit {
-      const exit = runGuest(runner, attached, budget, count);
+    run(budget, due): MachineExit {
+      const exit = runGuest(runner, attached, budget, count, due);
       if (exit.kind === 'halt') exits.halt++;
       return exit;
     },

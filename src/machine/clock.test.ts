@@ -61,7 +61,24 @@ test('a timer set inside a slice to fall due before its end makes the CPU leave'
   timer.set(2000);
   expect(cpu.run(1).kind).toBe('budget');
   timer.set(500);
-  expect([cpu.run(1000).kind, cpu.count]).toEqual(['requested', 500]);
+  expect([cpu.run(1000).kind, cpu.count]).toEqual(['due', 500]);
+});
+
+test('of two timers set inside a slice, both make the CPU leave at their time, though the slice goes on between', () => {
+  const cpu = new SteppedCpu();
+  const clock = new Clock(cpu);
+  const ran: string[] = [];
+  const [a, b] = ['a', 'b'].map((name) =>
+    clock.timer(name, () => ran.push(`${name} ${cpu.count}`)),
+  );
+  clock.beginSlice(1000);
+  b!.set(70);
+  a!.set(50);
+  for (let n = 0; n < 2; n++) {
+    expect(cpu.run(500).kind).toBe('due');
+    clock.runDue(10);
+  }
+  expect(ran).toEqual(['a 50', 'b 70']);
 });
 
 test('runDue stops at its limit when a timer sets itself into the past', () => {

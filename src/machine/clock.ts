@@ -81,6 +81,8 @@ export class Clock {
       this.handlers[slot]!();
       ran++;
     }
+    // Within a slice that goes on: the CPU knows of one deadline at a time.
+    if (this.next < this.sliceEnd) this.counter.requestExitAt(this.next - this.skipped);
     return ran;
   }
 

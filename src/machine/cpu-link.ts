@@ -4,8 +4,8 @@ import type { CpuControl, MachineExit } from '../cpu/border.ts';
 
 /** The CPU as the main loop needs it. */
 export interface MachineCpu extends CpuControl {
-  /** Runs at most `budget` instructions. */
-  run(budget: number): MachineExit;
+  /** Runs at most `budget` instructions. `due` runs the timers at a count that was asked for; true: go on at once. */
+  run(budget: number, due: () => boolean): MachineExit;
   /** RFLAGS.IF; asked only after a `halt` exit. */
   interruptsEnabled(): boolean;
   /** Halted by the interface in one of its calls, which ends without an interrupt. */

@@ -177,16 +177,28 @@ export class Machine {
     const next = inputs.peek();
     if (next && next.retired > retired) budget = Math.min(budget, next.retired - retired);
     clock.beginSlice(now + budget);
-    const exit = this.cpu.run(budget);
+    const exit = this.cpu.run(budget, this.due);
     clock.endSlice();
     this.state.declined =
       exit.kind === 'halt' && this.cpu.retired() === retired && this.parts.link.interruptLine();
     return this.answer(exit);
   }
 
+  /**
+   * A timer that was set within the slice is due within it: it runs as it would between two slices. False: something else is
+   * to be seen to first.
+   */
+  private readonly due = (): boolean => {
+    const { clock } = this.parts;
+    if (clock.nextDeadline() <= clock.now()) clock.runDue(MAX_TIMERS);
+    this.state.declined = false;
+    return this.powerStop() === null && clock.nextDeadline() > clock.now();
+  };
+
   private answer(exit: MachineExit): Stop | null {
     switch (exit.kind) {
       case 'budget':
+      case 'due':
         return null;
       case 'requested':
         return this.options.attend?.() ? REQUESTED : null;

@@ -121,13 +121,14 @@ export class Descriptors {
   }
 
   private holds(n: number, selector: number, fit: Fit): boolean {
-    const { state } = this.host.cpu;
-    const { ram } = this.host.platform;
+    const { state, layout } = this.host.cpu;
+    const { view } = this.host;
+    const at = layout.ramBase + fit.at;
     return (
       fit.selector === selector &&
       state.seg(n, SEG_SELECTOR) === selector &&
-      ram.u32(fit.at) === fit.lo &&
-      ram.u32(fit.at + 4) === fit.hi &&
+      view.getUint32(at, true) === fit.lo &&
+      view.getUint32(at + 4, true) === fit.hi &&
       state.seg(n, SEG_ATTR) === fit.attr &&
       state.seg(n, SEG_LIMIT) === fit.limit &&
       state.segBase(n) === fit.base

@@ -70,6 +70,9 @@ export interface LguestHost {
   readonly state: HostState;
   /** What the guest may name by physical addresses: its RAM and the device pages above it, and nothing of the host's. */
   readonly memory: GuestRam;
+  /** The linear memory, for words that are known to lie in the guest's, and who is to hear of writes to them. */
+  readonly view: DataView;
+  readonly written: (gpa: number, bytes: number) => void;
   readonly shadow: Shadow;
   readonly descriptors: Descriptors;
   /** For the words that a handler finds on its stack, the lowest first. */
@@ -112,11 +115,13 @@ export const DATA = {
 
 /** A word of `lguest_data` by its place, which has been checked to lie in the guest's memory. */
 export function readData(host: LguestHost, at: number): number {
-  return host.memory.u32(host.state.data + at);
+  return host.view.getUint32(host.cpu.layout.ramBase + host.state.data + at, true);
 }
 
 export function writeData(host: LguestHost, at: number, value: number): void {
-  host.memory.setU32(host.state.data + at, value >>> 0);
+  const gpa = host.state.data + at;
+  host.view.setUint32(host.cpu.layout.ramBase + gpa, value, true);
+  host.written(gpa, 4);
 }
 
 /** A word of the guest's memory by its physical address, or 0 and the guest is dead. */

@@ -81,7 +81,8 @@ function createHost(platform: Platform): { host: LguestHost; page: DevicePage } 
   const { cpu, ram, memoryBytes, seed } = platform;
   const limit = memoryBytes + DEVICE_BYTES;
   for (let frame = 0; frame < ram.bytes / PAGE; frame++) cpu.mmu.clearFrame(frame, FRAME_MMIO);
-  const memory = new GuestRam(cpu.memory, cpu.layout.ramBase, limit, ramListener(cpu));
+  const written = ramListener(cpu);
+  const memory = new GuestRam(cpu.memory, cpu.layout.ramBase, limit, written);
   const state = freshHostState();
   const shadowState = freshShadowState(SHADOW_FRAMES, seed);
   platform.snapshots.addState('lguest', state);
@@ -97,6 +98,8 @@ function createHost(platform: Platform): { host: LguestHost; page: DevicePage } 
     cpu,
     state,
     memory,
+    view: cpu.views.data,
+    written,
     shadow,
     descriptors,
     frame: new Uint32Array(6),

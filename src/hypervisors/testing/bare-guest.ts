@@ -90,7 +90,7 @@ export function bareGuest(on: HypervisorInterface, options: BareOptions): BareGu
       interruptsEnabled: () => cpu.interruptsEnabled(),
       halted: () => cpu.state.get('halted') !== 0,
       waitsInCall: () => attached.waiting?.() ?? false,
-      run: (budget) => runGuest(cpu, attached, budget),
+      run: (budget, due) => runGuest(cpu, attached, budget, undefined, due),
     },
     { time: 'virtual' },
   );

@@ -27,7 +27,7 @@ export function testPlatform(): Platform {
     requestExit: () => cpu.requestExit(),
     requestExitAt: (retired) => cpu.requestExitAt(retired),
     setInterruptLine: (level) => cpu.setInterruptLine(level),
-    run: (budget) => runGuest(cpu, {}, budget),
+    run: (budget, due) => runGuest(cpu, {}, budget, undefined, due),
     interruptsEnabled: () => false,
   });
   return platform;
@@ -51,7 +51,7 @@ export function testMachine(
       requestExit: () => cpu.requestExit(),
       requestExitAt: (retired) => cpu.requestExitAt(retired),
       setInterruptLine: (level) => cpu.setInterruptLine(level),
-      run: (budget) => runGuest(cpu, attached, budget),
+      run: (budget, due) => runGuest(cpu, attached, budget, undefined, due),
       interruptsEnabled: () => cpu.interruptsEnabled(),
       waitsInCall: () => attached.waiting?.() ?? false,
       halted: () => cpu.state.get('halted') !== 0,

@@ -56,7 +56,7 @@ export class SteppedCpu implements MachineCpu {
       this.takeInterrupts();
       if (this.count >= this.leaveAt) {
         this.leaveAt = Number.POSITIVE_INFINITY;
-        return { kind: 'requested' };
+        return { kind: 'due' };
       }
       const exit = this.step(this);
       this.count++;
