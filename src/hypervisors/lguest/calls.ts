@@ -41,7 +41,7 @@ function drainRing(host: LguestHost): void {
   const callsAt = state.data + CALLS_AT;
   for (let n = 0; n < LHCALL_RING_SIZE && !state.dead; n++) {
     const slot = state.nextHcall;
-    if (memory.u8(statusAt + slot) === SLOT_FREE) return;
+    if (host.view.getUint8(host.ramBase + statusAt + slot) === SLOT_FREE) return;
     state.nextHcall = (slot + 1) % LHCALL_RING_SIZE;
     const at = callsAt + slot * hcallArgs.size;
     const [number, a, b] = [memory.u32(at), memory.u32(at + 4), memory.u32(at + 8)];

@@ -121,9 +121,9 @@ export class Descriptors {
   }
 
   private holds(n: number, selector: number, fit: Fit): boolean {
-    const { state, layout } = this.host.cpu;
-    const { view } = this.host;
-    const at = layout.ramBase + fit.at;
+    const { cpu, view, ramBase } = this.host;
+    const { state } = cpu;
+    const at = ramBase + fit.at;
     return (
       fit.selector === selector &&
       state.seg(n, SEG_SELECTOR) === selector &&

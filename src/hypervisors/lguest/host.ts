@@ -72,6 +72,8 @@ export interface LguestHost {
   readonly memory: GuestRam;
   /** The linear memory, for words that are known to lie in the guest's, and who is to hear of writes to them. */
   readonly view: DataView;
+  /** Where RAM begins there. */
+  readonly ramBase: number;
   readonly written: (gpa: number, bytes: number) => void;
   readonly shadow: Shadow;
   readonly descriptors: Descriptors;
@@ -115,19 +117,19 @@ export const DATA = {
 
 /** A word of `lguest_data` by its place, which has been checked to lie in the guest's memory. */
 export function readData(host: LguestHost, at: number): number {
-  return host.view.getUint32(host.cpu.layout.ramBase + host.state.data + at, true);
+  return host.view.getUint32(host.ramBase + host.state.data + at, true);
 }
 
 export function writeData(host: LguestHost, at: number, value: number): void {
   const gpa = host.state.data + at;
-  host.view.setUint32(host.cpu.layout.ramBase + gpa, value, true);
+  host.view.setUint32(host.ramBase + gpa, value, true);
   host.written(gpa, 4);
 }
 
 /** A word of the guest's memory by its physical address, or 0 and the guest is dead. */
 export function readGuest(host: LguestHost, gpa: number): number {
-  const value = host.memory.u32(gpa);
-  if (value >= 0) return value;
+  if (gpa >= 0 && gpa + 4 <= host.memory.bytes)
+    return host.view.getUint32(host.ramBase + gpa, true);
   killGuest(host, `bad read address ${hex(gpa)} len 4`);
   return 0;
 }

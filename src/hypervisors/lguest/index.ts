@@ -99,6 +99,7 @@ function createHost(platform: Platform): { host: LguestHost; page: DevicePage } 
     state,
     memory,
     view: cpu.views.data,
+    ramBase: cpu.layout.ramBase,
     written,
     shadow,
     descriptors,

@@ -51,10 +51,12 @@ function deliverable(host: LguestHost): number {
 }
 
 /** The wall clock, which stands still for the guest between two such moments. */
-export function writeTime({ platform, memory, state }: LguestHost): void {
+export function writeTime({ platform, view, ramBase, written, state }: LguestHost): void {
   const now = platform.clock.now();
   const epoch = platform.epochSeconds;
   const seconds = Math.floor(now / NANOS_PER_SECOND);
   const at = state.data + TIME_AT;
-  memory.setU64(at, (epoch + seconds) >>> 0, now - seconds * NANOS_PER_SECOND);
+  view.setUint32(ramBase + at, epoch + seconds, true);
+  view.setUint32(ramBase + at + 4, now - seconds * NANOS_PER_SECOND, true);
+  written(at, 8);
 }
