@@ -163,7 +163,7 @@ class VCpu implements Cpu {
   private disturbance: number;
   private disturbAt = 0;
   private exitRequested = false;
-  /** The retired count at which it is requested. */
+  /** The retired count at which `run` is to return with `due`. */
   private exitAt = Number.POSITIVE_INFINITY;
   private ended: Exit | null = null;
   /** What came of an interrupt that was delivered within the engine. */
@@ -498,6 +498,8 @@ class VCpu implements Cpu {
   /** As takeInterrupt, for an engine that is running. */
   private acknowledge(): number {
     if (this.exitRequested || this.ended) return LEAVE;
+    // What would be given back goes beyond it.
+    if (this.exitAt < this.total + this.granted) return LEAVE;
     const { state } = this;
     state.setWord(FIELDS.attention, 0);
     state.giveBackBudget();

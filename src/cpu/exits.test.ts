@@ -89,6 +89,36 @@ describe.each(['reference', 'interpreter', 'jit'] as const)('on the %s', (engine
     expect([cpu.run(10_000 - end).kind, cpu.retired()]).toEqual(then);
   });
 
+  it.each([1, 40])(
+    'an exit asked for %s instructions ahead comes then, though an interrupt is taken on the way',
+    (ahead) => {
+      const border: Border = {
+        ...recordingBorder(),
+        hypercall: () => {
+          cpu.requestExitAt(cpu.retired() + ahead);
+          cpu.setInterruptLine(true);
+          return true;
+        },
+        acknowledgeInterrupt: () => {
+          cpu.setInterruptLine(false);
+          return 0x40;
+        },
+      };
+      const cpu = createCpu({ ramBytes: 1 << 20, border, engine });
+      const loop = 'inc ecx; '.repeat(30);
+      const code = new Assembler(16, 0).text(`vmcall; ${loop}again:; inc ecx; jmp again`);
+      cpu.views.u8.set(code.finish(), cpu.layout.ramBase);
+      const handler = new Assembler(16, 0x600).text(`${loop}more:; inc ecx; jmp more`);
+      cpu.views.u8.set(handler.finish(), cpu.layout.ramBase + 0x600);
+      cpu.views.u32[(cpu.layout.ramBase + 0x40 * 4) >> 2] = 0x600;
+      cpu.state.setSegBase(CS, 0);
+      cpu.state.set('rip', 0);
+      cpu.state.set('eflags', EFLAGS_IF | 2);
+      expect([cpu.run(1000).kind, cpu.retired()]).toEqual(['due', ahead]);
+      expect(cpu.state.get('rip')).toBeGreaterThanOrEqual(0x600);
+    },
+  );
+
   it('an exception that the policy does not name goes through the IDT', () => {
     expect(under(engine, 'ud2', { exceptions: 1 << 13 }).run()).toBe('#6');
     expect(runOnce(under(engine, 'ud2', { exceptions: 1 << 6 }))).toMatchObject({

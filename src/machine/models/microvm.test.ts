@@ -180,6 +180,18 @@ test('an exit that an interface asked for is attended, and ends the run if it sa
   expect([calls, m.cpu.count]).toEqual([2, 2]);
 });
 
+test('a timer that is set and moved back while the processor runs fires at its new time', () => {
+  const m = build();
+  const fired: number[] = [];
+  const timer = m.vm.clock.timer('test', () => fired.push(m.cpu.count));
+  m.cpu.step = (cpu) => {
+    if (cpu.count === 10) for (const at of [50, 70]) timer.set(at);
+    return null;
+  };
+  m.machine.run({ instructions: 1000 });
+  expect(fired).toEqual([70]);
+});
+
 test('a halted machine whose timers wake nobody comes back after a bounded number of turns', () => {
   const m = build();
   haltAlways(m);

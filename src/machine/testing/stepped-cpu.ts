@@ -47,7 +47,7 @@ export class SteppedCpu implements MachineCpu {
     return this.nmis > 0;
   }
 
-  run(budget: number): MachineExit {
+  run(budget: number, due: () => boolean = () => false): MachineExit {
     for (let i = 0; i < budget; i++) {
       if (this.leave) {
         this.leave = false;
@@ -56,7 +56,8 @@ export class SteppedCpu implements MachineCpu {
       this.takeInterrupts();
       if (this.count >= this.leaveAt) {
         this.leaveAt = Number.POSITIVE_INFINITY;
-        return { kind: 'due' };
+        if (!due()) return { kind: 'due' };
+        this.takeInterrupts();
       }
       const exit = this.step(this);
       this.count++;
