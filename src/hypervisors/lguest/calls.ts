@@ -17,10 +17,6 @@ const CALLS_AT = lguestData.offsetOf('hcalls');
 export const LGUEST_CALLS: ReadonlyMap<number, LguestCall> = new Map(
   Object.values(defined).map((call) => [call.number, call]),
 );
-const BY_NUMBER: readonly (LguestCall | undefined)[] = Array.from(
-  { length: Math.max(...LGUEST_CALLS.keys()) + 1 },
-  (_, number) => LGUEST_CALLS.get(number),
-);
 
 /** The guest has made a call; EIP stands behind it. Every register is as it was. */
 export function doHypercalls(host: LguestHost): void {
@@ -58,7 +54,7 @@ function perform(
   c: number,
   d: number,
 ): void {
-  const call = BY_NUMBER[number];
+  const call = LGUEST_CALLS.get(number);
   const { seen, onlyCounted, lacks } = host.platform;
   if (!call || (call.paeOnly && !host.state.pae) || lacks?.(call.name))
     return killGuest(host, `Bad hypercall ${number | 0}`);

@@ -3,6 +3,7 @@
 import type { Border } from '../../cpu/border.ts';
 import { createCpu, type EngineName } from '../../cpu/core.ts';
 import { setPolicy } from '../../cpu/policy.ts';
+import { ramListener } from '../../cpu/ram-written.ts';
 import { Machine } from '../../machine/machine.ts';
 import { GuestRam, memoryMap } from '../../machine/memory.ts';
 import { createMicrovm } from '../../machine/models/microvm.ts';
@@ -74,9 +75,7 @@ function build({ engine = 'reference', transmit = () => {}, seen }: TestOptions)
     hypercall: () => false,
   };
   const cpu = createCpu({ ramBytes: TEST_RAM, border: front, engine });
-  const ram = new GuestRam(cpu.memory, cpu.layout.ramBase, TEST_RAM, (gpa, bytes) =>
-    cpu.ramWritten(gpa, bytes),
-  );
+  const ram = new GuestRam(cpu.memory, cpu.layout.ramBase, TEST_RAM, ramListener(cpu));
   const platform: Platform = {
     cpu,
     ram,

@@ -1,7 +1,6 @@
 // The event mask of the vCPU that runs, which stands for IF: in vcpu_info, and in the flags that a guest is told.
 
 import { EFLAGS_IF, EFLAGS_IOPL, EFLAGS_IOPL_SHIFT } from '../../cpu/control-bits.ts';
-import { putRamByte } from '../xen/ram-byte.ts';
 import { VMASST_TYPE_architectural_iopl } from './abi.ts';
 import { currentVcpu, type PvDomain } from './pv-domain.ts';
 
@@ -15,7 +14,7 @@ export function eventsMasked(pv: PvDomain): boolean {
 }
 
 export function maskEvents(pv: PvDomain, masked: boolean): void {
-  putRamByte(pv.platform, pv.xen.vcpus[pv.current]!.state.info + 1, masked ? 1 : 0);
+  pv.platform.ram.setU8(pv.xen.vcpus[pv.current]!.state.info + 1, masked ? 1 : 0);
 }
 
 /** One is pending, and upcalls are not masked: `evtchn_upcall_pending` stands before the mask (xen.h, vcpu_info). */

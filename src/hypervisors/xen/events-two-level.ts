@@ -2,7 +2,6 @@
 
 import { EVTCHN_2L_NR_CHANNELS, sharedInfo, vcpuInfo } from './abi/xen.ts';
 import type { Channel, XenDomain } from './domain.ts';
-import { putRamByte } from './ram-byte.ts';
 import { markPending } from './upcall.ts';
 
 /** Where the bits are, and how many ports share a word: 2 to the power of `wordShift`. */
@@ -66,7 +65,7 @@ function setBit({ platform }: XenDomain, at: number, bit: number): boolean {
   const old = platform.ram.u8(at);
   const mask = 1 << (bit & 7);
   if (old & mask) return false;
-  putRamByte(platform, at, old | mask);
+  platform.ram.setU8(at, old | mask);
   return true;
 }
 
@@ -74,6 +73,6 @@ function clearBit({ platform }: XenDomain, at: number, bit: number): boolean {
   const old = platform.ram.u8(at);
   const mask = 1 << (bit & 7);
   if ((old & mask) === 0) return false;
-  putRamByte(platform, at, old & ~mask);
+  platform.ram.setU8(at, old & ~mask);
   return true;
 }

@@ -3,7 +3,6 @@
 import { RUNSTATE_blocked, RUNSTATE_running } from './abi/vcpu.ts';
 import { vcpuInfo } from './abi/xen.ts';
 import type { XenDomain, XenVcpu } from './domain.ts';
-import { putRamByte } from './ram-byte.ts';
 import { enterRunstate } from './runstate.ts';
 
 const UPCALL_PENDING = vcpuInfo.wide.offsetOf('evtchn_upcall_pending');
@@ -12,7 +11,7 @@ const UPCALL_PENDING = vcpuInfo.wide.offsetOf('evtchn_upcall_pending');
 export function markPending(domain: XenDomain, vcpu: XenVcpu): void {
   const at = vcpu.state.info + UPCALL_PENDING;
   if (domain.platform.ram.u8(at) !== 0) return;
-  putRamByte(domain.platform, at, 1);
+  domain.platform.ram.setU8(at, 1);
   domain.guest.upcall(vcpu);
   wakeUp(domain, vcpu);
 }
