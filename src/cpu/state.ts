@@ -419,8 +419,8 @@ export class State {
   }
   /** Engines stop at the next boundary; what they may still run is kept in `slack`. */
   withholdBudget(): void {
-    this.set(FIELDS.slack, (this.get(FIELDS.slack) | 0) + (this.get(FIELDS.budget) | 0));
-    this.set(FIELDS.budget, 0);
+    this.setWord(FIELDS.slack, this.word(FIELDS.slack) + this.word(FIELDS.budget));
+    this.setWord(FIELDS.budget, 0);
   }
   giveBackBudget(): void {
     this.setWord(FIELDS.budget, this.word(FIELDS.budget) + this.word(FIELDS.slack));

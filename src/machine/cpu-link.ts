@@ -43,16 +43,16 @@ export class CpuLink implements CpuControl {
 
   /** INTR of the interrupt controllers. */
   setInterruptLine(level: boolean): void {
-    const before = this.interruptLine();
+    if (level === this.lines.devices) return;
     this.lines.devices = level;
-    this.tell(before);
+    if (!this.lines.interface) this.cpu?.setInterruptLine(level);
   }
 
   /** Beside it, for an interface that has events of its own. */
   setInterfaceLine(level: boolean): void {
-    const before = this.interruptLine();
+    if (level === this.lines.interface) return;
     this.lines.interface = level;
-    this.tell(before);
+    if (!this.lines.devices) this.cpu?.setInterruptLine(level);
   }
 
   requestExit(): void {
@@ -82,10 +82,5 @@ export class CpuLink implements CpuControl {
   restore(state: { devices: boolean; interface: boolean }): void {
     Object.assign(this.lines, state);
     this.cpu?.setInterruptLine(this.interruptLine());
-  }
-
-  private tell(before: boolean): void {
-    const after = this.interruptLine();
-    if (after !== before) this.cpu?.setInterruptLine(after);
   }
 }

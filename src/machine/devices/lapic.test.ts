@@ -59,6 +59,22 @@ test('interrupts are delivered by class, and the end of one lets the next in', (
   expect(apic.load(LAPIC.irr + 0x10)).toBe(1 << 0x11);
 });
 
+test('what is requested and in service comes back with its state, and goes with it', () => {
+  const { apic, enable, fixed } = bench();
+  enable();
+  fixed(0x62);
+  apic.face.acknowledge();
+  for (const vector of [0x31, 0x91]) fixed(vector);
+  const saved = structuredClone(apic.state);
+  const other = bench();
+  other.apic.restore(saved);
+  expect([other.apic.face.inService(), other.apic.face.acknowledge()]).toEqual([0x62, 0x91]);
+  for (const _ of [1, 2]) other.apic.store(LAPIC.eoi, 0);
+  expect(other.apic.face.acknowledge()).toBe(0x31);
+  other.apic.restore(structuredClone(bench().apic.state));
+  expect([other.apic.face.inService(), other.apic.face.pending()]).toEqual([-1, -1]);
+});
+
 test('the task priority holds back its own class and all below, also through CR8', () => {
   const { apic, enable, fixed } = bench();
   enable();

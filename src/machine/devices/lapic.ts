@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts';
 import { defineDevice } from '../device.ts';
 import { type ApicBus, type ApicTarget, DELIVERY, SHORTHAND } from './apic-bus.ts';
 import { type LapicTimerState, lapicTimer, lapicTimerState } from './lapic-timer.ts';
-import { addVector, hasVector, highestVector, removeVector } from './lapic-vectors.ts';
+import { VectorSet } from './lapic-vectors.ts';
 
 /** Register offsets of the xAPIC page (SDM 3A table 11-1). */
 export const LAPIC = {
@@ -136,6 +136,9 @@ export const lapic = defineDevice({
   }),
   plug(given: { state: LapicState } & LapicNeeds) {
     const { state, id, bus, changed } = given;
+    const requested = new VectorSet(state.irr);
+    const service = new VectorSet(state.isr);
+    const levels = new VectorSet(state.tmr);
     const enabled = () => (state.baseLo & BASE.enabled) !== 0;
     const softwareEnabled = () => enabled() && (state.svr & SVR_ENABLED) !== 0;
     const x2apic = () => (state.baseLo & BASE.x2apic) !== 0;
@@ -144,13 +147,12 @@ export const lapic = defineDevice({
     );
     /** The processor priority (SDM 3A 11.8.3.1). */
     const ppr = () => {
-      const service = highestVector(state.isr);
-      return service < 0 || state.tpr >> 4 >= service >> 4 ? state.tpr : service & 0xf0;
+      const { highest } = service;
+      return highest < 0 || state.tpr >> 4 >= highest >> 4 ? state.tpr : highest & 0xf0;
     };
     const pending = () => {
-      if (!enabled()) return -1;
-      const vector = highestVector(state.irr);
-      return vector >= 0 && vector >> 4 > ppr() >> 4 ? vector : -1;
+      const vector = requested.highest;
+      return vector >= 0 && enabled() && vector >> 4 > ppr() >> 4 ? vector : -1;
     };
     const error = (bit: number) => {
       const fresh = (state.errors & bit) === 0;
@@ -161,9 +163,9 @@ export const lapic = defineDevice({
       }
     };
     const enqueue = (vector: number, level: boolean) => {
-      addVector(state.irr, vector);
-      if (level) addVector(state.tmr, vector);
-      else removeVector(state.tmr, vector);
+      requested.add(vector);
+      if (level) levels.add(vector);
+      else levels.remove(vector);
       changed();
     };
     const accept = (mode: number, vector: number, level: boolean): boolean => {
@@ -196,10 +198,10 @@ export const lapic = defineDevice({
       changed();
     };
     const endOfInterrupt = () => {
-      const vector = highestVector(state.isr);
+      const vector = service.highest;
       if (vector < 0) return;
-      removeVector(state.isr, vector);
-      if (hasVector(state.tmr, vector)) {
+      service.remove(vector);
+      if (levels.has(vector)) {
         for (let entry = LVT.lint0; entry <= LVT.lint1; entry++) {
           const lvt = state.lvt[entry]!;
           if ((lvt & LVT_REMOTE_IRR) === 0 || (lvt & 0xff) !== vector) continue;
@@ -383,9 +385,7 @@ export const lapic = defineDevice({
     };
     const resetAll = () => {
       Object.assign(state, resetRegisters());
-      state.irr.fill(0);
-      state.isr.fill(0);
-      state.tmr.fill(0);
+      for (const set of [requested, service, levels]) set.clear();
       state.lvt.fill(MASKED);
       timer.reset();
     };
@@ -444,13 +444,13 @@ export const lapic = defineDevice({
       acknowledge() {
         const vector = pending();
         if (vector < 0) return -1;
-        removeVector(state.irr, vector);
-        addVector(state.isr, vector);
+        requested.remove(vector);
+        service.add(vector);
         changed();
         return vector;
       },
       endOfInterrupt,
-      inService: () => highestVector(state.isr),
+      inService: () => service.highest,
       setLint,
       fireTimer: () => local(LVT.timer),
       cr8: () => state.tpr >> 4,
@@ -481,7 +481,10 @@ export const lapic = defineDevice({
         },
       ],
       face,
-      restored: placeWindow,
+      restored() {
+        for (const set of [requested, service, levels]) set.changed();
+        placeWindow();
+      },
     };
   },
 });

@@ -2,6 +2,7 @@
 
 import { Clock } from '../clock.ts';
 import type { DeviceDefinition, Line, Plugged } from '../device.ts';
+import { assignState, type Plain } from '../snapshot.ts';
 import { SteppedCpu } from './stepped-cpu.ts';
 
 /** A line that remembers its level and how often it rose. */
@@ -56,6 +57,12 @@ export class PluggedDevice<State, Face> {
     this.state = state;
     this.face = plugged.face;
     this.plugged = plugged;
+  }
+
+  /** As a snapshot does it. */
+  restore(saved: State): void {
+    assignState(this.state as Plain, saved as Plain, 'device');
+    this.plugged.restored?.();
   }
 
   in(offset: number, range = 0, bytes = 1): number {
