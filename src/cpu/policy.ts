@@ -45,7 +45,7 @@ export function policyOf(state: State): ExitPolicy {
 }
 
 export function exceptionExits(state: State, vector: number): boolean {
-  return vector < 32 && ((state.get(FIELDS.policyExceptions) >>> vector) & 1) !== 0;
+  return vector < 32 && ((state.word(FIELDS.policyExceptions) >>> vector) & 1) !== 0;
 }
 
 /**
@@ -56,7 +56,7 @@ export const EXIT_VECTOR = 256;
 
 /** True (and the exit is raised) when the policy wants the running instruction. */
 export function exits(state: State, bit: number): boolean {
-  if ((state.get(FIELDS.policy) & bit) === 0) return false;
+  if ((state.word(FIELDS.policy) & bit) === 0) return false;
   state.raise(EXIT_VECTOR + 31 - Math.clz32(bit), null);
   return true;
 }

@@ -428,9 +428,9 @@ export class State {
   }
   /** Records a fault; the caller returns 1 at once. `error` null: the vector has no error code. */
   raise(vector: number, error: number | null): 1 {
-    this.set(FIELDS.faultVector, vector);
-    this.set(FIELDS.faultError, error ?? 0);
-    this.set(FIELDS.faultHasError, error === null ? 0 : 1);
+    this.setWord(FIELDS.faultVector, vector);
+    this.setWord(FIELDS.faultError, error ?? 0);
+    this.setWord(FIELDS.faultHasError, error === null ? 0 : 1);
     return 1;
   }
 }

@@ -65,6 +65,9 @@ export class Interpreter implements Engine {
   readonly handlers: Handlers;
   private readonly run_: (state: number, start: number) => number;
   private readonly p: EngineParts;
+  private readonly cx: EngineParts['cx'];
+  private readonly i32: Int32Array;
+  private readonly u8: Uint8Array;
   /** Word indexes of the fields that every slow path asks for. */
   private readonly recWord: number;
   private readonly modeWord: number;
@@ -84,6 +87,9 @@ export class Interpreter implements Engine {
     const { maxBlock = MAX_BLOCK } = options;
     this.counting = counting;
     this.p = p;
+    this.cx = p.cx;
+    this.i32 = p.views.i32;
+    this.u8 = p.views.u8;
     this.recWord = (p.state.base + FIELDS.rec.at) >> 2;
     this.modeWord = (p.state.base + FIELDS.codeMode.at) >> 2;
     this.name = tiered ? 'jit' : 'interpreter';
@@ -263,12 +269,12 @@ export class Interpreter implements Engine {
 
   pending(): number {
     if (!this.running) return 0;
-    const rec = this.p.views.i32[this.recWord] as number;
-    return rec === 0 ? 0 : (this.p.views.u8[rec + R_LEFT] as number);
+    const rec = this.i32[this.recWord] as number;
+    return rec === 0 ? 0 : (this.u8[rec + R_LEFT] as number);
   }
 
   currentRip(): number {
-    const rec = this.running ? (this.p.views.i32[this.recWord] as number) : 0;
+    const rec = this.running ? (this.i32[this.recWord] as number) : 0;
     return rec === 0 ? this.p.state.getVa(FIELDS.rip) : this.ripOf(rec);
   }
 
@@ -315,12 +321,13 @@ export class Interpreter implements Engine {
 
   private slow(id: number): number {
     this.slowCalls++;
-    const { cx, views } = this.p;
-    const rec = views.i32[this.recWord] as number;
-    cx.insn.length = views.u8[rec + R_LENGTH] as number;
-    cx.insn.osize = views.u8[rec + R_OSIZE] as number;
-    cx.insn.asize = views.u8[rec + R_ASIZE] as number;
-    cx.insn.mode = views.i32[this.modeWord] as number;
+    const { cx, i32, u8 } = this;
+    const { insn } = cx;
+    const rec = i32[this.recWord] as number;
+    insn.length = u8[rec + R_LENGTH] as number;
+    insn.osize = u8[rec + R_OSIZE] as number;
+    insn.asize = u8[rec + R_ASIZE] as number;
+    insn.mode = i32[this.modeWord] as number;
     const path = paths[id] ?? bug(`no slow path ${id}`);
     return path.run(cx);
   }

@@ -43,8 +43,9 @@ export const entryName = ({ name }: VmiCall): string => `VMI_${name}`;
 /** VMCALL: a call if it lies in the ROM and the kernel has made it; `false` is #UD, as everywhere else. */
 export function trapped(vcpu: VmiVcpu): boolean | 'faulted' {
   const { state, mmu } = vcpu.platform.cpu;
-  if (state.get(FIELDS.cpl) !== kernelRing(vcpu) || state.get(FIELDS.codeMode) !== 32) return false;
-  const linear = (state.get(FIELDS.rip) + state.segBase(CS) - TRAP_BYTES) >>> 0;
+  if (state.word(FIELDS.cpl) !== kernelRing(vcpu) || state.word(FIELDS.codeMode) !== 32)
+    return false;
+  const linear = (state.word(FIELDS.rip) + state.segBase(CS) - TRAP_BYTES) >>> 0;
   const offset = mmu.fetch(linear) - ROM_AT;
   if (offset < 0 || offset >= ROM_BYTES) return false;
   const number = callAt(offset);
