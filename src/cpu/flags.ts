@@ -23,12 +23,10 @@ import {
 
 /** Bit 1 of EFLAGS is always set. SDM 1 3.4.3. */
 const ALWAYS_ONE = 2;
-/** Words of the state, and what else is imported, under names of this module: V8 takes those for constants, and every exit comes here. */
+/** Words of the state. */
 const EFLAGS = FIELDS.eflags.at >> 2;
 const OP = FIELDS.flOp.at >> 2;
 const AUX = FIELDS.flAux.at >> 2;
-const STATUS = EFLAGS_STATUS;
-const FULL = FL_FULL;
 const RES = FIELDS.flRes.at >> 2;
 const X = FIELDS.flX.at >> 2;
 const MIXED = EFLAGS_CF | EFLAGS_AF | EFLAGS_OF;
@@ -37,31 +35,31 @@ const WIDE = 3;
 
 /** All of EFLAGS. */
 export function readFlags(state: State): number {
-  return (word(state, EFLAGS) & ~STATUS) | ALWAYS_ONE | statusFlags(state);
+  return (word(state, EFLAGS) & ~EFLAGS_STATUS) | ALWAYS_ONE | statusFlags(state);
 }
 
 /** The same, and the status flags no longer lazy: whoever asks next finds them worked out. */
 export function settleFlags(state: State): number {
   const all = readFlags(state);
-  setWord(state, OP, FULL * 4);
-  setWord(state, AUX, all & STATUS);
+  setWord(state, OP, FL_FULL * 4);
+  setWord(state, AUX, all & EFLAGS_STATUS);
   return all;
 }
 
 /** Replaces the flags in `mask`. The caller calls `modeChanged` if AC or VM changed, `checkInterrupts` if IF or TF did. */
 export function writeFlags(state: State, value: number, mask: number): void {
-  if ((mask & STATUS) === 0) {
-    const rest = word(state, EFLAGS) & ~STATUS;
+  if ((mask & EFLAGS_STATUS) === 0) {
+    const rest = word(state, EFLAGS) & ~EFLAGS_STATUS;
     setWord(state, EFLAGS, (rest & ~mask) | (value & mask) | ALWAYS_ONE);
     return;
   }
   // What is replaced as a whole need not be worked out.
-  const known = (mask & STATUS) === STATUS;
-  const old = known ? word(state, EFLAGS) & ~STATUS : readFlags(state);
+  const known = (mask & EFLAGS_STATUS) === EFLAGS_STATUS;
+  const old = known ? word(state, EFLAGS) & ~EFLAGS_STATUS : readFlags(state);
   const all = (old & ~mask) | (value & mask) | ALWAYS_ONE;
-  setWord(state, EFLAGS, all & ~STATUS);
-  setWord(state, OP, FULL * 4);
-  setWord(state, AUX, all & STATUS);
+  setWord(state, EFLAGS, all & ~EFLAGS_STATUS);
+  setWord(state, OP, FL_FULL * 4);
+  setWord(state, AUX, all & EFLAGS_STATUS);
 }
 
 function word({ views, base }: State, at: number): number {
@@ -76,7 +74,7 @@ function setWord({ views, base }: State, at: number, value: number): void {
 export function statusFlags(state: State): number {
   const op = word(state, OP);
   const kind = op >>> 2;
-  if (kind === FULL) return word(state, AUX) & STATUS;
+  if (kind === FL_FULL) return word(state, AUX) & EFLAGS_STATUS;
   const low = word(state, RES);
   const parity = evenParity(low & 0xff) ? EFLAGS_PF : 0;
   if ((op & 3) === WIDE) return parity | wideFlags(state, kind, low, word(state, RES + 1));

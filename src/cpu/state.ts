@@ -212,11 +212,10 @@ export const DATA_TLB_ENTRIES = 16384;
  * The entry for an address, by the low half of it: the page's number with the bits above 16 MiB folded in, so that two
  * buffers a power of two apart do not take each other's entries. `Access.entry` of the lowering computes the same.
  */
-const FOLD = 12;
+export const DATA_TLB_FOLD = 12;
 const INDEX_MASK = DATA_TLB_ENTRIES - 1;
-export const DATA_TLB_FOLD = FOLD;
 export function dataTlbIndex(lo: number): number {
-  return ((lo ^ (lo >>> FOLD)) >>> 12) & INDEX_MASK;
+  return ((lo ^ (lo >>> DATA_TLB_FOLD)) >>> 12) & INDEX_MASK;
 }
 /** A data TLB entry: read tag i64 @0, write tag i64 @8, addend u32 @16 (linear-memory address = low 32 bits of va + addend), frame u32 @20, flags u32 @24. */
 export const DATA_TLB_STRIDE = 32;

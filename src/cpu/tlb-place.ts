@@ -5,10 +5,7 @@ import { D_ADDEND, D_WRITE } from './tlb.ts';
 
 const PAGE = 4096;
 const DATA_TLB = FIELDS.dataTlb.at >> 2;
-/** Imported, but under names of this module: V8 takes those for constants. */
 const STRIDE_WORDS = DATA_TLB_STRIDE >> 2;
-const WRITE = D_WRITE;
-const ADDEND = D_ADDEND;
 
 /**
  * Address in linear memory, as 32 signed bits, of the `bytes` at the virtual address with these halves, if they lie in one
@@ -27,7 +24,7 @@ export function tlbPlace(
   if ((lo & (PAGE - 1)) + bytes > PAGE) return 0;
   const tlb = vcpu[DATA_TLB]!;
   const entry = (tlb >>> 2) + dataTlbIndex(lo) * STRIDE_WORDS;
-  const tag = entry + writes * WRITE;
+  const tag = entry + writes * D_WRITE;
   if (u32[tag]! >>> 0 !== (lo & -PAGE) >>> 0 || u32[tag + 1] !== hi >>> 0) return 0;
-  return (lo + u32[entry + ADDEND]!) | 0;
+  return (lo + u32[entry + D_ADDEND]!) | 0;
 }
