@@ -79,6 +79,11 @@ export interface EngineParts {
    * to be left. What was withheld of the budget is given back.
    */
   acknowledge(): number;
+  /**
+   * At a boundary at which no interrupt is accepted and nothing else is due: does what was asked for at this count, if it is
+   * that. 0: the engine is to be left.
+   */
+  due(): 0 | 1;
   /** Delivers that vector by the slow way. 0: the engine is to be left. */
   deliver(vector: number): 0 | 1;
 }
@@ -94,8 +99,11 @@ export interface Cpu extends CpuControl {
   readonly engine: Engine;
   /** Hears of stores to frames with FRAME_WATCH, when they have been made. */
   onWatched: ((gpa: number, bytes: number) => void) | null;
-  /** Runs at most `budget` instructions. */
-  run(budget: number): Exit;
+  /**
+   * Runs at most `budget` instructions. `due` does what falls due at a count that was asked for, and says whether the guest may
+   * go on at once: without it, or if not, the exit is `due`.
+   */
+  run(budget: number, due?: () => boolean): Exit;
   /** After an exit: counts the instruction at RIP, which somebody else has executed, and goes on behind its `bytes`. */
   complete(bytes: number): void;
   /** While an instruction is answered in place as an exit would be: whether it counts as completed already. */
@@ -165,8 +173,11 @@ class VCpu implements Cpu {
   private exitRequested = false;
   /** The retired count at which `run` is to return with `due`. */
   private exitAt = Number.POSITIVE_INFINITY;
+  /** Where `run` ends, and what it was given to do at such a count. */
+  private limit = 0;
+  private onDue: (() => boolean) | null = null;
   private ended: Exit | null = null;
-  /** What came of an interrupt that was delivered within the engine. */
+  /** What came of an interrupt that was delivered within the engine, or of what was due there. */
   private broken: Exit | null = null;
   /** The exits by policy, made once. */
   private readonly exception = {
@@ -223,6 +234,7 @@ class VCpu implements Cpu {
       cx: this.cx,
       undecodable: (gpa, why) => this.undecodable(gpa, why),
       acknowledge: () => this.acknowledge(),
+      due: () => this.dueWithin(),
       deliver: (vector) => this.deliverWithin(vector),
     };
     this.engine =
@@ -290,8 +302,10 @@ class VCpu implements Cpu {
     if (this.engine.codeAt(gpa, bytes)) this.engine.codeWritten(gpa, bytes);
   }
 
-  run(budget: number): Exit {
+  run(budget: number, due: (() => boolean) | null = null): Exit {
     const limit = this.retired() + budget;
+    this.limit = limit;
+    this.onDue = due;
     const { state } = this;
     for (;;) {
       state.setWord(FIELDS.attention, 0);
@@ -307,6 +321,7 @@ class VCpu implements Cpu {
       if (now >= limit) return BUDGET;
       if (now >= this.exitAt) {
         this.exitAt = Number.POSITIVE_INFINITY;
+        if (due?.()) continue;
         return DUE;
       }
       const exit = this.runGrant(now, Math.min(limit, this.exitAt) - now);
@@ -504,6 +519,21 @@ class VCpu implements Cpu {
     state.setWord(FIELDS.attention, 0);
     state.giveBackBudget();
     return this.border.acknowledgeInterrupt();
+  }
+
+  /** As `run` and its caller, for an engine that is running. */
+  private dueWithin(): 0 | 1 {
+    if (this.exitRequested || this.ended || this.disturbance !== 0 || !this.onDue) return 0;
+    const now = this.retired();
+    if (now < this.exitAt || now >= this.limit) return 0;
+    this.exitAt = Number.POSITIVE_INFINITY;
+    this.state.setWord(FIELDS.attention, 0);
+    this.total = now;
+    this.grant(Math.min(this.limit - now, MAX_GRANT));
+    if (this.onDue()) return 1;
+    this.broken = DUE;
+    this.kick();
+    return 0;
   }
 
   private deliverWithin(vector: number): 0 | 1 {

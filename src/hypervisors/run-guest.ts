@@ -17,9 +17,15 @@ export function runGuest(
   due: () => boolean = () => false,
 ): MachineExit {
   const limit = cpu.retired() + budget;
+  let refused = false;
+  const goesOn = () => {
+    refused = !due();
+    if (!refused) attached.enter?.();
+    return !refused;
+  };
   for (;;) {
     attached.enter?.();
-    const exit = cpu.run(limit - cpu.retired());
+    const exit = cpu.run(limit - cpu.retired(), goesOn);
     switch (exit.kind) {
       case 'exception':
       case 'instruction':
@@ -29,7 +35,8 @@ export function runGuest(
         attached.exit(exit);
         continue;
       case 'due':
-        if (due()) continue;
+        // A CPU that names instructions on the way does not ask.
+        if (!refused && due()) continue;
         return exit;
       default:
         return exit;

@@ -112,6 +112,7 @@ export class Interpreter implements Engine {
       segment: (seg, offset, bytes, writes) =>
         checkSegment(p.state, seg, offset >>> 0, bytes, writes !== 0),
       acknowledge: p.acknowledge,
+      due: p.due,
       deliver: p.deliver,
     });
     p.cx.enter = ways.enter;

@@ -46,6 +46,7 @@ export interface SlowWays {
   segment(segment: number, offset: number, bytes: number, writes: number): number;
   /** See `EngineParts`. */
   acknowledge(): number;
+  due(): number;
   deliver(vector: number): number;
 }
 
@@ -99,6 +100,7 @@ function quickModule(places: Places, names: readonly string[]): Uint8Array {
   const checkType = [['i32', 'i32', 'i32', 'i32'] as const, ['i32'] as const] as const;
   const segment = m.importFunction('e', 'segment', ...checkType);
   const acknowledge = m.importFunction('e', 'acknowledge', [], ['i32']);
+  const due = m.importFunction('e', 'due', [], ['i32']);
   const deliver = m.importFunction('e', 'deliver', ['i32'], ['i32']);
   m.importMemory('e', 'memory', 1);
   const hitType = m.type(['i64', 'i32', 'i32'], ['i32']);
@@ -122,7 +124,7 @@ function quickModule(places: Places, names: readonly string[]): Uint8Array {
   m.addFunction(eventType, enterHere(places, helpers, enter).body(), 'enter');
   const faultType = m.type([], ['i32']);
   m.addFunction(faultType, faultFunction(places, helpers, enter).body(), 'fault');
-  const ways = { enter, acknowledge, deliver };
+  const ways = { enter, acknowledge, due, deliver };
   m.addFunction(faultType, interruptFunction(places, helpers, ways).body(), 'interrupt');
   return m.encode();
 }

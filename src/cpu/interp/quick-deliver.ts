@@ -154,47 +154,60 @@ export const LEAVE = -2;
 
 /**
  * `() -> 1 go on, 0 the engine stops`: at a boundary at which it is to stop, takes the interrupt if nothing else is the reason,
- * as Cpu.run does; whatever else is to be looked at there is left to it.
+ * as Cpu.run does, or has done what was asked for at this count; whatever else is to be looked at there is left to it.
  */
 export function interruptFunction(
   places: Places,
   helpers: Helpers,
-  { enter, acknowledge, deliver }: { enter: number; acknowledge: number; deliver: number },
+  ways: { enter: number; acknowledge: number; due: number; deliver: number },
 ): Code {
   const q = new QuickSite(places, helpers, 0);
   const { c, t, v } = q;
   const [vector, rec] = [c.take('i32'), c.take('i32')];
   q.decline = c.block();
-  q.load('attention').op('i32.eqz').brIf(q.decline);
-  q.load('irqLine').op('i32.eqz').brIf(q.decline);
-  q.only(() => q.load('eflags'), EFLAGS_IF | EFLAGS_TF, EFLAGS_IF);
-  q.unlessExits(POLICY_INTERRUPTS);
+  // What is left of the grant. Where there is enough, a block has not fitted into it.
+  q.load('budget');
+  q.load('slack').op('i32.add').tee(t).i32(0).op('i32.lt_s').brIf(q.decline);
+  q.load('attention').op('i32.eqz').get(t).i32(0).op('i32.ne').op('i32.and').brIf(q.decline);
+  q.only(() => q.load('eflags'), EFLAGS_TF, 0);
   for (const other of OTHER_REASONS) {
     q.load(other);
     if (other !== OTHER_REASONS[0]) c.op('i32.or');
   }
   c.brIf(q.decline);
   q.only(() => c.get(q.st).mem('i32.load', FIELDS.dr7.at), DR7_ENABLED, 0);
-  // At the end of what was granted somebody else may be due before the interrupt.
-  q.load('budget');
-  q.load('slack').op('i32.add').tee(t).i32(0).op('i32.le_s').brIf(q.decline);
   q.load('horizon').get(t).op('i64.extend_i32_u').op('i64.sub').i64(1n).op('i64.add').set(v);
   q.load('shadowAt').get(v).op('i64.eq');
   q.load('rfAt').get(v).op('i64.eq').op('i32.or').brIf(q.decline);
   q.load('rec').set(rec);
   q.store('rec', () => c.i32(0));
-  c.call(acknowledge).tee(vector).i32(LEAVE).op('i32.eq').iff();
-  q.store('rec', () => c.get(rec));
-  c.br(q.decline).end();
+  const leave = () => {
+    q.store('rec', () => c.get(rec));
+    c.br(q.decline);
+  };
+  q.load('irqLine').op('i32.eqz');
+  q.load('eflags').i32(EFLAGS_IF).op('i32.and').op('i32.eqz').op('i32.or').iff();
+  c.call(ways.due).iff();
+  c.i32(1).op('return').end();
+  leave();
+  c.end();
+  q.load('policy').i32(POLICY_INTERRUPTS).op('i32.and');
+  // At the end of what was granted somebody else may be due before the interrupt.
+  c.get(t).op('i32.eqz').op('i32.or').iff();
+  leave();
+  c.end();
+  c.call(ways.acknowledge).tee(vector).i32(LEAVE).op('i32.eq').iff();
+  leave();
+  c.end();
   c.get(vector).i32(NO_VECTOR).op('i32.eq').iff();
   c.i32(1).op('return').end();
   // An exception's number may be wanted by the exit policy.
   c.get(vector).i32(EXCEPTIONS).op('i32.ge_u').iff();
   c.get(vector).i32(0).i32(0);
-  q.load('rip').call(enter).iff();
+  q.load('rip').call(ways.enter).iff();
   c.i32(1).op('return').end();
   c.end();
-  c.get(vector).call(deliver).op('return').end();
+  c.get(vector).call(ways.deliver).op('return').end();
   c.i32(0);
   return c;
 }

@@ -1,4 +1,4 @@
-// Interrupts taken within the engine against those that Cpu.run takes: the same instructions, counts and questions to the border.
+// Interrupts taken, and what is due done, within the engine against how Cpu.run does it: the same instructions, counts and questions to the border.
 
 import { expect, it } from 'vitest';
 import type { EngineName } from '../core.ts';
@@ -13,6 +13,8 @@ const TRAP_GATE = 0x41;
 const STACK = 0x6000;
 const HANDLERS = 0xb000;
 const TURNS = 400;
+/** Of the program: what comes before its loop. */
+const SKIPPED = 6;
 
 const PROGRAM = `
   mov esp, ${STACK}; sti
@@ -41,6 +43,7 @@ function story(engine: EngineName, seed: number): { told: string[]; left: number
     if (port === RAISE && r.chance(50)) waiting.push(r.pick(VECTORS));
     if (r.chance(5)) cpu.requestExit();
     if (r.chance(5)) cpu.raiseNmi();
+    if (r.chance(20)) cpu.requestExitAt(cpu.retired() + r.pick([0, 1, 2, 3, 9, 40]));
     cpu.setInterruptLine(waiting.length > 0);
   };
   border.acknowledgeInterrupt = () => {
@@ -51,13 +54,22 @@ function story(engine: EngineName, seed: number): { told: string[]; left: number
     cpu.setInterruptLine(waiting.length > 0);
     return vector;
   };
+  const due = () => {
+    tell(`due at ${cpu.currentRip()}`);
+    if (r.chance(30)) waiting.push(r.pick(VECTORS));
+    if (r.chance(30)) cpu.requestExitAt(cpu.retired() + r.pick([1, 2, 3, 9, 40]));
+    if (r.chance(5)) cpu.requestExit();
+    cpu.setInterruptLine(waiting.length > 0);
+    if (r.chance(20)) g.state.setVa('rip', CODE + SKIPPED);
+    return r.chance(80);
+  };
   const run = cpu.engine.run.bind(cpu.engine);
   cpu.engine.run = () => {
     left++;
     return run();
   };
   for (let turn = 0; turn < TURNS; turn++) {
-    const { kind } = cpu.run(1 + r.pick([0, 1, 2, 3, 10, 50, 400]));
+    const { kind } = cpu.run(1 + r.pick([0, 1, 2, 3, 10, 50, 400]), due);
     const registers = [0, 1, 2, 3, 4, 6, 7].map((n) => g.state.gpr32(n).toString(16));
     tell(`${kind} at ${cpu.currentRip()}, ${registers}`);
   }

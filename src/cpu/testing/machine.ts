@@ -170,9 +170,10 @@ export function engineOf(name: string, create: (parts: EngineParts) => CoreEngin
   };
 }
 
-/** None is ever taken within the engine. */
-export const NO_INTERRUPTS: Pick<EngineParts, 'acknowledge' | 'deliver'> = {
+/** None is ever taken within the engine, and nothing done that is due. */
+export const NO_INTERRUPTS: Pick<EngineParts, 'acknowledge' | 'due' | 'deliver'> = {
   acknowledge: () => LEAVE,
+  due: () => 0,
   deliver: () => 0,
 };
 
