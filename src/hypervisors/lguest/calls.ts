@@ -18,6 +18,12 @@ export const LGUEST_CALLS: ReadonlyMap<number, LguestCall> = new Map(
   Object.values(defined).map((call) => [call.number, call]),
 );
 
+/** The same by number, of which only small ones are known. */
+const BY_NUMBER = Array.from(
+  { length: Math.max(...LGUEST_CALLS.keys()) + 1 },
+  (_, number) => LGUEST_CALLS.get(number) ?? null,
+);
+
 /** The guest has made a call; EIP stands behind it. Every register is as it was. */
 export function doHypercalls(host: LguestHost): void {
   const { state, cpu } = host;
@@ -54,7 +60,7 @@ function perform(
   c: number,
   d: number,
 ): void {
-  const call = LGUEST_CALLS.get(number);
+  const call = number < BY_NUMBER.length ? BY_NUMBER[number]! : null;
   const { seen, onlyCounted, lacks } = host.platform;
   if (!call || (call.paeOnly && !host.state.pae) || lacks?.(call.name))
     return killGuest(host, `Bad hypercall ${number | 0}`);

@@ -2,7 +2,6 @@
 
 import {
   attrOf,
-  baseOf,
   CS,
   type Descriptor,
   DS,
@@ -13,14 +12,13 @@ import {
   isCode,
   isNull,
   isWritableData,
-  limitOf,
   loadSegment,
   SS_REG,
   setNullSegment,
   setSegment,
   TYPE_CONFORMING,
 } from '../../cpu/descriptors.ts';
-import { ATTR_P, FIELDS, SEG_ATTR, SEG_LIMIT, SEG_SELECTOR } from '../../cpu/state.ts';
+import { ATTR_P, FIELDS, SEG_AT, SEG_SELECTOR, SEG_STRIDE } from '../../cpu/state.ts';
 import { GUEST_PL } from './abi.ts';
 import { GDT_ENTRIES, killGuest, type LguestHost } from './host.ts';
 
@@ -44,21 +42,22 @@ const TLS_ENTRIES = 3;
 export const GDT_OFFSET = 0x1000;
 export const TSS_OFFSET = 0x2000;
 
-/** An entry that a handler was entered by, and what the processor then holds of it. */
-interface Fit extends Descriptor {
-  readonly selector: number;
-  readonly attr: number;
-  readonly limit: number;
-  readonly base: number;
-}
-
-const NONE = fitOf(-1, { at: 0, lo: 0, hi: 0 });
+/** Words of the state: the ring, and all that the processor holds of a segment, its selector last. */
+const CPL = FIELDS.cpl.at >> 2;
+const [CODE, STACK] = [CS, SS_REG].map((n) => (SEG_AT + n * SEG_STRIDE) >> 2) as [number, number];
+const SELECTOR = SEG_SELECTOR >> 2;
+const HELD_WORDS = SELECTOR + 1;
+/** Behind those, the entry that they come from. */
+const [LO, HI] = [HELD_WORDS, HELD_WORDS + 1];
+/** No segment has such words. */
+const nothing = () => new Uint32Array(HI + 1).fill(0xffffffff);
 
 export class Descriptors {
   private host!: LguestHost;
   private readonly at: number;
-  private code = NONE;
-  private stack = NONE;
+  /** What a handler was last entered with. */
+  private readonly code = nothing();
+  private readonly stack = nothing();
 
   /** `at`: where the live table lies, in a frame of the host's own. */
   constructor(at: number) {
@@ -103,8 +102,8 @@ export class Descriptors {
     if (!stack || !fitsKernelStack(stack, ss)) return this.refuse('stack', ss);
     setSegment(cpu.state, CS, KERNEL_CS, code);
     setSegment(cpu.state, SS_REG, ss, stack);
-    this.code = fitOf(KERNEL_CS, code);
-    this.stack = fitOf(ss, stack);
+    this.note(CODE, this.code, code);
+    this.note(STACK, this.stack, stack);
     cpu.state.setWord(FIELDS.cpl, GUEST_PL);
     cpu.stateChanged();
     return true;
@@ -112,27 +111,24 @@ export class Descriptors {
 
   /** Whether the processor is there already: it holds what these entries say, and they are those last found fit. */
   private isOn(ss: number): boolean {
-    const { state } = this.host.cpu;
     return (
-      state.word(FIELDS.cpl) === GUEST_PL &&
-      this.holds(CS, KERNEL_CS, this.code) &&
-      this.holds(SS_REG, ss, this.stack)
+      this.host.vcpuWords[CPL] === GUEST_PL &&
+      this.holds(CODE, KERNEL_CS, this.code) &&
+      this.holds(STACK, ss, this.stack)
     );
   }
 
-  private holds(n: number, selector: number, fit: Fit): boolean {
-    const { cpu, view, ramBase } = this.host;
-    const { state } = cpu;
-    const at = ramBase + fit.at;
-    return (
-      fit.selector === selector &&
-      state.seg(n, SEG_SELECTOR) === selector &&
-      view.getUint32(at, true) === fit.lo &&
-      view.getUint32(at + 4, true) === fit.hi &&
-      state.seg(n, SEG_ATTR) === fit.attr &&
-      state.seg(n, SEG_LIMIT) === fit.limit &&
-      state.segBase(n) === fit.base
-    );
+  private holds(segment: number, selector: number, noted: Uint32Array): boolean {
+    const { vcpuWords, view, ramBase } = this.host;
+    if (noted[SELECTOR] !== selector) return false;
+    for (let n = 0; n < HELD_WORDS; n++) if (vcpuWords[segment + n] !== noted[n]) return false;
+    const at = ramBase + this.at + (selector >>> 3) * 8;
+    return view.getUint32(at, true) === noted[LO] && view.getUint32(at + 4, true) === noted[HI];
+  }
+
+  private note(segment: number, to: Uint32Array, { lo, hi }: Descriptor): void {
+    to.set(this.host.vcpuWords.subarray(segment, segment + HELD_WORDS));
+    to.set([lo, hi], LO);
   }
 
   /** What the first instruction finds. */
@@ -158,11 +154,6 @@ export class Descriptors {
   }
 }
 
-function fitOf(selector: number, d: Descriptor): Fit {
-  const { at, lo, hi } = d;
-  return { at, lo, hi, selector, attr: attrOf(d), limit: limitOf(d), base: baseOf(d) };
-}
-
 function fitsKernelCode(d: Descriptor): boolean {
   const attr = attrOf(d);
   return isCode(attr) && (attr & TYPE_CONFORMING) === 0 && dplOf(attr) === GUEST_PL;
@@ -174,5 +165,5 @@ function fitsKernelStack(d: Descriptor, selector: number): boolean {
 }
 
 /** Ring of the code that runs, as the stack segment tells (set_guest_interrupt of drivers/lguest/interrupts_and_traps.c). */
-export const fromGuestUser = ({ cpu }: LguestHost): boolean =>
-  (cpu.state.seg(SS_REG, SEG_SELECTOR) & 3) !== GUEST_PL;
+export const fromGuestUser = ({ vcpuWords }: LguestHost): boolean =>
+  (vcpuWords[STACK + SELECTOR]! & 3) !== GUEST_PL;

@@ -1,9 +1,8 @@
 // The guest's IDT as the host keeps it, and how a handler of it is entered.
 
 import { EFLAGS_IF, EFLAGS_NT, EFLAGS_RF, EFLAGS_TF, EFLAGS_VM } from '../../cpu/control-bits.ts';
-import { CS, SS_REG } from '../../cpu/descriptors.ts';
 import { readFlags, writeFlags } from '../../cpu/flags.ts';
-import { FIELDS, SEG_SELECTOR } from '../../cpu/state.ts';
+import { FIELDS, GPR_AT } from '../../cpu/state.ts';
 import { LGUEST_TRAP_ENTRY } from './abi.ts';
 import { fromGuestUser, KERNEL_CS } from './descriptors.ts';
 import {
@@ -18,7 +17,12 @@ import {
 } from './host.ts';
 import { guestPa } from './walk.ts';
 
-const RSP = 4;
+/** Words of the state. */
+const RSP = (GPR_AT >> 2) + 2 * 4;
+const RIP = FIELDS.rip.at >> 2;
+const RF_AT = FIELDS.rfAt.at >> 2;
+const CS_SELECTOR = FIELDS.csSelector.at >> 2;
+const SS_SELECTOR = FIELDS.ssSelector.at >> 2;
 const PAGE_SHIFT = 12;
 const INTERRUPT_GATE = 0xe;
 const TRAP_GATE = 0xf;
@@ -65,31 +69,31 @@ export function mayRaise(host: LguestHost, vector: number, ring: number): boolea
  * Deviates: TF, NT, RF and VM are cleared as the processor does it; the real host left them as they were.
  */
 export function enterGate(host: LguestHost, vector: number, error: number | null): void {
-  const { cpu, state } = host;
-  const { state: vcpu } = cpu;
+  const { cpu, state, vcpuWords, frame } = host;
   // A handler that cannot run its first instruction is entered again and again: time passes, so that the run comes to its end.
   if (state.lastEntry === cpu.retired()) cpu.complete(0);
   state.lastEntry = cpu.retired();
   const user = fromGuestUser(host);
-  const ss = user ? state.ss1 : vcpu.seg(SS_REG, SEG_SELECTOR);
-  const flags = readFlags(vcpu);
-  const told = virtualInterrupts(host) ? flags | EFLAGS_IF : flags & ~EFLAGS_IF;
-  const { frame } = host;
+  const flags = readFlags(cpu.state);
   let count = 0;
   if (error !== null) frame[count++] = error;
-  frame[count++] = vcpu.word(FIELDS.rip);
-  frame[count++] = vcpu.seg(CS, SEG_SELECTOR);
-  frame[count++] = told;
+  frame[count++] = vcpuWords[RIP]!;
+  frame[count++] = vcpuWords[CS_SELECTOR]!;
+  frame[count++] = virtualInterrupts(host) ? flags | EFLAGS_IF : flags & ~EFLAGS_IF;
   if (user) {
-    frame[count++] = vcpu.gpr32(RSP);
-    frame[count++] = vcpu.seg(SS_REG, SEG_SELECTOR);
+    frame[count++] = vcpuWords[RSP]!;
+    frame[count++] = vcpuWords[SS_SELECTOR]!;
   }
-  const esp = push(host, user ? state.esp1 : vcpu.gpr32(RSP), count);
-  if (state.dead || !host.descriptors.enterKernel(ss)) return;
-  vcpu.setGpr32(RSP, esp);
-  vcpu.setHalves(FIELDS.rip, handlerOf(host, vector), 0);
-  writeFlags(vcpu, EFLAGS_IF, CLEARED | EFLAGS_IF);
-  vcpu.setHalves(FIELDS.rfAt, 0, 0);
+  const esp = push(host, user ? state.esp1 : vcpuWords[RSP]!, count);
+  if (state.dead || !host.descriptors.enterKernel(user ? state.ss1 : vcpuWords[SS_SELECTOR]!))
+    return;
+  vcpuWords[RSP] = esp;
+  vcpuWords[RSP + 1] = 0;
+  vcpuWords[RIP] = handlerOf(host, vector);
+  vcpuWords[RIP + 1] = 0;
+  writeFlags(cpu.state, EFLAGS_IF, CLEARED | EFLAGS_IF);
+  vcpuWords[RF_AT] = 0;
+  vcpuWords[RF_AT + 1] = 0;
   if (((state.idtHi[vector]! >>> 8) & 0xf) === INTERRUPT_GATE && state.data >= 0)
     writeData(host, DATA.irq_enabled, 0);
 }

@@ -75,6 +75,8 @@ export interface LguestHost {
   /** Where RAM begins there. */
   readonly ramBase: number;
   readonly written: (gpa: number, bytes: number) => void;
+  /** The vCPU's state, by words. */
+  readonly vcpuWords: Uint32Array;
   readonly shadow: Shadow;
   readonly descriptors: Descriptors;
   /** For the words that a handler finds on its stack, the lowest first. */
@@ -105,6 +107,8 @@ export const DATA = {
   irq_enabled: lguestData.offsetOf('irq_enabled'),
   blocked_interrupts: lguestData.offsetOf('blocked_interrupts'),
   cr2: lguestData.offsetOf('cr2'),
+  time_sec: lguestData.offsetOf('time_sec'),
+  time_nsec: lguestData.offsetOf('time_nsec'),
   irq_pending: lguestData.offsetOf('irq_pending'),
   pgdir: lguestData.offsetOf('pgdir'),
   reserve_mem: lguestData.offsetOf('reserve_mem'),

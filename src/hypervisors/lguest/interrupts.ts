@@ -2,14 +2,13 @@
 
 import { EFLAGS_IF } from '../../cpu/control-bits.ts';
 import { FIELDS } from '../../cpu/state.ts';
-import { lguestData } from './abi.ts';
 import { enterGate, FIRST_EXTERNAL_VECTOR, hasGate, virtualInterrupts } from './gates.ts';
 import { DATA, type LguestHost, readData, writeData } from './host.ts';
 
 /** Line of the clock; devices have those behind it. */
 export const TIMER_LINE = 0;
 const NANOS_PER_SECOND = 1e9;
-const TIME_AT = lguestData.offsetOf('time_sec');
+const RIP = FIELDS.rip.at >> 2;
 
 /** Raises a line; one that is raised already stays so. */
 export function raiseLine(host: LguestHost, line: number): void {
@@ -23,11 +22,11 @@ export function raiseLine(host: LguestHost, line: number): void {
  * has to be looked at again, since neither its sti nor its unmasking makes a call.
  */
 export function deliverInterrupt(host: LguestHost): boolean {
-  const { state, cpu } = host;
+  const { state, cpu, vcpuWords } = host;
   if (state.pending === 0 || state.data < 0) return false;
   const ready = deliverable(host);
   if (ready === 0) return !state.halted;
-  const eip = cpu.state.word(FIELDS.rip);
+  const eip = vcpuWords[RIP]!;
   if (eip >= state.noirqStart && eip < state.noirqEnd) return !state.halted;
   if (state.halted) {
     writeData(host, DATA.irq_enabled, EFLAGS_IF);
@@ -51,12 +50,10 @@ function deliverable(host: LguestHost): number {
 }
 
 /** The wall clock, which stands still for the guest between two such moments. */
-export function writeTime({ platform, view, ramBase, written, state }: LguestHost): void {
-  const now = platform.clock.now();
-  const epoch = platform.epochSeconds;
+export function writeTime(host: LguestHost): void {
+  const { clock, epochSeconds } = host.platform;
+  const now = clock.now();
   const seconds = Math.floor(now / NANOS_PER_SECOND);
-  const at = state.data + TIME_AT;
-  view.setUint32(ramBase + at, epoch + seconds, true);
-  view.setUint32(ramBase + at + 4, now - seconds * NANOS_PER_SECOND, true);
-  written(at, 8);
+  writeData(host, DATA.time_sec, epochSeconds + seconds);
+  writeData(host, DATA.time_nsec, now - seconds * NANOS_PER_SECOND);
 }
