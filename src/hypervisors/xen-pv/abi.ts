@@ -73,13 +73,12 @@ export const SEGBASE_GS_USER = 1;
 export const SEGBASE_GS_KERNEL = 2;
 export const SEGBASE_GS_USER_SEL = 3;
 
-/** vm_assist (xen.h). */
+/** vm_assist, what PV guests alone are helped by (xen.h). */
 export const VMASST_TYPE_4gb_segments = 0;
 export const VMASST_TYPE_4gb_segments_notify = 1;
 export const VMASST_TYPE_writable_pagetables = 2;
 export const VMASST_TYPE_pae_extended_cr3 = 3;
 export const VMASST_TYPE_architectural_iopl = 4;
-export const VMASST_TYPE_runstate_update_flag = 5;
 export const VMASST_TYPE_m2p_strict = 32;
 
 /** Flat selectors of Xen's own (arch-x86/xen-x86_64.h). */

@@ -9,6 +9,7 @@ import * as evtchn from '../xen/abi/event-channel.ts';
 import * as hvm from '../xen/abi/hvm.ts';
 import type { Narrow, XenFields, XenStruct } from '../xen/abi/layout.ts';
 import * as memory from '../xen/abi/memory.ts';
+import * as vcpu from '../xen/abi/vcpu.ts';
 import { xenPvh } from './index.ts';
 
 const ARG = 0x10_0000;
@@ -86,7 +87,7 @@ describe('a call', () => {
 
   it('of PV guests only is -ENOSYS', () => {
     const { call } = guest();
-    for (const number of [0, 1, 2, 3, 4, 5, 10, 14, 21, 23, 25, 30])
+    for (const number of [0, 1, 2, 3, 4, 5, 10, 14, 23, 25, 30])
       expect(call(number, ARG)).toBe(-38);
   });
 
@@ -94,6 +95,17 @@ describe('a call', () => {
     const { call } = guest();
     const about = (domain: number) => call(26, ARG, 0, 0, domain);
     expect([about(0x7ff0), about(0), about(0x123)]).toEqual([-22, -1, -3]);
+  });
+
+  it('of vm_assist takes VMASST_TYPE_runstate_update_flag only; whenever the guest looks, no update is under way', () => {
+    const { call, put, get } = guest();
+    const assist = (cmd: number, type: number) => call(21, cmd, type);
+    expect([assist(0, 4), assist(2, 4), assist(2, 5)]).toEqual([-22, -22, -38]);
+    expect([assist(0, 5), assist(1, 5), assist(0, 5)]).toEqual([0, 0, 0]);
+    put(vcpu.vcpuRegisterArea, { p: 0x11_0000 });
+    expect(call(24, 5, 0, ARG)).toBe(0);
+    const { state, state_entry_time } = get(vcpu.vcpuRunstateInfo, 0x11_0000);
+    expect([state, state_entry_time]).toEqual([vcpu.RUNSTATE_running, 0]);
   });
 
   it('can be made through the hypercall page, which an MSR fills', () => {

@@ -76,6 +76,11 @@ const callers = programs('caller', [
   ...[0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 14, 16, 19, 21, 22, 23, 25, 26, 27, 30, 33, 38, 40, 128].map(
     (number) => row(`call ${number}`, MODES, (p) => p.call(number, p.page(0), 0, 0, DOMID_SELF)),
   ),
+  ...[0, 1, 2].map((cmd) =>
+    row(`vm_assist ${cmd} of types 4, 5 and 32`, 'xen/include/public/xen.h VMASST_*', (p) =>
+      f.lines(...[4, 5, 32].map((type) => p.call(CALL.vm_assist, cmd, type))),
+    ),
+  ),
 ]);
 
 /** From 32-bit code: structures have 32-bit pointers and longs. */

@@ -1,12 +1,14 @@
 // vm_assist: what a guest wants Xen to do differently for it.
 
 import { EINVAL, ENOSYS } from '../../xen/abi/errno.ts';
+import {
+  VMASST_CMD_disable,
+  VMASST_CMD_enable,
+  VMASST_TYPE_runstate_update_flag,
+} from '../../xen/abi/xen.ts';
 import { defineHypercall, type Requests } from '../../xen/define.ts';
 import * as abi from '../abi.ts';
 import { pvOf } from '../pv-domain.ts';
-
-const VMASST_CMD_enable = 0;
-const VMASST_CMD_disable = 1;
 
 const REQUESTS: Requests = {
   [abi.VMASST_TYPE_4gb_segments]: { name: 'VMASST_TYPE_4gb_segments' },
@@ -14,7 +16,7 @@ const REQUESTS: Requests = {
   [abi.VMASST_TYPE_writable_pagetables]: { name: 'VMASST_TYPE_writable_pagetables' },
   [abi.VMASST_TYPE_pae_extended_cr3]: { name: 'VMASST_TYPE_pae_extended_cr3' },
   [abi.VMASST_TYPE_architectural_iopl]: { name: 'VMASST_TYPE_architectural_iopl' },
-  [abi.VMASST_TYPE_runstate_update_flag]: { name: 'VMASST_TYPE_runstate_update_flag' },
+  [VMASST_TYPE_runstate_update_flag]: { name: 'VMASST_TYPE_runstate_update_flag' },
   // Bit 32: it has no effect here.
   [abi.VMASST_TYPE_m2p_strict]: { name: 'VMASST_TYPE_m2p_strict', callers: ['pv64'] },
 };

@@ -4,3 +4,4 @@ export { hvmOp } from './hvm-op.ts';
 export { memoryOp } from './memory-op.ts';
 export { mmuextOp } from './mmuext-op.ts';
 export { physdevOp } from './physdev-op.ts';
+export { vmAssist } from './vm-assist.ts';

@@ -27,6 +27,11 @@ export const NR_VIRQS = 24;
 export const NR_GSIS = 24;
 export const NR_PIRQS = NR_GSIS + 32;
 
+/** vm_assist; what it has for PV guests alone is in xen-pv/abi.ts. */
+export const VMASST_CMD_enable = 0;
+export const VMASST_CMD_disable = 1;
+export const VMASST_TYPE_runstate_update_flag = 5;
+
 /** vCPUs that have their vcpu_info in shared_info (xen.h, arch-x86/xen.h). */
 export const XEN_LEGACY_MAX_VCPUS = 32;
 /** Event channels of the 2-level ABI: words of a word of bits (event_channel.h). */
