@@ -12,6 +12,7 @@ const ENOENT = -2;
 const EFAULT = -14;
 const EINVAL = -22;
 const ENOSYS = -38;
+const EOPNOTSUPP = -95;
 const UNMAPPED = 0x1000;
 const XEN = 0xf580_0000;
 const RO = 0x61;
@@ -100,6 +101,8 @@ const UP: readonly Case[] = [
   sub('xen_version', 'features', 6, () => [0, 0]),
   { says: 'a line for nobody', call: 'console_io', args: (p) => [0, 4, at0(p)], result: EPERM },
   sub('xen_version', 'where Xen begins', 5, () => [0]),
+  sub('xen_version', 'what else the banner says', 1, () => [0]),
+  sub('memory_op', 'the map of its memory', 9, (p) => [2, p.page(14)]),
   map('the GDT read-only', GDT, RO),
   {
     says: 'its GDT',
@@ -127,6 +130,7 @@ const UP: readonly Case[] = [
     0xc010_0000,
   ]),
   sub('physdev_op', 'its IOPL', 6, () => [1]),
+  sub('physdev_op', 'a page for ends of interrupts', 28, (p) => [p.mfn(15), 0]),
   vcpuOp('vcpu_info in a page of its own', vcpu.VCPUOP_register_vcpu_info, (p) => [
     p.mfn(6),
     0,
@@ -135,6 +139,7 @@ const UP: readonly Case[] = [
   ]),
   vcpuOp('and only once', vcpu.VCPUOP_register_vcpu_info, (p) => [p.mfn(6), 0, 0x80, 0], EINVAL),
   vcpuOp('the runstate', vcpu.VCPUOP_register_runstate_memory_area, (p) => [p.page(7), 0]),
+  vcpuOp('a copy of the time', vcpu.VCPUOP_register_vcpu_time_memory_area, (p) => [p.page(16), 0]),
   {
     says: 'the IDT',
     call: 'set_trap_table',
@@ -157,8 +162,18 @@ const UP: readonly Case[] = [
   },
   of('vcpu_op', 'no periodic timer', 0, vcpu.VCPUOP_stop_periodic_timer, 0, 0),
   sub('event_channel_op', 'VIRQ_TIMER', evtchn.EVTCHNOP_bind_virq, () => [0, 0, 0]),
+  sub(
+    'event_channel_op',
+    'no priority without queues',
+    evtchn.EVTCHNOP_set_priority,
+    () => [3, 0],
+    ENOSYS,
+  ),
   sub('event_channel_op', 'VIRQ_DEBUG', evtchn.EVTCHNOP_bind_virq, () => [1, 0, 0]),
-  sub('event_channel_op', 'an IPI', evtchn.EVTCHNOP_bind_ipi, () => [0, 0]),
+  ...['of rescheduling', 'of calls', 'of calls on one'].map((kind) =>
+    sub('event_channel_op', `an IPI ${kind}`, evtchn.EVTCHNOP_bind_ipi, () => [0, 0]),
+  ),
+  of('xenpmu_op', 'no counters', EOPNOTSUPP, 0, 0),
   sub('event_channel_op', 'the console port is told', evtchn.EVTCHNOP_send, () => [1]),
   sub('event_channel_op', 'a port is unmasked', evtchn.EVTCHNOP_unmask, () => [3]),
   vcpuOp('a single shot, not in the past', vcpu.VCPUOP_set_singleshot_timer, () => [0, 1000, 1]),
@@ -180,6 +195,13 @@ const UP: readonly Case[] = [
   },
   of('fpu_taskswitch', 'TS off', 0, 0),
   {
+    says: 'version of the grant table',
+    call: 'grant_table_op',
+    words: () => [1],
+    args: (p) => [8, at0(p), 1],
+    result: 0,
+  },
+  {
     says: 'size of the grant table',
     call: 'grant_table_op',
     words: () => [SELF, 0, 0, 0],
@@ -196,7 +218,14 @@ const UP: readonly Case[] = [
   of('xen_version', 'look at events', 0x4_0011, 0, 0),
   of('sched_op', 'yield', 0, 0, 0),
   sub('memory_op', 'what it has', 3, () => [SELF], 2048),
+  {
+    says: 'a page is unmapped, to be given back',
+    call: 'update_va_mapping',
+    args: (p) => [p.page(13), 0, 0, abi.UVMF_INVLPG],
+    result: 0,
+  },
   sub('memory_op', 'a page less', 1, (p) => [p.page(12), 1, 0, 0, SELF], 1),
+  sub('memory_op', 'and one more', 6, (p) => [p.page(12), 1, 0, 0, SELF], 1),
   of('set_debugreg', 'a breakpoint', 0, 0, 0xc010_0000),
   of('get_debugreg', 'and what it is', 0xc010_0000 | 0, 0),
 ];

@@ -4,59 +4,27 @@ import { expect, it } from 'vitest';
 import * as abi from './abi.ts';
 import { FIRST_XEN_L2_SLOT } from './page-tables.ts';
 import { type Program32Parts, runProgram32 } from './testing/pv32-guest.ts';
+import {
+  copyTables,
+  ext,
+  L2,
+  L3,
+  map,
+  OWN,
+  ownTables,
+  PT_BASE,
+  RO,
+  RW,
+  update,
+} from './testing/pv32-steps.ts';
 
-const SELF = 0x7ff0;
 const M2P = 0xf580_0000;
-const PT_BASE = 60;
-const RW = 0x63;
-const RO = 0x61;
 const EINVAL = -22;
 const EPERM = -1;
 const EBUSY = -16;
-/** Pages for an L3 and its L2 with Xen's part. */
-const L3 = 20;
-const L2 = 21;
-
-const map = (p: Program32Parts, page: number, flags: number, at = page) =>
-  p.call('update_va_mapping', p.page(at), p.mfn(page) * 4096 + flags, 0, abi.UVMF_INVLPG);
-const ext = (p: Program32Parts, cmd: number, mfn: number, second = 0) =>
-  [p.store(p.page(0), cmd, mfn, second), p.call('mmuext_op', p.page(0), 1, 0, SELF)].join('\n');
-/** A request of mmu_update for an entry of a table in one of the pages. */
-const update = (p: Program32Parts, table: number, slot: number, lo: number, hi = 0) =>
-  [
-    p.store(p.page(1), p.mfn(table) * 4096 + slot * 8, 0, lo, hi),
-    p.call('mmu_update', p.page(1), 1, 0, SELF),
-  ].join('\n');
-
-/** As xen_setup_kernel_pagetable of Linux 2.6.32: a copy of the supplied L2, Xen's entries with it, under an L3 of its own. */
-const copyTables = (p: Program32Parts) =>
-  [
-    p.startInfo('esi', PT_BASE),
-    `mov edi, ${p.page(L3)}; mov ecx, 8; cld; rep movsd`,
-    p.startInfo('esi', PT_BASE),
-    `add esi, 0x1000; mov edi, ${p.page(L2)}; mov ecx, 1024; rep movsd`,
-    p.store(p.page(L3) + 24, p.mfn(L2) * 4096 + 1, 0),
-  ].join('\n');
 /** Takes Xen's entries out of the copied L2: a guest may not refer to what they do. */
 const withoutXen = (p: Program32Parts) =>
   `xor eax, eax; mov edi, ${p.page(L2) + FIRST_XEN_L2_SLOT * 8}; mov ecx, ${(512 - FIRST_XEN_L2_SLOT) * 2}; rep stosd`;
-/** Page 0 gets the operation for the supplied L3, whose frame CR3 tells. */
-const ofSupplied = (p: Program32Parts, cmd: number) =>
-  [
-    p.store(p.page(0), cmd, 0, 0),
-    `mov eax, cr3; shr eax, 12; mov [${p.page(0) + 4}], eax`,
-    p.call('mmuext_op', p.page(0), 1, 0, SELF),
-  ].join('\n');
-const ownTables = (p: Program32Parts) =>
-  [
-    copyTables(p),
-    map(p, L2, RO),
-    map(p, L3, RO),
-    ofSupplied(p, abi.MMUEXT_UNPIN_TABLE),
-    ext(p, abi.MMUEXT_NEW_BASEPTR, p.mfn(L3)),
-    ext(p, abi.MMUEXT_PIN_L3_TABLE, p.mfn(L3)),
-  ].join('\n');
-const OWN = [0, 0, 0, 0, 0];
 
 function results(program: (p: Program32Parts) => string): number[] {
   const run = runProgram32((p) => `${program(p)}\n${p.done}`, { budget: 100_000 });

@@ -6,75 +6,30 @@ import { SCHEDOP_block } from '../xen/abi/sched.ts';
 import { VCPUOP_set_singleshot_timer } from '../xen/abi/vcpu.ts';
 import * as abi from './abi.ts';
 import { type Program32Options, type Program32Parts, runProgram32 } from './testing/pv32-guest.ts';
+import {
+  callback,
+  IF,
+  KERNEL_STACK,
+  OPEN,
+  openToUser,
+  SHARED,
+  sharedInfo,
+  toUser,
+  traps,
+  USER_STACK,
+} from './testing/pv32-steps.ts';
 
 const { FLAT_RING1_CS: CS1, FLAT_RING1_DS: DS1, FLAT_RING3_CS: CS3, FLAT_RING3_SS: SS3 } = abi;
-const IF = 0x200;
 const MASK = 1 << 16;
 const PF = 14;
 const GP = 13;
 const NM = 7;
 const UD = 6;
-const CALLBACKOP_register = 0;
-const CODE_PFN = 0x100;
-const USER_PAGE = 0x67;
-/** A page for shared_info, the kernel's stack for entries, and the user's. */
-const SHARED = 8;
-const KERNEL_STACK = 10;
-const USER_STACK = 11;
-
-type Gate = readonly [vector: number, label: string, flags?: number];
-
-/** set_trap_table with these entries; the answer is the next result. */
-const traps = (p: Program32Parts, ...gates: readonly Gate[]) =>
-  [
-    ...gates.map(
-      ([vector, label, flags = 0], n) =>
-        `${p.store(p.page(0) + n * 8, vector | (flags << 8) | (CS1 << 16))}; mov eax, ${label}; mov [${p.page(0) + n * 8 + 4}], eax`,
-    ),
-    p.store(p.page(0) + gates.length * 8, 0, 0),
-    p.call('set_trap_table', p.page(0)),
-  ].join('\n');
-const callback = (p: Program32Parts, type: number, label: string) =>
-  [
-    p.store(p.page(1), type, CS1),
-    `mov eax, ${label}; mov [${p.page(1) + 8}], eax`,
-    p.call('callback_op', CALLBACKOP_register, p.page(1)),
-  ].join('\n');
 /** Keeps the words of a frame, from the top of the stack. */
 const frame = (p: Program32Parts, count: number) =>
   Array.from({ length: count }, (_, n) => `mov eax, [esp + ${n * 4}]; ${p.keep('eax')}`).join('\n');
 const keep = (p: Program32Parts, ...labels: readonly string[]) =>
   labels.map((label) => `mov eax, ${label}; ${p.keep('eax')}`).join('\n');
-const sharedInfo = (p: Program32Parts) =>
-  [
-    p.startInfo('ecx', 36),
-    `or ecx, 0x63; mov ebx, ${p.page(SHARED)}; xor edx, edx; mov esi, 2; mov eax, 14; int 0x82`,
-  ].join('\n');
-/** The user may run the program and use its stack. */
-const openToUser = (p: Program32Parts) =>
-  [
-    ...[0, 1].map((n) =>
-      p.call(
-        'update_va_mapping',
-        0xc000_0000 + (CODE_PFN + n) * 4096,
-        p.mfnOf(CODE_PFN + n) * 4096 + USER_PAGE,
-        0,
-        abi.UVMF_INVLPG,
-      ),
-    ),
-    p.call(
-      'update_va_mapping',
-      p.page(USER_STACK),
-      p.mfn(USER_STACK) * 4096 + USER_PAGE,
-      0,
-      abi.UVMF_INVLPG,
-    ),
-    p.call('stack_switch', 0xe020, p.page(KERNEL_STACK) + 0x800),
-  ].join('\n');
-const OPEN = [0, 0, 0, 0];
-/** IRET from ring 1 to ring 3, at a label. */
-const toUser = (p: Program32Parts, label: string) =>
-  `push ${SS3}; mov eax, ${p.page(USER_STACK) + 0x800}; push eax; push ${IF}; push ${CS3}; mov eax, ${label}; push eax; iretd`;
 
 function run(program: (p: Program32Parts) => string, options: Program32Options = {}): number[] {
   const { results, why } = runProgram32((p) => `${program(p)}\n${p.done}`, {
