@@ -7,6 +7,8 @@ import { isElf } from './elf.ts';
 /** Fields with the names and offsets of Linux Documentation/arch/x86/boot.rst; null where the protocol is older. */
 export interface SetupHeader {
   readonly setup_sects: number;
+  /** Length of the protected-mode part in paragraphs; 0 where the protocol is older, whose 16 bits are not to be relied on. */
+  readonly syssize: number;
   readonly version: number;
   readonly kernel_version: string;
   readonly loadflags: number;
@@ -44,8 +46,10 @@ const HDRS = 0x53726448;
 const SECTOR_BYTES = 512;
 /** setup_sects 0 means this. */
 const SETUP_SECTS_DEFAULT = 4;
-/** Kernels are about 50 MB; debug builds some hundred. */
-const VMLINUX_BYTES_MAX = 1 << 30;
+/** The unit of `syssize`. */
+const PARAGRAPH_BYTES = 16;
+/** Kernels are about 50 MB, those with sanitizers a few hundred; what they are packed from has no debugging information. */
+const VMLINUX_BYTES_MAX = 512 << 20;
 
 export function isBzImage(bytes: Uint8Array): boolean {
   return (
@@ -68,6 +72,8 @@ export function parseBzImage(bytes: Uint8Array, what = 'The bzImage'): BzImage {
   const header = readHeader(bytes, what);
   const setupBytes = (header.setup_sects + 1) * SECTOR_BYTES;
   const system = r.slice(setupBytes, bytes.length - setupBytes);
+  // Behind the payload comes the code that unpacks it: a file cut off there would load, and crash.
+  r.slice(setupBytes, header.syssize * PARAGRAPH_BYTES);
   const { payload_offset, payload_length } = header;
   const payload =
     payload_offset !== null && payload_length !== null && payload_length > 0
@@ -86,6 +92,7 @@ export function readHeader(bytes: Uint8Array, what: string): SetupHeader {
   const versionAt = r.u16(0x20e);
   return {
     setup_sects: r.u8(0x1f1) || SETUP_SECTS_DEFAULT,
+    syssize: since(4) ? r.u32(0x1f4) : 0,
     version,
     kernel_version: versionAt === 0 ? '' : asciiText(bytes, versionAt + 0x200, versionAt + 0x400),
     loadflags: r.u8(0x211),
@@ -111,9 +118,14 @@ export function readHeader(bytes: Uint8Array, what: string): SetupHeader {
 export function unpackVmlinux(image: BzImage, what = 'The bzImage'): Uint8Array {
   const { payload } = image;
   if (!payload) {
+    const { version, payload_length } = image.header;
+    const why =
+      payload_length === null
+        ? `boot protocol ${protocolName(version)} is older than 2.08`
+        : 'the payload has no length';
     throw new InputError(
       'image/no-payload',
-      `${what} does not say where its vmlinux is: boot protocol ${protocolName(image.header.version)} is older than 2.08`,
+      `${what} does not say where its vmlinux is: ${why}`,
       'Give the vmlinux of that kernel instead.',
     );
   }

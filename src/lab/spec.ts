@@ -17,6 +17,7 @@ import {
   type ModelDefinition,
   NIC_COUNT,
   NO_FITTINGS,
+  RAM_BYTES_MAX,
 } from '../machine/index.ts';
 
 /** What the guest reads from its console. */
@@ -92,7 +93,6 @@ export const DEFAULT_EPOCH_SECONDS = 1704067200;
 export const QUIET_NANOS = { up: 100e6, before: 2e9 } as const;
 
 const MEMORY_MIN = 16 << 20;
-const MEMORY_MAX = 3 * 1024 ** 3;
 const MEBIBYTE = 1 << 20;
 
 /** The part of a spec that is only numbers. */
@@ -103,7 +103,7 @@ export type RunNumbers = Pick<
 
 export function checkNumbers(numbers: RunNumbers): void {
   const { memoryBytes } = numbers;
-  if (!(memoryBytes >= MEMORY_MIN && memoryBytes <= MEMORY_MAX)) {
+  if (!(memoryBytes >= MEMORY_MIN && memoryBytes <= RAM_BYTES_MAX)) {
     throw new InputError(
       'run/memory',
       `the machine cannot have ${Math.round(memoryBytes / MEBIBYTE)} MiB of memory`,

@@ -17,6 +17,7 @@ export {
   LOW_RAM_END,
   type MemoryMapEntry,
   memoryMap,
+  RAM_BYTES_MAX,
   type WriteListener,
 } from './memory.ts';
 export {

@@ -5,6 +5,8 @@ import { bug } from '../base/errors.ts';
 /** End of the low RAM: the last KiB of 640 K is the extended BIOS data area (kvm.md 8, Firecracker's layout). */
 export const LOW_RAM_END = 0x9fc00;
 export const HIGH_RAM_START = 0x100000;
+/** What is between it and 4 GiB belongs to devices. */
+export const RAM_BYTES_MAX = 3 * 1024 ** 3;
 
 /** One line of the memory map. Types as in e820: 1 RAM, 2 reserved (ACPI 6.4 15, table 15-2). */
 export interface MemoryMapEntry {

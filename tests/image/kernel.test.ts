@@ -159,6 +159,24 @@ test('bzImages with a payload that is missing, unknown, no kernel or cut off are
   expect(codeOf(old)).toBe('image/no-payload');
 });
 
+test('a bzImage that ends before its protected-mode part does is refused, though its payload is whole', () => {
+  const whole = Buffer.from(makeBzImage(gzipSync(makeVmlinux())));
+  const paragraphs = Math.ceil((whole.length - 1024) / 16) + 1;
+  const image = Buffer.alloc(1024 + paragraphs * 16);
+  whole.copy(image);
+  image.writeUInt32LE(paragraphs, 0x1f4);
+  expect(refusal(() => parseBzImage(image))).toBe('nothing refused');
+  expect(refusal(() => parseBzImage(image.subarray(0, image.length - 1)))).toBe(
+    'image/corrupt-bzimage',
+  );
+});
+
+test('a bzImage whose payload has no length says so, whatever its protocol', () => {
+  const image = Buffer.from(makeBzImage(gzipSync(makeVmlinux())));
+  image.writeUInt32LE(0, 0x24c);
+  expect(() => openKernel(image, 'k').elf()).toThrow('the payload has no length');
+});
+
 test('a bzImage with changed header bytes gives a result or a refusal', () => {
   const whole = makeBzImage(gzipSync(makeVmlinux()));
   fc.assert(

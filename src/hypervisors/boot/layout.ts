@@ -2,7 +2,7 @@
 
 import { InputError } from '../../base/errors.ts';
 import type { LoadSegment } from '../../image/index.ts';
-import { HIGH_RAM_START } from '../../machine/memory.ts';
+import { HIGH_RAM_START, RAM_BYTES_MAX } from '../../machine/memory.ts';
 import type { Guest, Platform } from '../define.ts';
 
 /** The places of Firecracker's known-good layout (docs/hypervisors/native.md). */
@@ -17,6 +17,7 @@ export const COMMAND_LINE_AT = 0x20000;
 /** Linux's COMMAND_LINE_SIZE on x86, its NUL included (arch/x86/include/asm/setup.h). */
 const COMMAND_LINE_BYTES = 2048;
 const PAGE = 4096;
+const MEBIBYTE = 1 << 20;
 const SPARSE_CHUNK = 16 * PAGE;
 /** Boot code of Linux takes addresses below this for granted (boot.rst, initrd_addr_max of a vmlinux without header). */
 const INITRD_END_MAX = 0x7fff_ffff;
@@ -122,10 +123,18 @@ export function checkSegments(
     throw new InputError(
       'boot/kernel-too-large',
       `${name} needs memory up to ${mebibytes(end)}, but the machine has ${mebibytes(platform.memoryBytes)}`,
-      `give it more: --memory ${Math.ceil(end / 0x100000 / 64) * 64 + 64}M.`,
+      moreMemory(end),
     );
   }
   return end;
+}
+
+/** What to try for something that takes so many bytes. */
+export function moreMemory(bytes: number): string {
+  const mebi = Math.ceil(bytes / MEBIBYTE / 64) * 64 + 64;
+  return mebi * MEBIBYTE <= RAM_BYTES_MAX
+    ? `give it more: --memory ${mebi}M.`
+    : 'no machine has so much (3 GiB at most): the file may be damaged.';
 }
 
 /** At the top of RAM, so that nothing the kernel puts behind itself can meet it. */
@@ -176,4 +185,4 @@ function commandLineBytes(guest: Guest): Uint8Array {
   return bytes;
 }
 
-export const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 0x100000)} MiB`;
+export const mebibytes = (bytes: number): string => `${Math.ceil(bytes / MEBIBYTE)} MiB`;

@@ -2,7 +2,7 @@
 
 import { InputError } from '../../base/errors.ts';
 import { type ElfFile, loadSegments } from '../../image/index.ts';
-import { isZero } from '../boot/layout.ts';
+import { isZero, moreMemory } from '../boot/layout.ts';
 import type { Guest } from '../define.ts';
 import { FLAT_RING1_DS, VMASST_TYPE_pae_extended_cr3 } from './abi.ts';
 import { type DomainLayout, layoutDomain } from './domain-layout.ts';
@@ -10,6 +10,7 @@ import { startVcpu } from './first-vcpu.ts';
 import { hypercallPage32, hypercallPage64 } from './hypercall-page.ts';
 import { type ImageNotes, neededNotes } from './image-notes.ts';
 import { writeTables } from './initial-tables.ts';
+import { checkAddresses, checkLoader } from './loader-rules.ts';
 import { currentVcpu, hex, isGuestAddress, type PvDomain } from './pv-domain.ts';
 import {
   MAX_GUEST_CMDLINE,
@@ -44,6 +45,7 @@ export interface DomainPlan {
 export function planDomain(guest: Guest, p2m: Uint32Array): DomainPlan {
   const { elf, notes } = neededNotes(guest.kernel);
   const narrow = elf.bits === 32;
+  checkLoader(guest.kernel, notes);
   checkKernel(guest, notes, narrow);
   const layout = layoutDomain({
     notes,
@@ -130,6 +132,7 @@ function checkRange(
 
 function checkSegments({ kernel }: Guest, elf: ElfFile, notes: ImageNotes, pages: number): number {
   let end = notes.hypercallPage === null ? 0 : notes.hypercallPage - notes.virtBase + PAGE;
+  let start = Number.POSITIVE_INFINITY;
   for (const { gpa, memBytes } of loadSegments(elf)) {
     const at = gpa - notes.paddrOffset;
     if (at < 0) {
@@ -139,13 +142,15 @@ function checkSegments({ kernel }: Guest, elf: ElfFile, notes: ImageNotes, pages
         'the file may be damaged.',
       );
     }
+    start = Math.min(start, at);
     end = Math.max(end, at + memBytes);
   }
+  checkAddresses(kernel, notes, { start, end });
   if (end <= pages * PAGE) return end;
   throw new InputError(
     'xen-pv/memory',
     `${kernel.name} needs ${Math.ceil(end / 2 ** 20)} MiB, and the domain has ${Math.floor((pages * PAGE) / 2 ** 20)}`,
-    'give the machine more memory: --memory 512M.',
+    moreMemory(end),
   );
 }
 

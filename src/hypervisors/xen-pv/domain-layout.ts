@@ -1,6 +1,7 @@
 // Where a PV domain's builder puts what: kernel, initrd, P2M, start_info, rings, page tables, stack, in Xen's toolstack's order.
 
 import { InputError } from '../../base/errors.ts';
+import { moreMemory } from '../boot/layout.ts';
 import type { ImageNotes } from './image-notes.ts';
 
 const PAGE = 4096;
@@ -101,6 +102,6 @@ function tooSmall(needed: number, pages: number): InputError {
   return new InputError(
     'xen-pv/memory',
     `kernel, initrd and page tables need ${mib} MiB, and the domain has ${Math.floor((pages * PAGE) / MIB)}`,
-    'give the machine more memory: --memory 512M.',
+    moreMemory(needed * PAGE),
   );
 }

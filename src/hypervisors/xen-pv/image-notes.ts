@@ -42,6 +42,10 @@ export interface ImageNotes {
   readonly modStartPfn: boolean;
   /** Where it wants its P2M list; null: behind the kernel. */
   readonly initP2m: number | null;
+  /** Whom it is for; empty: it does not say. */
+  readonly loader: string;
+  readonly guestOs: string;
+  readonly xenVersion: string;
 }
 
 type Value = bigint | string;
@@ -77,6 +81,9 @@ export function imageNotes(elf: ElfFile): ImageNotes | null {
     supported: number(XEN_ELFNOTE_SUPPORTED_FEATURES) ?? 0,
     modStartPfn: (number(XEN_ELFNOTE_MOD_START_PFN) ?? 0) !== 0,
     initP2m: number(XEN_ELFNOTE_INIT_P2M),
+    loader: text(XEN_ELFNOTE_LOADER),
+    guestOs: text(XEN_ELFNOTE_GUEST_OS),
+    xenVersion: text(XEN_ELFNOTE_XEN_VERSION),
   };
 }
 
@@ -129,6 +136,9 @@ const SECTION_KEYS: Readonly<Record<string, number>> = {
   ELF_PADDR_OFFSET: XEN_ELFNOTE_PADDR_OFFSET,
   HYPERCALL_PAGE: XEN_ELFNOTE_HYPERCALL_PAGE,
   PAE: XEN_ELFNOTE_PAE_MODE,
+  LOADER: XEN_ELFNOTE_LOADER,
+  GUEST_OS: XEN_ELFNOTE_GUEST_OS,
+  XEN_VER: XEN_ELFNOTE_XEN_VERSION,
   FEATURES: XEN_ELFNOTE_FEATURES,
 };
 

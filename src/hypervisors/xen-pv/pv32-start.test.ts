@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { InputError } from '../../base/errors.ts';
-import { runProgram32, usualNotes32, VIRT_BASE_32 } from './testing/pv32-guest.ts';
+import { type Note, runProgram32, usualNotes32, VIRT_BASE_32 } from './testing/pv32-guest.ts';
 
 const M2P = 0xf580_0000;
 const XENMEM_machphys_mapping = 12;
@@ -140,6 +140,36 @@ describe('an image', () => {
     expect(() => runProgram32(program, { notes })).toThrowError(
       expect.objectContaining({ code: 'xen-pv/pae' }) as InputError,
     );
+  });
+
+  it('for another loader or an older Xen is refused, and Linux needs to name no loader', () => {
+    const but = (...changed: readonly Note[]) => [
+      ...usualNotes32().filter(([type]) => !changed.some(([other]) => other === type)),
+      ...changed,
+    ];
+    const [GUEST_OS, XEN_VERSION, LOADER] = [6, 5, 8];
+    for (const notes of [
+      but([XEN_VERSION, 'xen-2.0']),
+      but([XEN_VERSION, '']),
+      but([LOADER, 'netbsd']),
+      but([LOADER, ''], [GUEST_OS, 'netbsd']),
+    ])
+      expect(() => runProgram32(program, { notes })).toThrowError(
+        expect.objectContaining({ code: 'xen-pv/notes' }) as InputError,
+      );
+    const linux = but([LOADER, ''], [GUEST_OS, 'linux']);
+    expect(runProgram32(program, { notes: linux }).why).toContain('poweroff');
+  });
+
+  it('with its entry outside itself, or its list of frames within, is refused in a sentence', () => {
+    const [ENTRY, INIT_P2M] = [1, 15];
+    const others = usualNotes32().filter(([type]) => type !== ENTRY);
+    for (const entry of [0, VIRT_BASE_32, VIRT_BASE_32 + 0x70_0000])
+      expect(() => runProgram32(program, { notes: [...others, [ENTRY, entry]] })).toThrow(
+        /has its entry at 0x[0-9a-f]+, outside itself/,
+      );
+    const notes: readonly Note[] = [...usualNotes32(), [INIT_P2M, VIRT_BASE_32 + 0x20_0000]];
+    expect(() => runProgram32(program, { notes })).toThrow('where it lies itself');
   });
 
   it('that would reach into Xen is refused in a sentence', () => {

@@ -23,6 +23,8 @@ const NOTE_VIRT_BASE = 3;
 const NOTE_PADDR_OFFSET = 4;
 const HYPERVISOR_sched_op = 29;
 
+export type WideNote = readonly [type: number, value: bigint | string];
+
 export interface ProgramOptions {
   readonly engine?: EngineName;
   readonly commandLine?: string;
@@ -32,7 +34,7 @@ export interface ProgramOptions {
   /** Instructions to run at most. */
   readonly budget?: number;
   /** Words of the notes, instead of the usual. */
-  readonly notes?: readonly (readonly [type: number, value: bigint])[];
+  readonly notes?: readonly WideNote[];
 }
 
 /** Text of a program; R15 is where the next result goes, R14 is start_info, and both are kept. */
@@ -152,8 +154,15 @@ export function assembleProgram(text: string, a: Assembler): Uint8Array {
   return a.finish();
 }
 
-export function usualNotes(): readonly (readonly [type: number, value: bigint])[] {
+/** That it is for this kind of loader, which all must say. */
+export const FOR_XEN_3 = [
+  [5, 'xen-3.0'], // XEN_ELFNOTE_XEN_VERSION
+  [8, 'generic'], // XEN_ELFNOTE_LOADER
+] as const;
+
+export function usualNotes(): readonly WideNote[] {
   return [
+    ...FOR_XEN_3,
     [NOTE_ENTRY, BigInt.asUintN(64, BigInt(VIRT_BASE + CODE_AT))],
     [NOTE_VIRT_BASE, BigInt.asUintN(64, BigInt(VIRT_BASE))],
     [NOTE_PADDR_OFFSET, 0n],
@@ -175,7 +184,10 @@ export function elfWith(
     notes: notes.map(([type, value]) => ({
       name: 'Xen',
       type,
-      desc: new Uint8Array(BigUint64Array.of(value).buffer),
+      desc:
+        typeof value === 'string'
+          ? Uint8Array.from(`${value}\0`, (char) => char.charCodeAt(0))
+          : new Uint8Array(BigUint64Array.of(value).buffer),
     })),
   });
 }

@@ -10,6 +10,7 @@ import {
   assembleProgram,
   BUDGET,
   CODE_AT,
+  FOR_XEN_3,
   MEMORY,
   numberOf,
   type Outcome,
@@ -133,6 +134,7 @@ function partsFor(p2m: Uint32Array, va: (page: number) => number): Program32Part
 
 export function usualNotes32(virtBase = VIRT_BASE_32): readonly Note[] {
   return [
+    ...FOR_XEN_3,
     [NOTE_ENTRY, virtBase + CODE_AT],
     [NOTE_VIRT_BASE, virtBase],
     [NOTE_PADDR_OFFSET, 0],
