@@ -1,5 +1,6 @@
 // One vCPU as a whole: instructions counted exactly, faults and interrupts delivered at their counts, whatever the engine.
 
+import { widen } from '../base/widen.ts';
 import type { Border, CpuControl, Exit } from './border.ts';
 import { DB, EFLAGS_IF, EFLAGS_TF, PF, UD } from './control-bits.ts';
 import {
@@ -189,6 +190,8 @@ class VCpu implements Cpu {
   private readonly instruction = { kind: 'instruction' as const, policy: 0, bytes: 0 };
 
   constructor({ ramBytes, border, engine, counting = false, disturb = 0, jit }: CpuOptions) {
+    widen(this, 'total', 'granted');
+    widen(this.exception, 'address');
     this.border = border;
     this.disturbance = disturb | 0;
     this.layout = layoutFor(ramBytes);

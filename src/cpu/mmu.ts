@@ -157,11 +157,11 @@ class SoftMmu implements Mmu {
   private readonly cr4: number;
   private readonly mmuOnly: number;
   private readonly devicePage: number;
-  /** Guest-physical addresses of the two parts of the access under way; the second part is empty, or on the next page. */
-  private gpa1 = 0;
-  private gpa2 = 0;
+  /** Guest-physical addresses of the two parts of the access under way; the second part is empty, or on the next page. NaN: none yet (base/widen.ts). */
+  private gpa1 = Number.NaN;
+  private gpa2 = Number.NaN;
   private filter: StoreFilter | null = null;
-  private filteredPage = 0;
+  private filteredPage = Number.NaN;
 
   constructor({ layout, state, border, hooks }: MmuParts) {
     this.state = state;

@@ -1,6 +1,7 @@
 // One run from its spec to its verdict: the machine in slices, the host in between.
 
 import { BugError, bug } from '../base/errors.ts';
+import { widen } from '../base/widen.ts';
 import { EFLAGS_IF } from '../cpu/control-bits.ts';
 import type { Omission } from '../hypervisors/index.ts';
 import type { Stop } from '../machine/machine.ts';
@@ -154,6 +155,7 @@ class Run {
   private typed: Uint8Array = new Uint8Array(0);
 
   constructor(host: LabHost, console: LabConsole, spec: RunSpec, tracer: Tracer | null) {
+    widen(this, 'lastActivity', 'lastAlive');
     this.host = host;
     this.console = console;
     this.spec = spec;

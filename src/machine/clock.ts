@@ -1,6 +1,7 @@
 // The machine's clock: nanoseconds counted in retired instructions, plus what a halted machine skipped; and its timers.
 
 import { bug } from '../base/errors.ts';
+import { widen } from '../base/widen.ts';
 
 /** No deadline: later than any time. A number, so that snapshots and comparisons need no special case. */
 export const NEVER = Number.MAX_SAFE_INTEGER;
@@ -37,6 +38,7 @@ export class Clock {
 
   /** `onSkip` hears the total of skipped nanoseconds each time that it grows: the time stamp counter runs on in a halt. */
   constructor(counter: Counter, onSkip: (skipped: number) => void = () => {}) {
+    widen(this, 'skipped', 'sliceEnd');
     this.counter = counter;
     this.onSkip = onSkip;
   }

@@ -1,6 +1,7 @@
 // Xen PV: a guest that knows Xen beneath it, in ring 3, on page tables of its own that Xen checks.
 
 import { bug } from '../../base/errors.ts';
+import { widen } from '../../base/widen.ts';
 import type { InstructionExit, PolicyExit } from '../../cpu/border.ts';
 import { EFLAGS_TF } from '../../cpu/control-bits.ts';
 import { FRAME_MMIO } from '../../cpu/frames.ts';
@@ -114,7 +115,7 @@ function createPv(
   const pages = platform.memoryBytes / PAGE;
   const machine = permuteFrames(total, pages, platform.seed);
   const frames = new FrameTable(freshFrames(total));
-  const state: PvState = {
+  const fresh: PvState = {
     narrow: false,
     assists: 0,
     lastBounce: -1,
@@ -129,6 +130,7 @@ function createPv(
     reclaimed: [],
     vcpus: [freshPvVcpu()],
   };
+  const state = widen(fresh, 'lastBounce', 'eoiFrame');
   const takeFrame = () =>
     machine.xen[state.ownFrames++] ?? bug('Xen has no more frames of its own');
   const space = new XenSpace(platform, takeFrame, total);

@@ -1,5 +1,6 @@
 // What Xen keeps of a PV domain beside the family's state: per vCPU its tables, callbacks, stacks and virtual registers.
 
+import { widen } from '../../base/widen.ts';
 import { DR6_ALWAYS, DR7_ALWAYS } from './abi.ts';
 import { GDT_PAGES, LDT_PAGES } from './xen-space.ts';
 
@@ -73,7 +74,7 @@ export interface PvState {
 const callback = (): CallbackState => ({ address: 0, cs: 0, masksEvents: false });
 
 export function freshPvVcpu(): PvVcpuState {
-  return {
+  const state = {
     kernelMode: true,
     kernelTable: -1,
     userTable: -1,
@@ -98,4 +99,5 @@ export function freshPvVcpu(): PvVcpuState {
     ldtBase: 0,
     ldtEntries: 0,
   };
+  return widen(state, 'kernelTable', 'userTable', 'kernelSp', 'cr2', 'ldtBase');
 }

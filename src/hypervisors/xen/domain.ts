@@ -1,5 +1,6 @@
 // A Xen domain and its vCPUs: the plain state that calls, events and devices share, and what they reach it through.
 
+import { widen } from '../../base/widen.ts';
 import type { Timer } from '../../machine/clock.ts';
 import type { Platform } from '../define.ts';
 import { EVTCHN_FIFO_MAX_QUEUES } from './abi/event-channel.ts';
@@ -111,23 +112,26 @@ export interface XenDomain {
   readonly ends: Map<string, () => void>;
 }
 
-export const freshVcpu = (): VcpuState => ({
-  up: false,
-  initialised: false,
-  info: NOWHERE,
-  placed: false,
-  runstateArea: 0,
-  runstate: { state: RUNSTATE_running, since: 0, time: [0, 0, 0, 0] },
-  timeArea: 0,
-  period: 0,
-  virqPorts: new Array<number>(NR_VIRQS).fill(0),
-  upcallVector: 0,
-  upcallHeld: false,
-  blocked: false,
-  polls: [],
-  controlBlock: NOWHERE,
-  tails: new Array<number>(EVTCHN_FIFO_MAX_QUEUES).fill(0),
-});
+export function freshVcpu(): VcpuState {
+  const state: VcpuState = {
+    up: false,
+    initialised: false,
+    info: NOWHERE,
+    placed: false,
+    runstateArea: 0,
+    runstate: { state: RUNSTATE_running, since: 0, time: [0, 0, 0, 0] },
+    timeArea: 0,
+    period: 0,
+    virqPorts: new Array<number>(NR_VIRQS).fill(0),
+    upcallVector: 0,
+    upcallHeld: false,
+    blocked: false,
+    polls: [],
+    controlBlock: NOWHERE,
+    tails: new Array<number>(EVTCHN_FIFO_MAX_QUEUES).fill(0),
+  };
+  return widen(state, 'info', 'runstateArea', 'timeArea', 'controlBlock');
+}
 
 export const freshDomain = (vcpus: number): DomainState => ({
   wideShared: true,
