@@ -304,6 +304,8 @@ class RegionCompiler {
       const first = labels.get(unit.first) as number;
       const table = [first];
       for (let i = inside.unit.first; i <= unit.last; i++) table.push(labels.get(i) ?? first);
+      // Nearly always: V8 makes the table a jump by address.
+      c.get(this.next).op('i32.eqz').brIf(first);
       c.get(this.next).brTable(table, first);
     }
     for (const part of parts) {
