@@ -62,18 +62,19 @@ export function writeFlags(state: State, value: number, mask: number): void {
   setWord(state, AUX, all & EFLAGS_STATUS);
 }
 
+/** Signed: of a number beyond 2^31 that a call passes, V8 makes an object. */
 function word({ views, base }: State, at: number): number {
-  return views.u32[(base >> 2) + at]!;
+  return views.i32[(base >> 2) + at]!;
 }
 
 function setWord({ views, base }: State, at: number, value: number): void {
-  views.u32[(base >> 2) + at] = value;
+  views.i32[(base >> 2) + at] = value;
 }
 
 /** CF PF AF ZF SF OF at their EFLAGS places. See `FlagFn` in isa/ir.ts for what each kind means. */
 export function statusFlags(state: State): number {
   const op = word(state, OP);
-  const kind = op >>> 2;
+  const kind = op >> 2;
   if (kind === FL_FULL) return word(state, AUX) & EFLAGS_STATUS;
   const low = word(state, RES);
   const parity = evenParity(low & 0xff) ? EFLAGS_PF : 0;
@@ -90,8 +91,8 @@ export function statusFlags(state: State): number {
   const adds = kind === FL_ADD || kind === FL_ADC;
   if (!adds && kind !== FL_SUB && kind !== FL_SBB) return common;
   // y = res - x for additions, x - res for subtractions, one less with a carry.
-  const y = (adds ? res - x : x - res) - (carried << shift);
-  const order = adds ? (res >>> 0) - (x >>> 0) : (x >>> 0) - (y >>> 0);
+  const y = ((adds ? res - x : x - res) - (carried << shift)) | 0;
+  const order = adds ? compare(res, x) : compare(x, y);
   const differ = adds ? (res ^ x) & (res ^ y) : (x ^ y) & (x ^ res);
   return common | carryFlags(adds, carried, low, lowX, order, differ);
 }
@@ -106,9 +107,13 @@ function wideFlags(state: State, kind: number, low: number, high: number): numbe
   const carried = kind === FL_ADC || kind === FL_SBB ? 1 : 0;
   const adds = kind === FL_ADD || kind === FL_ADC;
   if (!adds && kind !== FL_SUB && kind !== FL_SBB) return common;
-  const yLow = (adds ? low - lowX : lowX - low) - carried;
-  const yHigh = ((adds ? high - highX : highX - high) - (yLow < 0 ? 1 : 0)) >>> 0;
-  const order = adds ? compare(low, high, lowX, highX) : compare(lowX, highX, yLow >>> 0, yHigh);
+  // y = res - x for additions, x - res for subtractions, one less with a carry.
+  const from = adds ? low : lowX;
+  const by = adds ? lowX : low;
+  const yLow = (from - by - carried) | 0;
+  const borrow = from >>> 0 < by >>> 0 || (from === by && carried === 1) ? 1 : 0;
+  const yHigh = ((adds ? high - highX : highX - high) - borrow) | 0;
+  const order = adds ? compareWide(low, high, lowX, highX) : compareWide(lowX, highX, yLow, yHigh);
   const differ = adds ? (high ^ highX) & (high ^ yHigh) : (highX ^ yHigh) & (highX ^ high);
   return common | carryFlags(adds, carried, low, lowX, order, differ);
 }
@@ -122,13 +127,19 @@ function carryFlags(
   order: number,
   differ: number,
 ): number {
-  const lowY = (adds ? low - lowX : lowX - low) - carried;
+  const lowY = ((adds ? low - lowX : lowX - low) - carried) | 0;
   const cf = order < 0 || (order === 0 && carried === 1);
   return (cf ? EFLAGS_CF : 0) | ((low ^ lowX ^ lowY) & EFLAGS_AF) | (differ < 0 ? EFLAGS_OF : 0);
 }
 
-const compare = (low: number, high: number, lowX: number, highX: number): number =>
-  high === highX ? low - lowX : high - highX;
+/** Of unsigned values in signed words: -1, 0 or 1, as `a` is less than `b`, the same or greater. */
+function compare(a: number, b: number): number {
+  if (a === b) return 0;
+  return a >>> 0 < b >>> 0 ? -1 : 1;
+}
+
+const compareWide = (low: number, high: number, lowX: number, highX: number): number =>
+  high === highX ? compare(low, lowX) : compare(high, highX);
 
 function evenParity(byte: number): boolean {
   const nibble = byte ^ (byte >> 4);

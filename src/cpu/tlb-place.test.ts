@@ -19,9 +19,9 @@ beforeEach(() => {
 });
 
 function place(lo: number, bytes: number, writes: 0 | 1, hi = 0): number {
-  const { u32 } = m.state.views;
+  const { i32 } = m.state.views;
   const first = m.state.base >> 2;
-  return tlbPlace(u32, u32.subarray(first, first + (STATE_BYTES >> 2)), lo, hi, bytes, writes);
+  return tlbPlace(i32, i32.subarray(first, first + (STATE_BYTES >> 2)), lo, hi, bytes, writes);
 }
 
 it('a page that nobody has come to yet has none', () => {

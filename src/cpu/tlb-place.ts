@@ -10,21 +10,20 @@ const STRIDE_WORDS = DATA_TLB_STRIDE >> 2;
 /**
  * Address in linear memory, as 32 signed bits, of the `bytes` at the virtual address with these halves, if they lie in one
  * page that the TLB has for the running mode: RAM, and for a write no decoded code and nobody who wants to see it. 0: the
- * MMU has to do it, as it has everything while alignment is checked, and on pages with breakpoints. `u32`: linear memory,
- * `vcpu`: of that the state.
+ * MMU has to do it, as it has everything while alignment is checked, and on pages with breakpoints. `i32`: linear memory,
+ * `vcpu`: of that the state; all halves signed, since V8 makes an object of each number beyond 2^31 that a call passes.
  */
 export function tlbPlace(
-  u32: Uint32Array,
-  vcpu: Uint32Array,
+  i32: Int32Array,
+  vcpu: Int32Array,
   lo: number,
   hi: number,
   bytes: number,
   writes: 0 | 1,
 ): number {
   if ((lo & (PAGE - 1)) + bytes > PAGE) return 0;
-  const tlb = vcpu[DATA_TLB]!;
-  const entry = (tlb >>> 2) + dataTlbIndex(lo) * STRIDE_WORDS;
+  const entry = (vcpu[DATA_TLB]! >> 2) + dataTlbIndex(lo) * STRIDE_WORDS;
   const tag = entry + writes * D_WRITE;
-  if (u32[tag]! >>> 0 !== (lo & -PAGE) >>> 0 || u32[tag + 1] !== hi >>> 0) return 0;
-  return (lo + u32[entry + D_ADDEND]!) | 0;
+  if (i32[tag] !== (lo & -PAGE) || i32[tag + 1] !== hi) return 0;
+  return (lo + i32[entry + D_ADDEND]!) | 0;
 }

@@ -74,13 +74,13 @@ export function bounce(
   const fromKernel = vcpu.kernelMode;
   if (!fromKernel) toggleMode(pv, vcpu);
   const { words, vcpuWords } = pv;
-  const top = fromKernel ? vcpuWords[RSP]! : vcpu.kernelSp >>> 0;
-  let hi = fromKernel ? vcpuWords[RSP + 1]! : Math.floor(vcpu.kernelSp / FOUR_GIB) >>> 0;
+  const top = fromKernel ? vcpuWords[RSP]! : vcpu.kernelSp | 0;
+  let hi = fromKernel ? vcpuWords[RSP + 1]! : Math.floor(vcpu.kernelSp / FOUR_GIB) | 0;
   const extra = selectors ? 4 : error === null ? 0 : 1;
   const bytes = (WORDS + extra) * 8;
   const down = (top & 15) + bytes;
-  if (top < down) hi = (hi - 1) >>> 0;
-  const lo = (top - down) >>> 0;
+  if (top >>> 0 < down) hi = (hi - 1) | 0;
+  const lo = (top - down) | 0;
   const masked = eventsMasked(pv);
   const place = frameInTlb(pv, lo, hi, bytes, 1);
   // Where the TLB has the stack, the frame is written where it belongs, else first beside it.
@@ -104,7 +104,7 @@ export function bounce(
   put(frame, at + 4, guestFlags(pv, readFlags(state), masked), 0);
   put(frame, at + 6, vcpuWords[RSP]!, vcpuWords[RSP + 1]!);
   put(frame, at + 8, vcpuWords[SS_SELECTOR]!, 0);
-  if (place < 0 && !writeElsewhere(pv, (hi | 0) * FOUR_GIB + lo, bytes)) return;
+  if (place < 0 && !writeElsewhere(pv, hi * FOUR_GIB + (lo >>> 0), bytes)) return;
   enterHandler(pv, handler, lo, hi);
   if (masks) maskEvents(pv, true);
 }
@@ -125,7 +125,7 @@ function enterHandler(pv: PvDomain, handler: number, lo: number, hi: number): vo
     setSegmentTo(state, CS, CODE, 0, FLAT_LIMIT, FLAT_CODE64 | DPL3);
   if (vcpuWords[SS_SELECTOR] !== DATA)
     setSegmentTo(state, SS_REG, DATA, 0, FLAT_LIMIT, FLAT_DATA | DPL3);
-  vcpuWords[RIP] = handler >>> 0;
+  vcpuWords[RIP] = handler | 0;
   vcpuWords[RIP + 1] = Math.floor(handler / FOUR_GIB);
   vcpuWords[RSP] = lo;
   vcpuWords[RSP + 1] = hi;
@@ -135,7 +135,7 @@ function enterHandler(pv: PvDomain, handler: number, lo: number, hi: number): vo
   if (vcpuWords[CODE_MODE] !== 64 || trapped & AC) cpu.stateChanged();
 }
 
-function put(frame: Uint32Array, at: number, lo: number, hi: number): void {
+function put(frame: Int32Array, at: number, lo: number, hi: number): void {
   frame[at] = lo;
   frame[at + 1] = hi;
 }

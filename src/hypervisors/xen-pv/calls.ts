@@ -1,9 +1,10 @@
 // Hypercalls of PV guests: how they come in, and which there are.
 
 import type { InstructionExit } from '../../cpu/border.ts';
-import { EFLAGS_TF, GP, UD } from '../../cpu/control-bits.ts';
+import { GP, UD } from '../../cpu/control-bits.ts';
 import { CS, SS_REG } from '../../cpu/descriptors.ts';
 import { FIELDS, GPR_AT, SEG_SELECTOR } from '../../cpu/state.ts';
+import { NO_ARGUMENTS } from '../seen.ts';
 import { hypercall, hypercallTable } from '../xen/hypercall.ts';
 import * as familyCalls from '../xen/hypercalls/index.gen.ts';
 import {
@@ -26,7 +27,7 @@ const RAX = 0;
 const RCX = 1;
 /** Words of the vCPU's state: RAX with the number of the call. */
 const CALL = GPR_AT >> 2;
-const EFLAGS = FIELDS.eflags.at >> 2;
+const IRET = HYPERVISOR_iret;
 /** xen/include/public/arch-x86/xen-x86_32.h; the kind of INT n is 0. */
 const HYPERCALL_VECTOR = 0x82;
 
@@ -48,37 +49,39 @@ export function onHypercall(pv: PvDomain, exit: InstructionExit): void {
 /** SYSCALL: a hypercall in the kernel, a system call for the kernel in user mode. */
 export function onSyscall(pv: PvDomain, exit: InstructionExit): void {
   if (pv.state.narrow) return onNarrowSystemCall(pv, exit);
-  const vcpu = currentVcpu(pv);
-  if (!vcpu.kernelMode && systemCallEntry(pv).address === 0) return inject(pv, UD, null);
+  const { kernelMode } = currentVcpu(pv);
+  if (!kernelMode && !takesSystemCalls(pv)) return inject(pv, UD, null);
   pv.cpu.complete(exit.bytes);
-  answerSyscall(pv);
+  answerSyscall(pv, kernelMode);
 }
 
-/** Whether one of 64-bit code is answered where it is made, RIP pointing behind it already. False: it has to leave the CPU. */
-export function mayAnswerInPlace(pv: PvDomain): boolean {
-  const { vcpuWords } = pv;
-  if (pv.state.narrow || vcpuWords[EFLAGS]! & EFLAGS_TF) return false;
-  if (!currentVcpu(pv).kernelMode) return systemCallEntry(pv).address !== 0;
-  const number = vcpuWords[CALL]!;
+/** There is an entry for the system calls of its programs. */
+export const takesSystemCalls = (pv: PvDomain): boolean => systemCallEntry(pv).address !== 0;
+
+/** Whether a call of 64-bit code is answered where it is made, RIP pointing behind it already. False: it has to leave the CPU. */
+export function isInPlace(vcpuWords: Int32Array): boolean {
   if (vcpuWords[CALL + 1] !== 0) return false;
-  return number === HYPERVISOR_iret || PV_CALLS.get(number)?.inPlace === true;
+  const number = vcpuWords[CALL]!;
+  if (number === IRET) return true;
+  const call = PV_CALLS.get(number);
+  return call !== null && call.inPlace === true;
 }
 
 /** The instruction counts as done. */
-export function answerSyscall(pv: PvDomain): void {
+export function answerSyscall(pv: PvDomain, kernelMode: boolean): void {
   const { vcpuWords } = pv;
-  if (!currentVcpu(pv).kernelMode) {
+  if (!kernelMode) {
     setReturnRegisters(pv);
     return enterKernel(pv);
   }
-  if (vcpuWords[CALL] === HYPERVISOR_iret && vcpuWords[CALL + 1] === 0) return onIret(pv);
+  if (vcpuWords[CALL] === IRET && vcpuWords[CALL + 1] === 0) return onIret(pv);
   setReturnRegisters(pv);
   hypercall(pv.xen, pv.xen.vcpus[pv.current]!, PV_CALLS, 'pv64', true);
 }
 
 function onIret(pv: PvDomain): void {
   iret64(pv, true);
-  pv.platform.seen?.('iret', {}, null);
+  pv.platform.seen?.('iret', NO_ARGUMENTS, null);
 }
 
 /** SYSCALL of a 32-bit guest, whatever ring it is in; without an entry for it, #GP (Xen 4.17, x86_64/compat/entry.S). */

@@ -1,6 +1,6 @@
 // Calls in the form of before Xen 3.0.3: one structure, the command its first word, and behind it what the command wants.
 
-import type { Call, Frame } from '../xen/define.ts';
+import { type Call, type Frame, ownWords } from '../xen/define.ts';
 
 export interface CommandFirst {
   readonly command: number;
@@ -13,6 +13,10 @@ export function commandAndStructure(call: Call, at: number, offset: number): Com
   const command = call.guest.u32(at);
   if (command === null) return null;
   const inner = at + offset;
-  const pointer = { lo: inner >>> 0, hi: call.wide ? Math.floor(inner / 4294967296) >>> 0 : 0 };
-  return { command, frame: { ...call.frame, words: [{ lo: command, hi: 0 }, pointer] } };
+  const from = ownWords();
+  const [first, second] = from.at as [number, number];
+  from.words[first] = command;
+  from.words[second] = inner;
+  from.words[second + 1] = call.wide ? Math.floor(inner / 4294967296) : 0;
+  return { command, frame: call.frame.within(from, call.frame.nested) };
 }

@@ -49,7 +49,7 @@ function decodeHere(pv: PvDomain): Decoded | null {
   const room = PAGE - (va & (PAGE - 1));
   const code = codeWindow;
   let bytes = Math.min(MAX_BYTES, room);
-  const place = bytesInTlb(pv, va >>> 0, Math.floor(va / FOUR_GIB) >>> 0, bytes, 0);
+  const place = bytesInTlb(pv, va | 0, Math.floor(va / FOUR_GIB) | 0, bytes, 0);
   if (place !== 0 && bytes === MAX_BYTES)
     return decodeAgain(pv.cpu.views.u8, place >>> 0, bytes, mode);
   if (!isGuestAddress(pv, va) || !mmu.read(va, bytes, 'current')) return null;

@@ -8,9 +8,12 @@ const TELLS_IOPL = 1 << VMASST_TYPE_architectural_iopl;
 const IF = EFLAGS_IF;
 const NOT_TOLD = EFLAGS_IF | EFLAGS_IOPL;
 
+/** The vcpu_info of the vCPU that runs, in the CPU's linear memory: it is read at every call and event. */
+const infoAt = (pv: PvDomain): number => pv.ramBase + pv.xen.vcpus[pv.current]!.state.info;
+
 /** `evtchn_upcall_mask` of the vCPU that runs. */
 export function eventsMasked(pv: PvDomain): boolean {
-  return pv.platform.ram.u8(pv.xen.vcpus[pv.current]!.state.info + 1) !== 0;
+  return pv.bytes[infoAt(pv) + 1] !== 0;
 }
 
 export function maskEvents(pv: PvDomain, masked: boolean): void {
@@ -19,8 +22,8 @@ export function maskEvents(pv: PvDomain, masked: boolean): void {
 
 /** One is pending, and upcalls are not masked: `evtchn_upcall_pending` stands before the mask (xen.h, vcpu_info). */
 export function eventWaits(pv: PvDomain): boolean {
-  const both = pv.platform.ram.u16(pv.xen.vcpus[pv.current]!.state.info);
-  return both > 0 && both <= 0xff;
+  const at = infoAt(pv);
+  return pv.bytes[at] !== 0 && pv.bytes[at + 1] === 0;
 }
 
 /** IF is the opposite of the event mask, IOPL what the guest was given to believe. */

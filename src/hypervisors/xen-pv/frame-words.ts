@@ -11,8 +11,8 @@ const PAGE = 4096;
 /** Breakpoints that are armed. SDM 3B 18.2.4. */
 const DR7_ENABLED = 0xff;
 
-/** The first upper half of Xen's own addresses, and how many there are. */
-const XEN_HIGH = (HYPERVISOR_VIRT_START / 4294967296) >>> 0;
+/** The first upper half of Xen's own addresses, signed as all halves are, and how many there are. */
+const XEN_HIGH = (HYPERVISOR_VIRT_START / 4294967296) | 0;
 const XEN_HIGHS = (HYPERVISOR_VIRT_END - HYPERVISOR_VIRT_START) / 4294967296;
 
 /** Longest of them. */
@@ -48,10 +48,10 @@ export function writeFrame(pv: PvDomain, va: number, bytes: number): boolean {
   const { mmu, views } = pv.cpu;
   const first = wordsInRam(pv, va, bytes, true);
   if (first >= 0) {
-    for (let n = 0; n < bytes >> 2; n++) views.u32[first + n] = frame[n]!;
+    for (let n = 0; n < bytes >> 2; n++) views.i32[first + n] = frame[n]!;
     return true;
   }
-  for (let n = 0; n < bytes >> 2; n++) mmu.buf.setUint32(n * 4, frame[n]!, true);
+  for (let n = 0; n < bytes >> 2; n++) mmu.buf.setInt32(n * 4, frame[n]!, true);
   return mmu.write(va, bytes, 'current');
 }
 
@@ -61,7 +61,7 @@ export function readFrame(pv: PvDomain, va: number, bytes: number): boolean {
   const first = wordsInRam(pv, va, bytes, false);
   if (first < 0 && !mmu.read(va, bytes, 'current')) return false;
   for (let n = 0; n < bytes >> 2; n++)
-    frame[n] = first < 0 ? mmu.buf.getUint32(n * 4, true) : views.u32[first + n]!;
+    frame[n] = first < 0 ? mmu.buf.getInt32(n * 4, true) : views.i32[first + n]!;
   return true;
 }
 

@@ -23,10 +23,11 @@ import { buildDomain, planDomain } from './builder.ts';
 import {
   answerSyscall,
   isHypercall,
-  mayAnswerInPlace,
+  isInPlace,
   onHypercall,
   onSyscall,
   PV_CALLS,
+  takesSystemCalls,
 } from './calls.ts';
 import { pvCpuid } from './emulate-cpuid.ts';
 import { eventWaits } from './events-mask.ts';
@@ -147,9 +148,11 @@ function createPv(
     space,
     current: 0,
     answering: false,
-    words: cpu.views.u32,
-    vcpuWords: cpu.views.u32.subarray(cpu.state.base >> 2, (cpu.state.base + STATE_BYTES) >> 2),
-    frame: new Uint32Array(FRAME_BYTES / 4),
+    words: cpu.views.i32,
+    bytes: cpu.views.u8,
+    ramBase: cpu.layout.ramBase,
+    vcpuWords: cpu.views.i32.subarray(cpu.state.base >> 2, (cpu.state.base + STATE_BYTES) >> 2),
+    frame: new Int32Array(FRAME_BYTES / 4),
   };
   const pv = made as PvDomain;
   pv.tables.onFree = (mfn) => frameFreed(pv, mfn);
@@ -184,9 +187,14 @@ function guestOf(
     window: new DataView(cpu.views.u8.buffer),
     peek(gva, bytes) {
       if (pv.state.narrow) return -1;
-      const quick = bytesInTlb(pv, gva >>> 0, Math.floor(gva / FOUR_GIB) >>> 0, bytes, 0);
+      const quick = bytesInTlb(pv, gva | 0, Math.floor(gva / FOUR_GIB) | 0, bytes, 0);
       if (quick !== 0) return quick >>> 0;
       return reachable(gva, bytes) ? placeInRam(pv, gva, bytes, false) : -1;
+    },
+    poke(gva, bytes) {
+      if (pv.state.narrow) return -1;
+      const place = bytesInTlb(pv, gva | 0, Math.floor(gva / FOUR_GIB) | 0, bytes, 1);
+      return place === 0 ? -1 : place >>> 0;
     },
     readVirtual(gva, bytes) {
       const out = new Uint8Array(bytes);
@@ -276,11 +284,13 @@ function onInterrupt(pv: PvDomain, exit: InstructionExit): void {
 
 /** All that a SYSCALL leads to, up to the guest's next instruction. */
 function answerInPlace(pv: PvDomain): boolean {
-  if (!mayAnswerInPlace(pv)) return false;
   const { cpu, vcpuWords } = pv;
+  if (pv.state.narrow || vcpuWords[EFLAGS]! & EFLAGS_TF) return false;
+  const inKernel = currentVcpu(pv).kernelMode;
+  if (!(inKernel ? isInPlace(vcpuWords) : takesSystemCalls(pv))) return false;
   pv.answering = true;
   cpu.countRunning(true);
-  answerSyscall(pv);
+  answerSyscall(pv, inKernel);
   pv.answering = false;
   deliverEvents(pv);
   cpu.countRunning(false);

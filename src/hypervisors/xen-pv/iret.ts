@@ -101,7 +101,7 @@ export function iret64(pv: PvDomain, syscall: boolean): void {
     return;
   }
   // The registers hold what the guest asked for; that the processor refuses it is what the failsafe callback is for.
-  if (loadReturnSegments(pv, cs | 3, ss, (ripHigh | 0) * FOUR_GIB + ripLow)) return;
+  if (loadReturnSegments(pv, cs | 3, ss, ripHigh * FOUR_GIB + (ripLow >>> 0))) return;
   state.setSeg(CS, SEG_SELECTOR, cs | 3);
   state.setSeg(SS_REG, SEG_SELECTOR, ss);
   bounce(pv, vcpu.failsafe, null, vcpu.failsafe.masksEvents, true);
@@ -119,7 +119,7 @@ function readElsewhere(pv: PvDomain): boolean {
 /** Bits 47 to 63 are alike. SDM 1 3.3.7.1. */
 const isCanonicalHigh = (hi: number): boolean => hi >> 15 === hi >> 31;
 
-function copy(to: Uint32Array, at: number, from: Uint32Array, source: number): void {
+function copy(to: Int32Array, at: number, from: Int32Array, source: number): void {
   to[at] = from[source]!;
   to[at + 1] = from[source + 1]!;
 }

@@ -30,11 +30,14 @@ export interface PvDomain {
   current: number;
   /** A call or a trap of the guest is being answered: events are looked at when that is done. */
   answering: boolean;
-  /** The CPU's linear memory by words, and of that the vCPU's state: what is asked at every call and event goes by these. */
-  readonly words: Uint32Array;
-  readonly vcpuWords: Uint32Array;
+  /** The CPU's linear memory by words, and of that the vCPU's state: what is asked at every call and event goes by these, signed as tlbPlace wants it. */
+  readonly words: Int32Array;
+  readonly vcpuWords: Int32Array;
+  /** The same memory by bytes, and where RAM begins in it. */
+  readonly bytes: Uint8Array;
+  readonly ramBase: number;
   /** Room for a frame on the guest's stack; nothing of it outlives a bounce or a return. */
-  readonly frame: Uint32Array;
+  readonly frame: Int32Array;
 }
 
 export interface PvGuest extends XenGuest {

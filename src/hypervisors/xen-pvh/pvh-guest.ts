@@ -19,6 +19,7 @@ export function pvhGuest(platform: Platform, physmap: Physmap, resume: () => num
       const address = mmu.ramAddress(gva, false, 'system');
       return address < 0 ? -1 : cpu.layout.ramBase + address;
     },
+    poke: () => -1,
     readVirtual(gva, bytes) {
       const out = new Uint8Array(bytes);
       for (let done = 0; done < bytes; ) {

@@ -1,5 +1,6 @@
 // What a hypercall is: number, name, source, who may call it, typed arguments, sub-operations, and what it does.
 
+import { bug } from '../../base/errors.ts';
 import type { Pair } from '../../base/struct.ts';
 import { EFAULT } from './abi/errno.ts';
 import type { XenFields, XenStruct } from './abi/layout.ts';
@@ -101,9 +102,17 @@ export interface XenHypercall<A extends ArgumentKinds = ArgumentKinds> {
   readonly inPlace?: true;
 }
 
-/** The words that a call's arguments are read from. */
+/** Raw arguments: 32-bit words, of which argument n begins with number `at[n]`; the next one is its high half in 64-bit code. */
+export interface CallWords {
+  readonly words: Int32Array;
+  readonly at: readonly number[];
+}
+/** Registers that can carry arguments. */
+export const MOST_ARGUMENTS = 6;
+
+/** What the arguments of a call are read from. */
 export interface ArgumentSource {
-  words: readonly Word[];
+  from: CallWords;
   wide: boolean;
 }
 
@@ -115,9 +124,23 @@ export interface ArgumentPlace {
   readonly narrowAt: number;
 }
 
+/** A sub-operation; those of a call stand by their numbers, which are small. */
+export interface DefinedSub extends SubOperation {
+  /** `callers`, or all of them, by `callerBit`. */
+  readonly callerBits: number;
+  /** There is nothing to look at before `handle`. */
+  readonly plain: boolean;
+}
+
 export interface DefinedHypercall<A extends ArgumentKinds = ArgumentKinds> extends XenHypercall<A> {
   /** `args` in their order. */
   readonly order: readonly ArgumentPlace[];
+  /** `subOperations` by number; none if there are none. */
+  readonly subs: readonly (DefinedSub | null)[];
+  /** Of a call with sub-operations: the second argument, which they all have; null if it takes none. */
+  readonly second: ArgumentPlace | null;
+  /** It is not refused as a whole, and nothing is looked at before `handle` or a sub-operation. */
+  readonly plain: boolean;
   /** The arguments as a handler sees them, of whatever call `source` is set to; read when they are asked for. */
   readonly values: ArgumentValues<A>;
   readonly source: ArgumentSource;
@@ -125,6 +148,7 @@ export interface DefinedHypercall<A extends ArgumentKinds = ArgumentKinds> exten
   readonly entryNames: ReadonlyMap<number, string>;
   /** `callers`, by `callerBit`. */
   readonly callerBits: number;
+  readonly subMask: number;
 }
 
 export function defineHypercall<const A extends ArgumentKinds>(
@@ -136,24 +160,26 @@ export function defineHypercall<const A extends ArgumentKinds>(
     narrowAt += kind === 'u64' ? 2 : 1;
     return place;
   });
+  if (narrowAt > MOST_ARGUMENTS) bug(`hypercall ${call.name} has too many arguments`);
   const entryNames = new Map(
     Object.entries(call.subOperations ?? {}).map(([n, sub]) => [
       Number(n),
       `${call.name}.${sub.name}`,
     ]),
   );
-  const source: ArgumentSource = { words: [], wide: true };
-  const { number, name, ref, callers, args, handle, unknown, subMask, first } = call;
+  const source: ArgumentSource = { from: ownWords(), wide: true };
+  const { number, name, ref, callers, args, handle, unknown, subMask = -1, first } = call;
   const { refuse, notModelled, inPlace, requests, requestAt } = call;
-  const subOperations =
-    call.subOperations &&
-    Object.fromEntries(Object.entries(call.subOperations).map(([n, sub]) => [n, inOneShape(sub)]));
-  const callerBits = callers.reduce((bits, caller) => bits | callerBit(caller), 0);
+  const { subOperations } = call;
+  const subs = subsOf(subOperations);
+  const second = order[1] ?? null;
+  const callerBits = callerBitsOf(callers);
   const values = valuesOf<A>(order, source);
+  const plain = first === undefined && refuse === undefined && notModelled === undefined;
   // biome-ignore format: a line for what the call says, and one for what is worked out.
   const whole: Whole<DefinedHypercall<A>> = {
     number, name, ref, callers, args, handle, unknown, subMask, first, refuse, notModelled, inPlace, requests, requestAt,
-    subOperations, callerBits, order, values, source, entryNames,
+    subOperations, callerBits, order, values, source, entryNames, subs, second, plain,
   };
   return whole as DefinedHypercall<A>;
 }
@@ -161,11 +187,26 @@ export function defineHypercall<const A extends ArgumentKinds>(
 /** All members, whether there is something in them or not: objects of one shape, whose members V8 finds at once. */
 type Whole<T> = { readonly [K in keyof Required<T>]: T[K] | undefined };
 
-function inOneShape(sub: SubOperation): SubOperation {
-  const { name, handle, refuse, first, notModelled, callers } = sub;
-  const whole: Whole<SubOperation> = { name, handle, refuse, first, notModelled, callers };
-  return whole as SubOperation;
+function subsOf(subOperations: SubOperations = {}): (DefinedSub | null)[] {
+  const subs: (DefinedSub | null)[] = [];
+  for (const [number, sub] of Object.entries(subOperations)) {
+    while (subs.length <= Number(number)) subs.push(null);
+    subs[Number(number)] = inOneShape(sub);
+  }
+  return subs;
 }
+
+function inOneShape(sub: SubOperation): DefinedSub {
+  const { name, handle, refuse, first, notModelled, callers } = sub;
+  const callerBits = callers ? callerBitsOf(callers) : -1;
+  const plain = handle !== undefined && refuse === undefined;
+  // biome-ignore format: as above.
+  const whole: Whole<DefinedSub> = { name, handle, refuse, first, notModelled, callers, callerBits, plain };
+  return whole as DefinedSub;
+}
+
+const callerBitsOf = (callers: readonly Caller[]): number =>
+  callers.reduce((bits, caller) => bits | callerBit(caller), 0);
 
 export const callerBit = (caller: Caller): number =>
   caller === 'pv64' ? 1 : caller === 'pv32' ? 2 : 4;
@@ -183,27 +224,30 @@ function valuesOf<A extends ArgumentKinds>(
   return values as ArgumentValues<A>;
 }
 
-const NOTHING: Word = { lo: 0, hi: 0 };
-
 export function argumentAt(
   { kind, wideAt, narrowAt }: ArgumentPlace,
-  { words, wide }: ArgumentSource,
+  { from: { words, at }, wide }: ArgumentSource,
 ): number | Pair {
-  const at = wide ? wideAt : narrowAt;
-  const { lo, hi } = words[at] ?? NOTHING;
+  const i = at[wide ? wideAt : narrowAt]!;
+  const lo = words[i]!;
+  if (kind === 'gva') return wide ? words[i + 1]! * 0x1_0000_0000 + (lo >>> 0) : lo >>> 0;
   switch (kind) {
     case 'u32':
-      return lo;
+      return lo >>> 0;
     case 's32':
-      return lo | 0;
+      return lo;
     case 'u64':
-      return { lo, hi: wide ? hi : (words[at + 1] ?? NOTHING).lo };
-    case 'gva':
-      return wide ? (hi | 0) * 0x1_0000_0000 + lo : lo;
+      return { lo: lo >>> 0, hi: words[wide ? i + 1 : at[narrowAt + 1]!]! >>> 0 };
     case 'ulong':
-      return wide ? hi * 0x1_0000_0000 + lo : lo;
+      return wide ? (words[i + 1]! >>> 0) * 0x1_0000_0000 + (lo >>> 0) : lo >>> 0;
   }
 }
+
+/** Words that are neither registers nor the guest's, all 0. */
+export const ownWords = (): CallWords => ({
+  words: new Int32Array(2 * MOST_ARGUMENTS),
+  at: Array.from({ length: MOST_ARGUMENTS }, (_, n) => 2 * n),
+});
 
 /** The structure that a call points to can be read: what is refused is refused for what it says, and -EFAULT goes first. */
 export const readable =
@@ -220,22 +264,21 @@ export interface HypercallTable {
   values(): readonly AnyHypercall[];
 }
 
-/** An argument, raw: two halves, written anew for each call. */
-export interface Word {
-  lo: number;
-  hi: number;
-}
-
-/** Raw arguments of a call under way; a call that continues changes them. */
+/** A call under way, raw. */
 export interface Frame {
   readonly domain: XenDomain;
   readonly vcpu: XenVcpu;
   readonly table: HypercallTable;
   readonly caller: Caller;
   readonly wide: boolean;
-  readonly words: Word[];
+  /** `caller`, by `callerBit`. */
+  readonly callerBit: number;
+  /** Its arguments; a call that continues changes them. */
+  readonly from: CallWords;
   /** The call is an entry of a multicall. */
   readonly nested: boolean;
-  /** Another one, an entry of a multicall of this one's caller. */
-  within(words: Word[]): Frame;
+  /** If it is a multicall: what its entries are called through; null before the first. */
+  entry: Frame | null;
+  /** Another one of this one's caller; `nested`: an entry of a multicall. */
+  within(from: CallWords, nested: boolean): Frame;
 }

@@ -16,8 +16,6 @@ export const OUR_DOMID = 1;
 export const MAX_PORT = 1023;
 /** Lines kept of what a guest asked for and does not get: a guest cannot make more than there are calls, but be sure. */
 const LOG_LINES_MAX = 200;
-/** Arguments of a hypercall, at most. */
-const CALL_WORDS = 6;
 /** NR_DOMAIN_WATCHDOG_TIMERS of Xen 4.17. */
 const WATCHDOGS = 2;
 /** No address: RAM begins at 0. */
@@ -90,8 +88,6 @@ export interface DomainState {
 
 export interface XenVcpu {
   readonly id: number;
-  /** Room for the arguments of the call that it makes; nothing of it outlives the call. */
-  readonly words: { lo: number; hi: number }[];
   /** What a call of 64-bit and of 32-bit code is reached through; null before the first. */
   readonly frames: { wide: Frame | null; narrow: Frame | null };
   readonly state: VcpuState;
@@ -168,7 +164,6 @@ export function createDomain(parts: DomainParts): XenDomain {
   platform.snapshots.addState('xen', state);
   const vcpus: XenVcpu[] = state.vcpus.map((vcpu, id) => ({
     id,
-    words: Array.from({ length: CALL_WORDS }, () => ({ lo: 0, hi: 0 })),
     frames: { wide: null, narrow: null },
     // The list is assigned in place by a restore, and so are its members.
     state: vcpu,

@@ -17,12 +17,15 @@ const NARROW = bitsOf('narrow');
 
 /** Nothing happens if the port was pending already. */
 export function raise(domain: XenDomain, port: number, { vcpu }: Channel): void {
-  const { state } = domain;
-  const bits = bitsFor(domain);
-  if (port >= bits.ports) return;
-  if (!setBit(domain, state.sharedInfo + bits.pending + (port >>> 3), port)) return;
-  if (!testBit(domain, state.sharedInfo + bits.mask + (port >>> 3), port))
-    select(domain, port, vcpu);
+  const { ports, pending, mask } = bitsFor(domain);
+  if (port >= ports) return;
+  const { ram } = domain.platform;
+  const byte = domain.state.sharedInfo + (port >>> 3);
+  const bit = 1 << (port & 7);
+  const old = ram.u8(byte + pending);
+  if (old & bit) return;
+  ram.setU8(byte + pending, old | bit);
+  if ((ram.u8(byte + mask) & bit) === 0) select(domain, port, vcpu);
 }
 
 /** With the mask gone, an event that came under it is announced. */

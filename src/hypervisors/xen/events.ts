@@ -119,7 +119,10 @@ function unbindPeer(domain: XenDomain, port: number): void {
 /** The guest's end: pending, and if it is not masked, its vCPU is told. */
 export function raise(domain: XenDomain, port: number): void {
   const channel = channelAt(domain, port);
-  if (!channel) return;
+  if (channel) raiseAt(domain, port, channel);
+}
+
+function raiseAt(domain: XenDomain, port: number, channel: Channel): void {
   if (domain.state.fifo) fifo.raise(domain, port, channel);
   else twoLevel.raise(domain, port, channel);
   wakePolls(domain, port);
@@ -127,7 +130,7 @@ export function raise(domain: XenDomain, port: number): void {
 
 /** The guest has sent to the port. */
 export function send(domain: XenDomain, port: number, channel: Channel): void {
-  if (channel.status === EVTCHNSTAT_ipi) raise(domain, port);
+  if (channel.status === EVTCHNSTAT_ipi) raiseAt(domain, port, channel);
   else if (channel.end !== '') domain.ends.get(channel.end)?.();
   else if (channel.status === EVTCHNSTAT_interdomain) raise(domain, channel.remotePort);
 }
@@ -149,8 +152,9 @@ export function raiseVirq(domain: XenDomain, vcpu: XenVcpu, virq: number): void 
 
 /** Whoever polls for the port goes on, masked or not. */
 function wakePolls(domain: XenDomain, port: number): void {
-  for (const vcpu of domain.vcpus) {
-    const { polls } = vcpu.state;
-    if (polls.length !== 0 && polls.includes(port)) wakeUp(domain, vcpu);
+  const { vcpus } = domain;
+  for (let n = 0; n < vcpus.length; n++) {
+    const { polls } = vcpus[n]!.state;
+    if (polls.length !== 0 && polls.includes(port)) wakeUp(domain, vcpus[n]!);
   }
 }

@@ -58,6 +58,23 @@ export class GuestView {
     return bytes && viewOf(bytes).getUint32(0, true);
   }
 
+  /** As many 32-bit words as there is room for. */
+  readWords(gva: number, words: Int32Array): boolean {
+    const { window } = this.memory;
+    const at = this.memory.peek(gva, words.length * 4);
+    if (at >= 0) {
+      for (let n = 0; n < words.length; n++) words[n] = window.getInt32(at + 4 * n, true);
+      return true;
+    }
+    const bytes = this.bytes(gva, words.length * 4);
+    if (bytes) words.set(new Int32Array(bytes.buffer, bytes.byteOffset, words.length));
+    return bytes !== null;
+  }
+
+  putWords(gva: number, words: Int32Array): boolean {
+    return this.put(gva, new Uint8Array(words.buffer, words.byteOffset, words.length * 4));
+  }
+
   putU32(gva: number, value: number): boolean {
     const bytes = new Uint8Array(4);
     viewOf(bytes).setUint32(0, value, true);
@@ -76,6 +93,12 @@ export class GuestView {
   }
 
   putUlong(gva: number, value: number): boolean {
+    const at = this.memory.poke(gva, this.wide ? 8 : 4);
+    if (at >= 0) {
+      this.memory.window.setInt32(at, value, true);
+      if (this.wide) this.memory.window.setInt32(at + 4, Math.floor(value / 0x1_0000_0000), true);
+      return true;
+    }
     const bytes = new Uint8Array(this.wide ? 8 : 4);
     const view = viewOf(bytes);
     view.setUint32(0, value >>> 0, true);

@@ -1,7 +1,7 @@
 // The call itself: number and arguments out of registers, the right to call, the result into RAX, and going on later.
 
 import type { Pair } from '../../base/struct.ts';
-import { GPR_AT } from '../../cpu/state.ts';
+import { GPR_AT, type State } from '../../cpu/state.ts';
 import { NO_ARGUMENTS } from '../seen.ts';
 import { ENOSYS } from './abi/errno.ts';
 import {
@@ -11,18 +11,18 @@ import {
   type Call,
   type Caller,
   type CallResult,
+  type CallWords,
   CONTINUE,
   callerBit,
   type Frame,
   type HypercallTable,
   LEFT,
-  type SubOperation,
-  type Word,
 } from './define.ts';
 import { logOnce, type XenDomain, type XenVcpu } from './domain.ts';
 import { GuestView } from './guest-view.ts';
 
 const RAX = 0;
+const FOUR_GIB = 0x1_0000_0000;
 /** What a trace says of calls that do not answer. */
 const UNANSWERED = { [CONTINUE]: 'to be continued', [LEFT]: 'left' } as const;
 /** RDI RSI RDX R10 R8 R9, and EBX ECX EDX ESI EDI EBP (arch-x86/xen-x86_64.h, xen-x86_32.h). */
@@ -50,30 +50,21 @@ export function hypercall(
   wide: boolean,
 ): void {
   const { state } = domain.platform.cpu;
-  const registers = wide ? REGISTERS.wide : REGISTERS.narrow;
-  const { words } = vcpu;
-  const { u32 } = state.views;
-  for (let n = 0; n < registers.length; n++) {
-    const i = (state.base + GPR_AT + registers[n]! * 8) >> 2;
-    const word = words[n]!;
-    word.lo = u32[i]!;
-    word.hi = wide ? u32[i + 1]! : 0;
-  }
   domain.state.called = true;
   const frame = frameOf(domain, vcpu, table, caller, wide);
   const named = !wide || state.gprHigh(RAX) === 0;
   const result = perform(frame, named ? state.gpr32(RAX) : -1);
-  if (typeof result === 'number') {
-    if (wide) state.setGprSigned(RAX, result);
-    else state.setGpr32(RAX, result >>> 0);
-    return;
-  }
+  if (typeof result === 'number') return setResult(state, result, wide);
   if (result === LEFT) return;
-  for (let n = 0; n < registers.length; n++) {
-    const { lo, hi } = words[n]!;
-    state.setGprHalves(registers[n]!, lo, wide ? hi : 0);
-  }
+  const { words, at } = frame.from;
+  if (!wide) for (const low of at) words[low + 1] = 0;
   domain.guest.rewind();
+}
+
+function setResult(state: State, result: number, wide: boolean): void {
+  // All but a few are of 32 bits.
+  if (wide && result !== (result | 0)) state.setGprSigned(RAX, result);
+  else state.setGprHalves(RAX, result, wide ? result >> 31 : 0);
 }
 
 /** One for each word size of a vCPU, which has one call under way at a time: to make one would cost more than most calls do. */
@@ -87,10 +78,18 @@ function frameOf(
   const { frames } = vcpu;
   const made = wide ? frames.wide : frames.narrow;
   if (made !== null) return made as CallFrame;
-  const frame = new CallFrame(domain, vcpu, table, caller, wide, vcpu.words, false);
+  const frame = new CallFrame(domain, vcpu, table, caller, wide, registersOf(domain, wide), false);
   if (wide) frames.wide = frame;
   else frames.narrow = frame;
   return frame;
+}
+
+/** Arguments stay where the guest has put them. */
+function registersOf({ platform }: XenDomain, wide: boolean): CallWords {
+  const { state } = platform.cpu;
+  const registers = wide ? REGISTERS.wide : REGISTERS.narrow;
+  const wordOf = (register: number) => (state.base + GPR_AT + register * 8) >> 2;
+  return { words: state.views.i32, at: registers.map(wordOf) };
 }
 
 /** One call under way, as its handler reaches it and as it goes on later. */
@@ -99,11 +98,13 @@ class CallFrame implements Frame, Call {
   readonly vcpu: XenVcpu;
   readonly table: HypercallTable;
   readonly caller: Caller;
+  readonly callerBit: number;
   readonly wide: boolean;
-  readonly words: Word[];
+  readonly from: CallWords;
   readonly nested: boolean;
   readonly guest: GuestView;
-  /** The call that `words` are the arguments of. */
+  entry: Frame | null = null;
+  /** The call that `from` has the arguments of. */
   call: AnyHypercall | null = null;
 
   constructor(
@@ -112,15 +113,16 @@ class CallFrame implements Frame, Call {
     table: HypercallTable,
     caller: Caller,
     wide: boolean,
-    words: Word[],
+    from: CallWords,
     nested: boolean,
   ) {
     this.domain = domain;
     this.vcpu = vcpu;
     this.table = table;
     this.caller = caller;
+    this.callerBit = callerBit(caller);
     this.wide = wide;
-    this.words = words;
+    this.from = from;
     this.nested = nested;
     this.guest = new GuestView(domain.guest, wide);
   }
@@ -129,40 +131,55 @@ class CallFrame implements Frame, Call {
     return this;
   }
 
-  within(words: Word[]): Frame {
+  within(from: CallWords, nested: boolean): Frame {
     const { domain, vcpu, table, caller, wide } = this;
-    return new CallFrame(domain, vcpu, table, caller, wide, words, true);
+    return new CallFrame(domain, vcpu, table, caller, wide, from, nested);
   }
 
   continueLater(changed: Readonly<Record<string, number>>): typeof CONTINUE {
+    const { words, at } = this.from;
     for (const { name, wideAt, narrowAt } of this.call!.order) {
       const value = changed[name];
       if (value === undefined) continue;
-      const word = this.words[this.wide ? wideAt : narrowAt]!;
-      word.lo = value >>> 0;
-      word.hi = this.wide ? Math.floor(value / 0x1_0000_0000) >>> 0 : 0;
+      const low = at[this.wide ? wideAt : narrowAt]!;
+      words[low] = value;
+      if (this.wide) words[low + 1] = Math.floor(value / FOUR_GIB);
     }
     return CONTINUE;
   }
 }
 
-/** One call, whose arguments lie in `frame.words`. */
+/** One call, whose arguments lie in `frame.from`. */
 export function perform(frame: Frame, number: number): CallResult {
-  const { seen, lacks, onlyCounted } = frame.domain.platform;
+  const { platform } = frame.domain;
   const call = frame.table.get(number);
-  if (call) {
-    call.source.words = frame.words;
-    call.source.wide = frame.wide;
-  }
-  const allowed = call !== null && (call.callerBits & callerBit(frame.caller)) !== 0;
-  if (!seen) return allowed ? answer(call, frame, lacks ? entryName(call) : '') : -ENOSYS;
+  if (platform.seen !== undefined || platform.lacks !== undefined)
+    return performWatched(call, frame, number);
+  return call === null ? -ENOSYS : answer(call, frame);
+}
+
+/** The same where somebody wants to hear of it, or parts are left out. */
+function performWatched(call: AnyHypercall | null, frame: Frame, number: number): CallResult {
+  const { seen, onlyCounted } = frame.domain.platform;
+  if (call) useArguments(call, frame);
   // Before it is answered: a call that continues changes its words.
   const name = call ? entryName(call) : `hypercall ${number}`;
-  const args = onlyCounted || !call ? NO_ARGUMENTS : plainArguments(call.values);
-  const result = allowed ? answer(call, frame, name) : -ENOSYS;
+  const args = onlyCounted || !seen || !call ? NO_ARGUMENTS : plainArguments(call.values);
+  const result = call && !isLeftOut(call, name, frame) ? answer(call, frame) : -ENOSYS;
   const effect = typeof result === 'number' ? result : UNANSWERED[result];
-  seen(name, args, effect, undefined, frame.nested ? 'multicall' : undefined);
+  seen?.(name, args, effect, undefined, frame.nested ? 'multicall' : undefined);
   return result;
+}
+
+/** Without one sub-operation the call itself is still there. */
+function isLeftOut(call: AnyHypercall, name: string, { domain }: Frame): boolean {
+  const { lacks } = domain.platform;
+  return call.notModelled === undefined && !!(lacks?.(call.name) || lacks?.(name));
+}
+
+function useArguments({ source }: AnyHypercall, { from, wide }: Frame): void {
+  source.from = from;
+  source.wide = wide;
 }
 
 /** As manifests spell it: the call, and behind a dot its sub-operation. */
@@ -173,7 +190,7 @@ function entryName(call: AnyHypercall): string {
 }
 
 const subNumber = (call: AnyHypercall, first: ArgumentPlace): number =>
-  (call.subMask ?? -1) & (argumentAt(first, call.source) as number);
+  call.subMask & (argumentAt(first, call.source) as number);
 
 function plainArguments(args: Readonly<Record<string, unknown>>): Record<string, number | string> {
   const pairs = Object.entries(args).map(([name, value]) => {
@@ -184,31 +201,38 @@ function plainArguments(args: Readonly<Record<string, unknown>>): Record<string,
   return Object.fromEntries(pairs);
 }
 
-function answer(call: AnyHypercall, frame: Frame, name: string): CallResult {
-  if (call.notModelled) return missing(frame.domain, call.name);
-  const { lacks } = frame.domain.platform;
-  // Without one sub-operation the call itself is still there.
-  if (lacks?.(call.name) || lacks?.(name)) return -ENOSYS;
+function answer(call: AnyHypercall, frame: Frame): CallResult {
+  if ((call.callerBits & frame.callerBit) === 0) return -ENOSYS;
+  useArguments(call, frame);
   const context = frame as CallFrame;
   context.call = call;
-  const error = call.first ? call.first(context, call.values) : 0;
-  if (error !== 0) return error;
-  if (call.refuse) return call.refuse[0];
-  if (call.handle) return call.handle(context, call.values);
+  if (!call.plain) {
+    const refused = refusal(call, context);
+    if (refused !== 0) return refused;
+  }
+  if (call.handle !== undefined) return call.handle(context, call.values);
   return subOperation(call, context);
 }
 
-function subOperation(call: AnyHypercall, context: Call): CallResult {
-  const [first, second] = call.order;
-  const asked = subNumber(call, first!);
-  const sub: SubOperation | undefined = call.subOperations?.[asked];
-  if (!sub || (sub.callers && !sub.callers.includes(context.caller))) {
+/** An error, below zero, or 0 to go on. */
+function refusal(call: AnyHypercall, context: Call): number {
+  if (call.notModelled !== undefined) return missing(context.domain, call.name);
+  const error = call.first ? call.first(context, call.values) : 0;
+  return error !== 0 || !call.refuse ? error : call.refuse[0];
+}
+
+function subOperation(call: AnyHypercall, context: CallFrame): CallResult {
+  const { words, at } = context.from;
+  const { subs, second } = call;
+  const asked = words[at[0]!]! & call.subMask;
+  const sub = asked >= 0 && asked < subs.length ? subs[asked]! : null;
+  if (sub === null || (sub.callerBits & context.callerBit) === 0) {
     logOnce(context.domain, `${call.name}: there is no sub-operation ${asked}`);
     return call.unknown ?? -ENOSYS;
   }
-  const argument = second ? (argumentAt(second, call.source) as number) : 0;
+  const argument = second === null ? 0 : (argumentAt(second, call.source) as number);
+  if (sub.plain) return sub.handle!(context, argument, call.values);
   if (sub.refuse) return sub.first?.(context, argument) || sub.refuse[0];
-  if (sub.handle) return sub.handle(context, argument, call.values);
   return missing(context.domain, `${call.name} ${sub.name}`);
 }
 

@@ -12,6 +12,8 @@ export interface XenMemory {
    * to what `readVirtual` answers.
    */
   peek(gva: number, bytes: number): number;
+  /** The same to what `writeVirtual` does; -1: it has to do it, as somebody wants to hear of the write, or it cannot be made. */
+  poke(gva: number, bytes: number): number;
   readonly window: DataView;
   /**
    * Where the frame begins in the machine's RAM: a gfn of a PVH guest, an mfn of a PV guest. -1 unless the guest may read

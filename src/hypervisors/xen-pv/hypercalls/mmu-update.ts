@@ -75,9 +75,9 @@ function one(pv: PvDomain, at: number): number {
   if (!isGuestAddress(pv, at) || !readFrame(pv, at, MMU_UPDATE_BYTES)) return -EFAULT;
   const { frame } = pv;
   const ptr = frame[0]!;
-  const mfn = frame[1]! * 0x100000 + (ptr >>> 12);
-  const lo = frame[2]! | 0;
-  const hi = frame[3]! | 0;
+  const mfn = (frame[1]! >>> 0) * 0x100000 + (ptr >>> 12);
+  const lo = frame[2]!;
+  const hi = frame[3]!;
   const lacking = pv.platform.lacks?.(updateName(ptr)) ?? false;
   const result = lacking ? -ENOSYS : perform(pv, ptr, mfn, lo, hi);
   reportUpdate(pv, ptr, mfn, lo, hi, result);

@@ -95,10 +95,10 @@ export const mmuextOp = defineHypercall({
 function one(pv: PvDomain, call: Call, at: number, bytes: number): number {
   if (!isGuestAddress(pv, at) || !readFrame(pv, at, bytes)) return -EFAULT;
   const { frame } = pv;
-  const cmd = frame[0]!;
-  const lo = frame[call.wide ? 2 : 1]!;
-  const hi = call.wide ? frame[3]! | 0 : 0;
-  const second = frame[call.wide ? 4 : 2]!;
+  const cmd = frame[0]! >>> 0;
+  const lo = frame[call.wide ? 2 : 1]! >>> 0;
+  const hi = call.wide ? frame[3]! : 0;
+  const second = frame[call.wide ? 4 : 2]! >>> 0;
   const secondHi = call.wide ? frame[5]! : 0;
   const { seen, lacks, onlyCounted } = call.domain.platform;
   const lacking = lacks?.(entryName(cmd)) ?? false;
@@ -165,7 +165,7 @@ function perform(call: Call, cmd: number, words: Words): number {
 
 /** A word of the mask of vCPUs can be read. There is one vCPU: whoever is named, it is the one that runs. */
 function namesVcpus({ guest }: Call, { second, secondHi }: Words): boolean {
-  return guest.ulong((secondHi | 0) * 4294967296 + second) !== null;
+  return guest.ulong(secondHi * 4294967296 + second) !== null;
 }
 
 function frame(lo: number, hi: number): number {

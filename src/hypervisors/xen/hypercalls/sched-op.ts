@@ -81,11 +81,13 @@ function poll({ domain, vcpu, guest }: Call, at: number): number {
 }
 
 /** A third argument is for the toolstack alone: the frame of a suspended PV guest's start_info. */
-function shutdown({ domain, guest, frame }: Call, at: number): number {
+function shutdown({ domain, guest, frame, wide }: Call, at: number): number {
   const arg = guest.read(abi.schedShutdown, at);
   if (!arg) return -EFAULT;
-  const { lo, hi } = frame.words[2]!;
-  return shutDown(domain, arg.reason & 0xff, hi === 0 ? lo : NO_FRAME);
+  const { words, at: places } = frame.from;
+  const [lo, hi] = words.subarray(places[2]);
+  const startInfo = wide && hi !== 0 ? NO_FRAME : lo! >>> 0;
+  return shutDown(domain, arg.reason & 0xff, startInfo);
 }
 
 /** Says beforehand what a shutdown is to be taken for: what is said first counts. */

@@ -96,6 +96,7 @@ function flatGuest({ ram, cpu }: Platform, told: string[]): XenGuest {
   return {
     window: cpu.views.data,
     peek: (gva, bytes) => (ram.contains(gva, bytes) ? cpu.layout.ramBase + gva : -1),
+    poke: () => -1,
     readVirtual: (gva, bytes) => ram.read(gva, bytes),
     writeVirtual: (gva, bytes) => ram.write(gva, bytes),
     frameAddress: (frame) => (ram.contains(frame * PAGE, PAGE) ? frame * PAGE : -1),
