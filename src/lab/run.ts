@@ -239,7 +239,7 @@ class Run {
       operations: (this.tracer?.counts() ?? []).map(({ operations, entryPoint, count }) => ({
         ...{ operations, entryPoint, count },
       })),
-      stateHash: stateHash(cpu, devices.snapshots),
+      stateHash: stateHash(cpu, devices.snapshots, this.host.sha256Hex),
       consoleBytes: this.log.bytes,
       consoleDigest: this.log.digest(),
       lastLines: this.log.lastLines(LAST_LINES),

@@ -40,12 +40,17 @@ const FRAME_SHIFT = 12;
 /** A tag that stands for nothing has bit 0 set (state.ts, NO_TAG). */
 const NO_TAG_BIT = 1;
 
-export function stateHash(cpu: Cpu, devices: SnapshotSlots): string {
+export function stateHash(
+  cpu: Cpu,
+  devices: SnapshotSlots,
+  sha256: (pieces: readonly Uint8Array[]) => string = digestOf,
+): string {
+  return sha256([registers(cpu), memory(cpu), tlb(cpu), devices.bytes()]);
+}
+
+function digestOf(pieces: readonly Uint8Array[]): string {
   const hash = new Sha256();
-  hash.update(registers(cpu));
-  hash.update(memory(cpu));
-  hash.update(tlb(cpu));
-  hash.update(devices.bytes());
+  for (const piece of pieces) hash.update(piece);
   return hash.hex();
 }
 

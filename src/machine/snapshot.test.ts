@@ -45,3 +45,13 @@ test('equal states have equal bytes whatever the order of their fields; differen
   expect(stateBytes({ z: -0 })).toEqual(stateBytes({ z: 0 }));
   expect(stateBytes(new Uint8Array(10000))).toHaveLength(10010);
 });
+
+test('elements of arrays are bytes where they have one, else little-endian doubles', () => {
+  const one = [0, 0, 0, 0, 0, 0, 0xf0, 0x3f];
+  const head = (size: number) => [5, size, ...one];
+  const max = [0, 0, 0xe0, 0xff, 0xff, 0xff, 0xef, 0x41];
+  expect([...stateBytes(Uint8Array.of(200))]).toEqual([...head(1), 200]);
+  expect([...stateBytes(Uint16Array.of(1))]).toEqual([...head(2), ...one]);
+  expect([...stateBytes(Uint32Array.of(0xffffffff))]).toEqual([...head(4), ...max]);
+  expect(stateBytes(Float64Array.of(-0))).toEqual(stateBytes(Float64Array.of(0)));
+});

@@ -133,10 +133,9 @@ function put(sink: ByteSink, value: Plain): void {
     sink.byte(5);
     sink.byte(value.BYTES_PER_ELEMENT);
     sink.double(value.length);
-    for (let i = 0; i < value.length; i++) {
-      if (value.BYTES_PER_ELEMENT === 1) sink.byte(value[i]!);
-      else sink.double(value[i]!);
-    }
+    if (value.BYTES_PER_ELEMENT === 1) sink.all(value as Uint8Array);
+    else if (value instanceof Float64Array) for (const item of value) sink.double(item);
+    else sink.integers(value as Uint16Array | Uint32Array);
     return;
   }
   if (isList(value)) {
@@ -154,6 +153,8 @@ function put(sink: ByteSink, value: Plain): void {
   }
 }
 
+const LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+
 class ByteSink {
   private bytes = new Uint8Array(4096);
   private view = new DataView(this.bytes.buffer);
@@ -168,6 +169,19 @@ class ByteSink {
     this.room(8);
     this.view.setFloat64(this.used, value + 0, true); // + 0: there is one zero only.
     this.used += 8;
+  }
+
+  all(bytes: Uint8Array): void {
+    this.room(bytes.length);
+    this.bytes.set(bytes, this.used);
+    this.used += bytes.length;
+  }
+
+  /** As doubles: a table of an interface may have one for each frame of the machine, so they are converted at once. */
+  integers(values: Uint16Array | Uint32Array): void {
+    const doubles = new Float64Array(values);
+    if (LITTLE_ENDIAN) this.all(new Uint8Array(doubles.buffer));
+    else for (const value of doubles) this.double(value);
   }
 
   text(value: string): void {

@@ -1,5 +1,6 @@
 // The host of a run in Node: CPU time of the process, a monotonic clock, and rest until something happens.
 
+import { createHash } from 'node:crypto';
 import type { LabHost } from '../../lab/index.ts';
 import type { NodeConsole } from './terminal.ts';
 
@@ -16,6 +17,11 @@ export function nodeHost(console: NodeConsole): LabHost {
     },
     nanos: () => Math.floor(performance.now() * 1e6),
     breathe: () => new Promise((resolve) => setImmediate(resolve)),
+    sha256Hex(pieces) {
+      const hash = createHash('sha256');
+      for (const piece of pieces) hash.update(piece);
+      return hash.digest('hex');
+    },
     rest(nanos) {
       return new Promise((resolve) => {
         const timer = setTimeout(() => wake(), Math.min(Math.max(nanos, 0) / 1e6, TIMER_MAX));
