@@ -5,7 +5,7 @@ import { FRAME_CODE, FRAME_WATCH } from './frames.ts';
 import { STATE_BYTES } from './state.ts';
 import { enablePaging, map, P, W } from './testing/page-tables.ts';
 import { type SmallMachine, smallMachine } from './testing/small-machine.ts';
-import { tlbPlace } from './tlb-place.ts';
+import { codePlace, tlbPlace } from './tlb-place.ts';
 
 const VA = 0x402000;
 const FRAME = 0x30000;
@@ -18,11 +18,14 @@ beforeEach(() => {
   map(m, '4-level', VA, BigInt(FRAME) | P | W);
 });
 
-function place(lo: number, bytes: number, writes: 0 | 1, hi = 0): number {
-  const { i32 } = m.state.views;
+function vcpuWords(): Int32Array {
   const first = m.state.base >> 2;
-  return tlbPlace(i32, i32.subarray(first, first + (STATE_BYTES >> 2)), lo, hi, bytes, writes);
+  return m.state.views.i32.subarray(first, first + (STATE_BYTES >> 2));
 }
+
+const place = (lo: number, bytes: number, writes: 0 | 1, hi = 0): number =>
+  tlbPlace(m.state.views.i32, vcpuWords(), lo, hi, bytes, writes);
+const code = (lo: number, hi = 0): number => codePlace(m.state.views.i32, vcpuWords(), lo, hi);
 
 it('a page that nobody has come to yet has none', () => {
   expect(place(VA, 8, 0)).toBe(0);
@@ -37,6 +40,13 @@ it('a page that was read can be read, at the place that the MMU gives, and not w
 it('a page that was written can be written', () => {
   const at = m.mmu.rmwSlow(VA + 0x18, 8, 0);
   expect(place(VA + 0x18, 8, 1)).toBe(at);
+});
+
+it('code that was fetched lies where the MMU says, and nowhere before or in another part of the address space', () => {
+  expect(code(VA + 0x18)).toBe(-1);
+  const gpa = m.mmu.fetch(VA + 0x18);
+  expect(gpa).toBe(FRAME + 0x18);
+  expect([code(VA + 0x18), code(VA + 0x18, 1), code(VA + 0x1018)]).toEqual([gpa, -1, -1]);
 });
 
 it('the same low half in another part of the address space has none', () => {

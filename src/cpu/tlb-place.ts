@@ -1,11 +1,19 @@
 // Where an access finds its bytes without the MMU: what the engines' own loads and stores do, for slow paths and interfaces.
 
-import { DATA_TLB_STRIDE, dataTlbIndex, FIELDS } from './state.ts';
-import { D_ADDEND, D_WRITE } from './tlb.ts';
+import {
+  DATA_TLB_STRIDE,
+  dataTlbIndex,
+  FETCH_TLB_ENTRIES,
+  FETCH_TLB_STRIDE,
+  FIELDS,
+} from './state.ts';
+import { D_ADDEND, D_WRITE, F_PAGE } from './tlb.ts';
 
 const PAGE = 4096;
 const DATA_TLB = FIELDS.dataTlb.at >> 2;
 const STRIDE_WORDS = DATA_TLB_STRIDE >> 2;
+const FETCH_TLB = FIELDS.fetchTlb.at >> 2;
+const FETCH_STRIDE_WORDS = FETCH_TLB_STRIDE >> 2;
 
 /**
  * Address in linear memory, as 32 signed bits, of the `bytes` at the virtual address with these halves, if they lie in one
@@ -26,4 +34,12 @@ export function tlbPlace(
   const tag = entry + writes * D_WRITE;
   if (i32[tag] !== (lo & -PAGE) || i32[tag + 1] !== hi) return 0;
   return (lo + i32[entry + D_ADDEND]!) | 0;
+}
+
+/** The same of code: where in RAM the byte lies that would be fetched; -1: the MMU has to say. */
+export function codePlace(i32: Int32Array, vcpu: Int32Array, lo: number, hi: number): number {
+  const n = (lo >>> 12) & (FETCH_TLB_ENTRIES - 1);
+  const entry = (vcpu[FETCH_TLB]! >> 2) + n * FETCH_STRIDE_WORDS;
+  if (i32[entry] !== (lo & -PAGE) || i32[entry + 1] !== hi) return -1;
+  return (i32[entry + F_PAGE]! >>> 0) + (lo & (PAGE - 1));
 }

@@ -7,8 +7,12 @@ export const MAX_BYTES = 15;
 /** Room for the code in question; nothing of it outlives a call. */
 export const codeWindow = new Uint8Array(MAX_BYTES);
 
+interface Met {
+  readonly bytes: Uint8Array;
+  readonly d: Decoded;
+}
 /** What was decoded before, by mode and first byte: kernels that look for devices do the same few things many thousand times. */
-const met = new Map<number, { readonly bytes: Uint8Array; readonly d: Decoded }[]>();
+const met: readonly Met[][] = Array.from({ length: 3 * 256 }, () => []);
 const MOST_ALIKE = 8;
 
 /** Of the `bytes` that begin at `at` in `code`. */
@@ -18,14 +22,15 @@ export function decodeAgain(
   bytes: number,
   mode: 16 | 32 | 64,
 ): Decoded | null {
-  const key = (mode << 8) | code[at]!;
-  const alike = met.get(key) ?? [];
-  for (const known of alike) if (beginsWith(code, at, bytes, known.bytes)) return known.d;
+  const alike = met[(mode >> 5) * 256 + code[at]!]!;
+  for (let n = 0; n < alike.length; n++) {
+    const known = alike[n]!;
+    if (beginsWith(code, at, bytes, known.bytes)) return known.d;
+  }
   const d = decode(code, at, at + bytes, mode);
   if ('failure' in d) return null;
   if (alike.length === MOST_ALIKE) alike.shift();
   alike.push({ bytes: code.slice(at, at + d.length), d });
-  met.set(key, alike);
   return d;
 }
 

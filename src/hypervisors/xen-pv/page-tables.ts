@@ -1,7 +1,7 @@
 // Page tables under Xen's rules: what an entry may refer to, validation of whole tables, and checked changes of entries.
 
 import type { Cpu } from '../../cpu/core.ts';
-import { FRAME_DIRTY } from '../../cpu/frames.ts';
+import { FRAME_CODE, FRAME_DIRTY } from '../../cpu/frames.ts';
 import { EBUSY, EINVAL, EPERM } from '../xen/abi/errno.ts';
 import { HYPERVISOR_VIRT_START_PAE } from './abi.ts';
 import { fixDescriptor } from './descriptors.ts';
@@ -79,8 +79,9 @@ export class PageTables {
   private readonly cpu: Cpu;
   private readonly u32: Uint32Array;
   private readonly u8: Uint8Array;
-  /** Word index of RAM. */
+  /** Word index of RAM, and byte index of the attributes of its frames. */
   private readonly ram: number;
+  private readonly attrs: number;
   /** A frame has lost its last reference. */
   onFree: (mfn: number) => void = () => {};
 
@@ -92,6 +93,7 @@ export class PageTables {
     this.u32 = cpu.views.u32;
     this.u8 = cpu.views.u8;
     this.ram = cpu.layout.ramBase >>> 2;
+    this.attrs = cpu.layout.frameAttrs;
   }
 
   /** The type of the tables that an address space begins with. */
@@ -111,8 +113,9 @@ export class PageTables {
     const i = this.ram + table * WORDS + slot * 2;
     this.u32[i] = lo;
     this.u32[i + 1] = hi;
-    this.u8[this.cpu.layout.frameAttrs + table]! |= FRAME_DIRTY;
-    this.cpu.ramWritten(table * 4096 + slot * 8, 8);
+    const attr = this.u8[this.attrs + table]!;
+    this.u8[this.attrs + table] = attr | FRAME_DIRTY;
+    if (attr & FRAME_CODE) this.cpu.ramWritten(table * 4096 + slot * 8, 8);
   }
 
   flushAll(): void {
@@ -344,17 +347,19 @@ export class PageTables {
 
   /** Frame of the L1 table that maps `va` in the address space of `root`, or -1. */
   l1Of(root: number, va: number): number {
-    const low = va >>> 0;
-    const high = Math.floor(va / 4294967296);
-    let table = root;
-    for (let level = this.topType; level >= TYPE_L2; level--) {
-      const slot = slotOf(low, high, level);
-      const lo = this.lo(table, slot);
-      if ((lo & PTE_P) === 0 || lo & PTE_PAT) return -1;
-      table = mfnOf(lo, this.hi(table, slot));
-      if (table >= this.frames.count) return -1;
-    }
-    return table;
+    const low = va | 0;
+    const high = Math.floor(va / 4294967296) | 0;
+    const l3 = this.width.narrow ? root : this.below(root, slotOf(low, high, TYPE_L4));
+    const l2 = l3 < 0 ? -1 : this.below(l3, slotOf(low, high, TYPE_L3));
+    return l2 < 0 ? -1 : this.below(l2, slotOf(low, high, TYPE_L2));
+  }
+
+  /** The table that an entry refers to, or -1. */
+  private below(table: number, slot: number): number {
+    const lo = this.lo(table, slot);
+    if ((lo & PTE_P) === 0 || lo & PTE_PAT) return -1;
+    const mfn = mfnOf(lo, this.hi(table, slot));
+    return mfn < this.frames.count ? mfn : -1;
   }
 
   isTable(mfn: number): boolean {
@@ -367,7 +372,10 @@ export function mfnOf(lo: number, hi: number): number {
   return (hi & 0xfffff) * MFN_HIGH + (lo >>> 12);
 }
 
-/** Index of the entry for an address in a table of `level`. */
+/** Index of the entry for an address in an L1 table, by its low half. */
+export const l1Slot = (low: number): number => (low >>> 12) & 0x1ff;
+
+/** The same in a table of `level`. */
 export function slotOf(low: number, high: number, level: number): number {
   if (level === 4) return (high >>> 7) & 0x1ff;
   if (level === 3) return ((high << 2) | (low >>> 30)) & 0x1ff;

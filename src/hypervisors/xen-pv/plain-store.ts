@@ -2,6 +2,7 @@
 
 import type { Decoded } from '../../cpu/decoded.ts';
 import { FIELDS, GPR_AT } from '../../cpu/state.ts';
+import { codePlace } from '../../cpu/tlb-place.ts';
 import { decodeAgain, MAX_BYTES } from './decode-again.ts';
 import type { PvDomain } from './pv-domain.ts';
 
@@ -45,8 +46,9 @@ export function plainStoreAt(pv: PvDomain, address: number): PlainStore | null {
 }
 
 /** By the fetch TLB, which has just had it. */
-function decodeInPage({ cpu }: PvDomain): Decoded | null {
-  const gpa = cpu.mmu.fetch(cpu.state.getVa(FIELDS.rip));
+function decodeInPage({ cpu, words, vcpuWords }: PvDomain): Decoded | null {
+  let gpa = codePlace(words, vcpuWords, vcpuWords[RIP]!, vcpuWords[RIP + 1]!);
+  if (gpa < 0) gpa = cpu.mmu.fetch(cpu.state.getVa(FIELDS.rip));
   if (gpa < 0 || !cpu.mmu.isRam(gpa)) return null;
   const bytes = Math.min(MAX_BYTES, PAGE - (gpa & (PAGE - 1)));
   return decodeAgain(cpu.views.u8, cpu.layout.ramBase + gpa, bytes, 64);

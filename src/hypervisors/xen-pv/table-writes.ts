@@ -2,10 +2,13 @@
 
 import { NO_ARGUMENTS } from '../seen.ts';
 import { VMASST_TYPE_writable_pagetables } from './abi.ts';
+import { bytesInTlb } from './frame-words.ts';
 import { TYPE_L1 } from './frames.ts';
-import { mfnOf, PTE_P, PTE_RW, slotOf } from './page-tables.ts';
+import { l1Slot, mfnOf, PTE_P, PTE_RW } from './page-tables.ts';
 import { plainStoreAt } from './plain-store.ts';
 import { currentVcpu, type PvDomain } from './pv-domain.ts';
+
+const FOUR_GIB = 4294967296;
 
 /**
  * The store at RIP has met a page that is mapped read-only at `address`. If that is an L1 table in use, the store is made
@@ -17,7 +20,7 @@ export function emulateTableWrite(pv: PvDomain, address: number): boolean {
   const vcpu = currentVcpu(pv);
   const l1 = tables.l1Of(vcpu.kernelTable, address);
   if (l1 < 0) return false;
-  const slot = slotOf(address >>> 0, 0, 1);
+  const slot = l1Slot(address | 0);
   const lo = tables.lo(l1, slot);
   if ((lo & (PTE_P | PTE_RW)) !== PTE_P) return false;
   const table = mfnOf(lo, tables.hi(l1, slot));
@@ -34,8 +37,10 @@ export function emulateTableWrite(pv: PvDomain, address: number): boolean {
 function storePlain(pv: PvDomain, address: number): boolean | null {
   const { cpu } = pv;
   const store = plainStoreAt(pv, address);
-  // It would read the page to find its own bytes there: the TLB gets to know of it.
-  if (store === null || cpu.mmu.ramAddress(address, false, 'current') < 0) return null;
+  if (store === null) return null;
+  // It would read the page to find its own bytes there: the TLB gets to know of it, if it has not done so.
+  const known = bytesInTlb(pv, address | 0, Math.floor(address / FOUR_GIB) | 0, 1, 0) !== 0;
+  if (!known && cpu.mmu.ramAddress(address, false, 'current') < 0) return null;
   const { length, bytes, lo, hi } = store;
   if (!storeEntry(address, bytes, lo, bytes === 8 ? hi : 0)) return false;
   cpu.complete(length);
@@ -53,7 +58,7 @@ function storeEntry(va: number, bytes: number, lo: number, hi: number): boolean 
   const { pv, table } = writing;
   if (pv === null || (va & (bytes - 1)) !== 0) return false;
   const { tables } = pv;
-  const slot = slotOf(va >>> 0, 0, 0);
+  const slot = (va & 0xfff) >>> 3;
   if (bytes === 8) return change(pv, table, slot, lo, hi);
   const shift = (va & 3) * 8;
   const mask = bytes === 4 ? -1 : ((1 << (8 * bytes)) - 1) << shift;
