@@ -88,7 +88,8 @@ it.each([1, 2, 3])(
         expected.told.slice(Math.max(differs - 3, 0), differs + 1),
       );
       expect([told.length, taken]).toEqual([expected.told.length, expected.taken]);
-      expect(left).toBeLessThan(expected.left);
+      // Most interrupts and most of what was due: neither of them alone would save so many.
+      expect(expected.left - left).toBeGreaterThan(taken);
     }
   },
 );
