@@ -1,4 +1,4 @@
-// Files of every kind as kernels of interfaces with one word size and old kernels only: any of them ends in a verdict or a refusal.
+// Files of every kind as kernels of interfaces that a kernel must be built for: any of them ends in a verdict or a refusal.
 
 import { InputError } from '../../src/base/errors.ts';
 import { findInterface } from '../../src/hypervisors/index.ts';

@@ -256,8 +256,23 @@ const others = programs('call', [
   ),
 ]);
 
+/** Whom it is about is said by the first word of most; each is asked for four: domain 0, itself, nobody, and what is not mapped. */
+const hvmOp = programs(
+  'hvm_op',
+  [...Array(7).keys(), 9, 10, 11, 12, 13, 15, 23, 24, 25, 26].map((cmd) =>
+    f.row(`command ${cmd}`, `${HEADERS}/hvm/hvm_op.h HVMOP_*`, (p) =>
+      f.lines(
+        ...[0, DOMID_SELF, NOBODY].map((domid) => f.op(p, 'hvm_op', cmd, domid)),
+        p.call(CALL.hvm_op, cmd, UNMAPPED),
+        p.call(CALL.hvm_op, cmd, 0),
+      ),
+    ),
+  ),
+);
+
 export const calls: readonly XenProgram[] = [
   ...shared.numbers,
+  ...hvmOp,
   ...ext,
   ...shared.memory,
   ...shared.events,

@@ -4,6 +4,7 @@ export { callbackOp } from './callback-op.ts';
 export { eventChannelOpCompat } from './event-channel-op-compat.ts';
 export { fpuTaskswitch } from './fpu-taskswitch.ts';
 export { getDebugreg } from './get-debugreg.ts';
+export { hvmOp } from './hvm-op.ts';
 export { iret } from './iret.ts';
 export { memoryOp } from './memory-op.ts';
 export { mmuUpdate } from './mmu-update.ts';

@@ -6,6 +6,7 @@ import { type Call, defineHypercall } from '../../xen/define.ts';
 import { vcpuOf } from '../../xen/domain.ts';
 import { notMine } from '../../xen/domid.ts';
 import { systemTime } from '../../xen/runstate.ts';
+import { traceEvent } from '../../xen/trace-call.ts';
 import { upcallPending } from '../../xen/upcall.ts';
 import { getParam, setParam } from '../parameters.ts';
 import type { PvhDomain } from '../physmap.ts';
@@ -46,7 +47,7 @@ export const hvmOp = defineHypercall({
       handle: ({ domain, guest }, at) =>
         guest.write(abi.hvmGetTime, at, { now: systemTime(domain) }) ? 0 : -EFAULT,
     },
-    [abi.HVMOP_xentrace]: { name: 'HVMOP_xentrace', handle: trace },
+    [abi.HVMOP_xentrace]: { name: 'HVMOP_xentrace', handle: traceEvent },
     [abi.HVMOP_set_mem_access]: { name: 'HVMOP_set_mem_access', refuse: MOVED },
     [abi.HVMOP_get_mem_access]: { name: 'HVMOP_get_mem_access', refuse: MOVED },
     [abi.HVMOP_get_mem_type]: { name: 'HVMOP_get_mem_type', handle: memType },
@@ -65,15 +66,6 @@ export const hvmOp = defineHypercall({
     },
   },
 });
-
-/** Xen traces nothing unless the control domain asks, which does not happen. */
-function trace({ guest }: Call, at: number): number {
-  const bytes = guest.bytes(at, 4 + abi.XENTRACE_EXTRA_BYTES);
-  if (!bytes) return -EFAULT;
-  const [event0 = 0, event1 = 0, extra0 = 0, extra1 = 0] = bytes;
-  const [event, extra] = [event0 | (event1 << 8), extra0 | (extra1 << 8)];
-  return extra > abi.XENTRACE_EXTRA_BYTES || event >= abi.XENTRACE_EVENTS ? -EINVAL : 0;
-}
 
 function setUpcallVector({ domain, guest }: Call, at: number): number {
   const arg = guest.read(abi.hvmEvtchnUpcallVector, at);
