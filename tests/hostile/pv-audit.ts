@@ -1,6 +1,7 @@
 // Counts every reference to a PV domain's frames by hand, and compares it with what Xen has counted.
 
 import type { BareGuest } from '../../src/hypervisors/testing/bare-guest.ts';
+import { GNTMAP_device_map, GNTMAP_readonly } from '../../src/hypervisors/xen/abi/grant-table.ts';
 import type { DomainState } from '../../src/hypervisors/xen/domain.ts';
 import {
   type FrameState,
@@ -43,6 +44,12 @@ export function auditFrames(
   for (const { kernelTable, userTable, gdtFrames, ldtFrames } of vcpus)
     for (const mfn of [kernelTable, userTable, ...gdtFrames, ...ldtFrames]) if (mfn >= 0) hold(mfn);
   for (const mfn of [eoiFrame, ...grants.pins.map(({ frame }) => frame)]) if (mfn >= 0) hold(mfn);
+  // For devices; what is mapped for the guest is in its tables.
+  for (const { frame, flags } of grants.maps) {
+    if ((flags & GNTMAP_device_map) === 0) continue;
+    refs[frame]!++;
+    if ((flags & GNTMAP_readonly) === 0) uses[frame]!++;
+  }
   for (let mfn = 0; mfn < total; mfn++) {
     if (frames.owner[mfn] !== OWNER_GUEST) continue;
     const flags = frames.flags[mfn]!;

@@ -33,6 +33,7 @@ import { pvCpuid } from './emulate-cpuid.ts';
 import { eventWaits } from './events-mask.ts';
 import { bytesInTlb, FRAME_BYTES, placeInRam } from './frame-words.ts';
 import { FrameTable, freshFrames, TYPE_WRITABLE } from './frames.ts';
+import { grantWays } from './grant-ways.ts';
 import { xenPvGuest } from './guest.ts';
 import { permuteFrames } from './machine-frames.ts';
 import { firstMemoryMap } from './memory-map.ts';
@@ -217,6 +218,7 @@ function guestOf(
     frameAddress: (mfn) => (frames.mayBeWritten(mfn) ? mfn * PAGE : -1),
     holdFrame: (mfn) => pv.tables.getFrameAndType(mfn, TYPE_WRITABLE) === 0,
     releaseFrame: (mfn) => pv.tables.putFrameAndType(mfn),
+    grantWays: grantWays(pv),
     frameNumber: (address) => address / PAGE,
     upcall() {
       // Told on the way back to the guest, which has to leave the CPU for that if it runs.

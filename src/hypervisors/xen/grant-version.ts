@@ -4,6 +4,7 @@ import { EBUSY, EINVAL } from './abi/errno.ts';
 import * as abi from './abi/grant-table.ts';
 import type { XenDomain } from './domain.ts';
 import { grantFrame } from './grant-frames.ts';
+import { activeMaps } from './grant-maps.ts';
 import { entryAddress, grantEntries, markInUse } from './grants.ts';
 
 const PAGE_BYTES = 4096;
@@ -15,7 +16,8 @@ export function setVersion(domain: XenDomain, wanted: number): number {
   const { grants } = domain.state;
   if (wanted !== 1 && wanted !== 2) return -EINVAL;
   if (grants.version === wanted) return 0;
-  if (grants.pins.some(({ ref }) => ref >= abi.GNTTAB_NR_RESERVED_ENTRIES)) return -EBUSY;
+  const inUse = [...grants.pins, ...activeMaps(grants)];
+  if (inUse.some(({ ref }) => ref >= abi.GNTTAB_NR_RESERVED_ENTRIES)) return -EBUSY;
   const { ram } = domain.platform;
   const kept = Array.from({ length: abi.GNTTAB_NR_RESERVED_ENTRIES }, (_, ref) => {
     const at = entryAddress(domain, ref);
@@ -41,9 +43,11 @@ export function setVersion(domain: XenDomain, wanted: number): number {
 export function swapEntries(domain: XenDomain, a: number, b: number): number {
   const entries = grantEntries(domain);
   if (a >= entries || b >= entries) return abi.GNTST_bad_gntref;
-  const { pins, version } = domain.state.grants;
+  const { grants } = domain.state;
+  const { version } = grants;
   if (a === b) return abi.GNTST_okay;
-  if (pins.some(({ ref }) => ref === a || ref === b)) return abi.GNTST_eagain;
+  const inUse = [...grants.pins, ...activeMaps(grants)];
+  if (inUse.some(({ ref }) => ref === a || ref === b)) return abi.GNTST_eagain;
   const { ram } = domain.platform;
   const bytes = version === 1 ? V1_BYTES : V2_BYTES;
   const [atA, atB] = [entryAddress(domain, a), entryAddress(domain, b)];

@@ -117,8 +117,8 @@ export function markInUse(domain: XenDomain, ref: number): void {
   changeInUse(domain, ref, GTF_reading | GTF_writing, 0);
 }
 
-/** In version 2 these flags have words of their own. */
-function changeInUse(domain: XenDomain, ref: number, set: number, clear: number): void {
+/** Flags that say how an entry is in use; in version 2 they have words of their own. */
+export function changeInUse(domain: XenDomain, ref: number, set: number, clear: number): void {
   const { ram } = domain.platform;
   const { version, statusFrames } = domain.state.grants;
   let at = entryAddress(domain, ref);

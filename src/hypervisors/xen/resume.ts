@@ -2,6 +2,7 @@
 
 import { freshVcpu, type XenDomain } from './domain.ts';
 import { closeAllPorts } from './events.ts';
+import { forgetMaps } from './grant-maps.ts';
 import { freshGrants } from './grant-state.ts';
 import { systemTime } from './runstate.ts';
 import { writeTime, writeWallClock } from './time.ts';
@@ -16,6 +17,7 @@ export function forgetDomain(domain: XenDomain, toolstack: Toolstack): void {
   closeAllPorts(domain);
   for (const frame of [...state.grants.frames, ...state.grants.statusFrames]) guest.reclaim(frame);
   for (const { frame } of state.grants.pins) guest.releaseFrame(frame);
+  forgetMaps(domain);
   Object.assign(state.grants, freshGrants());
   for (const timer of watchdogs) timer.cancel();
   state.watchdogs.fill(false);

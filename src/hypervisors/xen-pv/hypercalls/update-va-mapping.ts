@@ -19,10 +19,9 @@ export const updateVaMapping = defineHypercall({
 });
 
 export function changeMapping(pv: PvDomain, va: number, val: Pair, flags: number): number {
-  const { tables, frames } = pv;
-  if (!isGuestAddress(pv, va)) return -EINVAL;
-  const table = tables.l1Of(currentVcpu(pv).kernelTable, va);
-  if (table < 0 || !frames.isGuests(table) || frames.typeOf(table) !== TYPE_L1) return -EINVAL;
+  const { tables } = pv;
+  const table = mappingTable(pv, va);
+  if (table < 0) return -EINVAL;
   const slot = slotOf(va >>> 0, 0, 1);
   const error = tables.change(table, slot, TYPE_L1, val.lo | 0, val.hi | 0, false);
   // The flush happens even if the change does not. There is one vCPU, so all ways to name some name it.
@@ -30,4 +29,12 @@ export function changeMapping(pv: PvDomain, va: number, val: Pair, flags: number
   if ((kind & UVMF_FLUSHTYPE_MASK) === UVMF_TLB_FLUSH) tables.flushAll();
   else if ((kind & UVMF_FLUSHTYPE_MASK) === UVMF_INVLPG) pv.cpu.mmu.flushPage(va);
   return error;
+}
+
+/** Frame of the guest's L1 table that maps the address in the running address space, or -1. */
+export function mappingTable(pv: PvDomain, va: number): number {
+  const { tables, frames } = pv;
+  if (!isGuestAddress(pv, va)) return -1;
+  const table = tables.l1Of(currentVcpu(pv).kernelTable, va);
+  return table < 0 || !frames.isGuests(table) || frames.typeOf(table) !== TYPE_L1 ? -1 : table;
 }

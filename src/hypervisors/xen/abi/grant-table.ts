@@ -25,6 +25,7 @@ export const GNTST_bad_domain = -2;
 export const GNTST_bad_gntref = -3;
 export const GNTST_bad_handle = -4;
 export const GNTST_bad_virt_addr = -5;
+export const GNTST_bad_dev_addr = -6;
 export const GNTST_permission_denied = -8;
 export const GNTST_bad_page = -9;
 export const GNTST_bad_copy_arg = -10;
@@ -47,6 +48,8 @@ export const GNTMAP_host_map = 1 << 1;
 export const GNTMAP_readonly = 1 << 2;
 export const GNTMAP_application_map = 1 << 3;
 export const GNTMAP_contains_pte = 1 << 4;
+/** From this bit on: what the guest wants in the bits of the entry that are its own. */
+export const GNTMAP_guest_avail0 = 16;
 
 export const GNTCOPY_source_gref = 1 << 0;
 export const GNTCOPY_dest_gref = 1 << 1;

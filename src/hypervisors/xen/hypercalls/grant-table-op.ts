@@ -1,5 +1,6 @@
 // grant_table_op: the table's size, version and frames, copies between granted frames, and mapping of others' grants.
 
+import type { StructValue } from '../../../base/struct.ts';
 import { EFAULT, EINVAL, ENOSYS, EOPNOTSUPP, EPERM } from '../abi/errno.ts';
 import * as abi from '../abi/grant-table.ts';
 import type { XenFields, XenStruct } from '../abi/layout.ts';
@@ -9,6 +10,7 @@ import type { XenDomain } from '../domain.ts';
 import { isNumbered, isSelf, notMine } from '../domid.ts';
 import { copyGranted } from '../grant-copy.ts';
 import { GRANT_FRAMES_MAX, grantFrame, STATUS_FRAMES_MAX } from '../grant-frames.ts';
+import { mapGranted, unmapGranted } from '../grant-maps.ts';
 import { setVersion, swapEntries } from '../grant-version.ts';
 
 const PAGE_BYTES = 4096;
@@ -16,6 +18,8 @@ const PAGE_BYTES = 4096;
 const ELEMENTS_PER_TURN = 32;
 
 type Args = Readonly<Record<string, number>>;
+type UnmapArgument = StructValue<(typeof abi.gnttabUnmapGrantRef)['wide']['fields']>;
+type ReplaceArgument = StructValue<(typeof abi.gnttabUnmapAndReplace)['wide']['fields']>;
 
 /** An array of arguments, each with a status of its own; the call itself fails only for memory that is not there. */
 function each<F extends XenFields>(
@@ -56,17 +60,26 @@ export const grantTableOp = defineHypercall({
   subOperations: {
     [abi.GNTTABOP_map_grant_ref]: {
       name: 'GNTTABOP_map_grant_ref',
-      handle: each(abi.gnttabMapGrantRef, ({ domain }, arg) => {
+      handle: each(abi.gnttabMapGrantRef, ({ domain, guest }, arg, at) => {
         const { dom, flags } = arg as { dom: number; flags: number };
         if ((flags & (abi.GNTMAP_device_map | abi.GNTMAP_host_map)) === 0)
           return abi.GNTST_bad_gntref;
-        // Nobody else's grants are there to be mapped: the control domain gives none.
-        return isNumbered(domain, dom) ? abi.GNTST_bad_gntref : abi.GNTST_bad_domain;
+        if (!isNumbered(domain, dom)) return abi.GNTST_bad_domain;
+        // The control domain gives none.
+        if (dom !== domain.id) return abi.GNTST_bad_gntref;
+        const mapped = mapGranted(domain, arg as never);
+        if (typeof mapped === 'number') return mapped;
+        return guest.write(abi.gnttabMapGrantRef, at, mapped as never)
+          ? abi.GNTST_okay
+          : abi.GNTST_general_error;
       }),
     },
     [abi.GNTTABOP_unmap_grant_ref]: {
       name: 'GNTTABOP_unmap_grant_ref',
-      handle: each(abi.gnttabUnmapGrantRef, () => abi.GNTST_bad_handle),
+      handle: each(abi.gnttabUnmapGrantRef, ({ domain }, arg) => {
+        const { handle, host_addr, dev_bus_addr } = arg as unknown as UnmapArgument;
+        return unmapGranted(domain, handle, { host: host_addr, bus: dev_bus_addr });
+      }),
     },
     [abi.GNTTABOP_setup_table]: { name: 'GNTTABOP_setup_table', handle: one(setupTable) },
     [abi.GNTTABOP_dump_table]: {
@@ -89,7 +102,10 @@ export const grantTableOp = defineHypercall({
     [abi.GNTTABOP_unmap_and_replace]: {
       name: 'GNTTABOP_unmap_and_replace',
       callers: PV_ONLY,
-      handle: each(abi.gnttabUnmapAndReplace, () => abi.GNTST_bad_handle),
+      handle: each(abi.gnttabUnmapAndReplace, ({ domain }, arg) => {
+        const { handle, host_addr, new_addr } = arg as unknown as ReplaceArgument;
+        return unmapGranted(domain, handle, { host: host_addr, instead: new_addr });
+      }),
     },
     [abi.GNTTABOP_set_version]: { name: 'GNTTABOP_set_version', handle: one(changeVersion) },
     [abi.GNTTABOP_get_status_frames]: {
