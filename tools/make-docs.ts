@@ -38,8 +38,8 @@ export function generatedDocs(): ReadonlyMap<string, Parts> {
     .map(({ id, ops, calls }) => {
       const operations = ops && { operations: () => entryPoints(id) };
       const table = calls && { calls: () => callTable(id, calls) };
-      const suite = SUITES.find(({ on }) => on === id);
-      const differences = suite && { explained: () => explainedDifferences(suite) };
+      const suites = SUITES.filter(({ on }) => on === id);
+      const differences = suites.length > 0 && { explained: () => explainedDifferences(suites) };
       const parts = { ...operations, ...table, ...differences } as Parts;
       return [`docs/hypervisors/${id}.md`, parts] as const;
     });
@@ -93,8 +93,10 @@ export function staleDocs(root: string): { path: string; text: string }[] {
 }
 
 /** Where the real Xen answers otherwise. */
-function explainedDifferences(suite: Suite): string {
-  const rows = [...readExplained(suite)].map(([name, reason]) => [`\`${name}\``, reason]);
+function explainedDifferences(suites: readonly Suite[]): string {
+  const rows = suites
+    .flatMap((suite) => [...readExplained(suite)])
+    .map(([name, reason]) => [`\`${name}\``, reason]);
   return markdown(['program', 'why'], rows);
 }
 

@@ -60,14 +60,15 @@ while :; do
   rm -f $log
   printf 'name="t"\\nkernel="/guest.elf"\\ntype="TYPE"\\nmemory=64\\ncmdline="first=%d"\\non_crash="destroy"\\non_reboot="destroy"\\n' $n > /t.cfg
   xl create -F /t.cfg < /dev/null > /xl.log 2>&1 &
-  creator=$!; still=0; size=
+  creator=$!; still=0; size=0
   while kill -0 $creator 2> /dev/null; do
     sleep 1
-    before=$size; size=$(wc -c 2> /dev/null < $log)
-    still=$((still + 1)); [ "$size" = "$before" ] || still=0
+    before=$size; size=$(wc -c 2> /dev/null < $log || echo $before)
+    still=$((still + 1))
+    [ $size = $before ] || { still=0; head -c $size $log | tail -c +$((before + 1)); }
     [ $still = ${STILL_SECONDS} ] && xl destroy t
   done
-  cat $log
+  tail -c +$((size + 1)) $log
   grep -q '^[.]' $log && break
   last=$(grep '^#' $log | tail -1 | cut -d' ' -f1 | tr -d '#\\r')
   [ -z "$last" ] && last=$(printf %x $((n - 1)))

@@ -1,5 +1,5 @@
 // Runs the Xen programs as a guest of Debian's Xen 4.17, on Bochs or QEMU, and writes down what they answer.
-// npx tsx tools/xen-reference/record.ts [--on xen-pvh | --on xen-pvh-waits] [--qemu] [--folder F] [--seconds N]    records
+// npx tsx tools/xen-reference/record.ts [--on xen-pvh | --on xen-pvh-events] [--qemu] [--folder F] [--seconds N]    records
 // npx tsx tools/xen-reference/record.ts ... --only PATTERN                                    records those whose name the pattern finds, beside what is recorded
 // npx tsx tools/xen-reference/record.ts [--on xen-pvh] --show [text]                          prints recorded answers beside ours
 

@@ -28,7 +28,6 @@ import { xenPvhGuest } from './guest.ts';
 import { writeHypercallPage } from './hypercall-page.ts';
 import { guestMemoryMap } from './memory-map.ts';
 import { XEN_PVH_MANIFEST } from './operations.ts';
-import { callbackVector } from './parameters.ts';
 import { ownBytes, PAGE_BYTES, Physmap, type PvhDomain } from './physmap.ts';
 import { pvhGuest } from './pvh-guest.ts';
 import { latchWordSize } from './word-size.ts';
@@ -115,6 +114,7 @@ function resume(domain: PvhDomain, toolstack: Toolstack): number {
   placeSharedInfo(domain, guest.hostFrame());
   guest.reclaim(before);
   Object.assign(state.params[abi.HVM_PARAM_CALLBACK_IRQ]!, { lo: 0, hi: 0 });
+  state.callbackVector = -1;
   platform.interrupt.set(false);
   openRings(domain, toolstack);
   return 0;
@@ -168,7 +168,7 @@ function border(
     },
     /** The callback vector comes before the local APIC's, and as long as the bit is set. */
     acknowledgeInterrupt() {
-      const vector = vcpu.state.upcallVector === 0 ? callbackVector(domain) : -1;
+      const vector = vcpu.state.upcallVector === 0 ? domain.state.callbackVector : -1;
       if (vector >= 0 && upcallPending(domain, vcpu)) return vector;
       platform.interrupt.set(false);
       return platform.devices.acknowledgeInterrupt();

@@ -5,7 +5,6 @@ import * as abi from '../xen/abi/hvm.ts';
 import { SHUTDOWN_crash } from '../xen/abi/sched.ts';
 import { DOMID_CONTROL } from '../xen/abi/xen.ts';
 import type { Call } from '../xen/define.ts';
-import type { XenDomain } from '../xen/domain.ts';
 import { isSelf } from '../xen/domid.ts';
 import { endDomain } from '../xen/shutdown.ts';
 import { upcallPending } from '../xen/upcall.ts';
@@ -90,18 +89,18 @@ export function setParam(call: Call, at: number): number {
   return 0;
 }
 
-/** From now on events come this way; one that waits comes at once. The word size of shared_info is the caller's. */
+/**
+ * From now on events come this way; one that waits comes at once. The word size of shared_info is the caller's. Ways that need
+ * a PIC and an I/O APIC change nothing, not even the vector that was named before (Xen 4.17, hvm_set_callback_via).
+ */
 function setCallback({ domain, vcpu, wide }: Call): void {
+  const { state } = domain;
   latchWordSize(domain, wide);
-  if (upcallPending(domain, vcpu)) domain.guest.upcall(vcpu);
-}
-
-/** The vector of HVM_PARAM_CALLBACK_IRQ, -1 if events are announced otherwise. */
-export function callbackVector({ state }: XenDomain): number {
   const { lo, hi } = state.params[abi.HVM_PARAM_CALLBACK_IRQ]!;
+  if (hi >>> CALLBACK_TYPE_SHIFT !== abi.HVM_PARAM_CALLBACK_TYPE_VECTOR) return;
   const vector = lo & 0xff;
-  const byVector = hi >>> CALLBACK_TYPE_SHIFT === abi.HVM_PARAM_CALLBACK_TYPE_VECTOR;
-  return byVector && vector >= FIRST_VECTOR ? vector : -1;
+  state.callbackVector = vector >= FIRST_VECTOR ? vector : -1;
+  if (upcallPending(domain, vcpu)) domain.guest.upcall(vcpu);
 }
 
 export function getParam(call: Call, at: number): number {

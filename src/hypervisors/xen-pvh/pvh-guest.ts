@@ -1,5 +1,6 @@
 // What the shared half of Xen needs of a PVH guest: memory through its own page tables, upcalls by vector, waiting.
 
+import { EFLAGS_IF } from '../../cpu/control-bits.ts';
 import { DELIVERY } from '../../machine/devices/apic-bus.ts';
 import type { Platform } from '../define.ts';
 import type { XenGuest } from '../xen/memory.ts';
@@ -51,6 +52,7 @@ export function pvhGuest(platform: Platform, physmap: Physmap, resume: () => num
       if (vcpu.state.upcallVector === 0) platform.interrupt.set(true);
       else vcpu.state.upcallHeld = !lapic?.accept(DELIVERY.fixed, vcpu.state.upcallVector, false);
     },
+    interruptsOff: () => (state.get('eflags') & EFLAGS_IF) === 0,
     rewind() {
       const rip = state.getVa('rip') - CALL_BYTES;
       state.setVa('rip', state.get('codeMode') === 64 ? rip : rip >>> 0);

@@ -226,6 +226,36 @@ describe('an upcall', () => {
     ]);
   });
 
+  it('keeps coming by that vector when a way is asked for that needs a PIC and an I/O APIC', () => {
+    const g = guest();
+    const callback = (type: number, lo: number) =>
+      g.call(
+        HVM_OP,
+        0,
+        g.put(hvm.hvmParam, { domid: SELF, index: 0, value: { lo, hi: type << 24 } }),
+      );
+    callback(2, 0xf3);
+    event(g);
+    for (const [type, lo] of [
+      [0, 0],
+      [0, 5],
+      [1, 0],
+      [3, 0x41],
+    ] as const)
+      expect([callback(type, lo), g.border.acknowledgeInterrupt!()]).toEqual([0, 0xf3]);
+    expect([callback(2, 0x51), g.border.acknowledgeInterrupt!()]).toEqual([0, 0x51]);
+  });
+
+  it('that waits does not end SCHEDOP_block with interrupts off, and does with them on', () => {
+    for (const on of [false, true]) {
+      const g = guest();
+      event(g);
+      g.state.set('eflags', on ? 0x202 : 2);
+      expect(g.call(29, 1, 0)).toBe(0);
+      expect(g.state.get('halted')).toBe(on ? 0 : 1);
+    }
+  });
+
   it('HVMOP_set_evtchn_upcall_vector sends it through the local APIC, and keeps it while that is off', () => {
     const g = guest();
     const { lapic } = g.platform;

@@ -76,6 +76,8 @@ export interface DomainState {
   grants: GrantState;
   /** HVM_PARAM_* that the guest has set or may get; PV leaves them alone. */
   params: { lo: number; hi: number }[];
+  /** The vector that announces events in a PVH guest, -1 before it has named one. */
+  callbackVector: number;
   /** The guest has made a call. */
   called: boolean;
   /** Which of the domain's watchdogs run. */
@@ -138,6 +140,7 @@ export const freshDomain = (vcpus: number): DomainState => ({
   vcpus: Array.from({ length: vcpus }, freshVcpu),
   grants: freshGrants(),
   params: [],
+  callbackVector: -1,
   called: false,
   watchdogs: new Array<boolean>(WATCHDOGS).fill(false),
   shutdownReason: -1,

@@ -1,5 +1,6 @@
 // What PV and PVH do differently beneath the same calls: memory, frames, upcalls, and how a vCPU waits.
 
+import type { Pair } from '../../base/struct.ts';
 import type { XenVcpu } from './domain.ts';
 
 /** Memory of a domain. An address or a frame from a guest is never trusted: `null`, `false` or -1 answers a bad one. */
@@ -27,12 +28,27 @@ export interface XenMemory {
   frameNumber(address: number): number;
 }
 
+/** How a guest's own address space takes what is granted to it. */
+export interface GrantWays {
+  /** Maps the frame at an address, or by the L1 entry at a machine address, as GNTMAP_* say. False: it cannot. */
+  map(host: Pair, frame: number, flags: number): boolean;
+  /** Takes such a mapping away, if it is there as it was made; what is mapped at `instead` takes its place. */
+  unmap(host: Pair, frame: number, flags: number, instead: Pair | null): boolean;
+  /** For devices, of which there are none: the frame stays what it is. */
+  hold(frame: number, write: boolean): boolean;
+  letGo(frame: number, write: boolean): void;
+}
+
 /** What an interface of the family supplies. */
 export interface XenGuest extends XenMemory {
+  /** Not there: its guests cannot map grants. */
+  readonly grantWays?: GrantWays;
   /** `upcall pending` of the vCPU has become 1: it is to be told, waking it if it waits. */
   upcall(vcpu: XenVcpu): void;
   /** The guest has asked for top-level tables above 4 GiB (VMASST_TYPE_pae_extended_cr3); PVH has no such wish. */
   tablesAbove4gb?(): boolean;
+  /** What the mask of events is to a PV guest, whose IF says nothing, IF is to a PVH guest. */
+  interruptsOff?(): boolean;
   /** Puts RIP of the running call back to it. */
   rewind(): void;
   /** The vCPU waits until `wake` is called for it; nothing happens if it is told so twice. */

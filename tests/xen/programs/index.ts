@@ -4,12 +4,13 @@ import type { PvhProgram } from '../pvh-program.ts';
 import { calls } from './calls.ts';
 import { cpu } from './cpu.ts';
 import { pinning } from './pinning.ts';
+import { pvGrants } from './pv-grants.ts';
 import { pvhCalls } from './pvh-calls.ts';
 import { pvhStart } from './pvh-start.ts';
 import * as shared from './shared-calls.ts';
 import { updates } from './updates.ts';
 
-export const allPrograms = [...pinning, ...updates, ...cpu, ...calls];
+export const allPrograms = [...pinning, ...updates, ...cpu, ...calls, ...pvGrants];
 
 /** What ends the domain comes before what both kinds of guests have: that begins with ports as they are at the start. */
 export const allPvhPrograms: readonly PvhProgram[] = [
@@ -24,4 +25,4 @@ export const allPvhPrograms: readonly PvhProgram[] = [
   ...shared.grants,
 ];
 
-export { pvhEvents, pvhWaits } from './pvh-events.ts';
+export { pvhEvents } from './pvh-events.ts';

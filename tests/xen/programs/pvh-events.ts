@@ -280,12 +280,4 @@ const ends = programs('end', [
   row('a reboot', SCHED, (p) => f.op(p, 'sched_op', 2, 1)),
 ]);
 
-/**
- * QEMU 7.2 fails an assertion of its own (accel/tcg/tcg-accel-ops.c: the lock is not held) when Xen sets V_IRQ, by which it waits for
- * a guest to let interrupts in. So it can be asked only by programs that no event waits for while they keep interrupts off.
- */
-const ASKABLE = /^(timer\/the version|wait\/(poll|yield)|end\/)/;
-const all: readonly PvhProgram[] = [...upcalls, ...timers, ...waiting, ...ends];
-
-export const pvhWaits = all.filter(({ name }) => ASKABLE.test(name));
-export const pvhEvents = all.filter(({ name }) => !ASKABLE.test(name));
+export const pvhEvents: readonly PvhProgram[] = [...upcalls, ...timers, ...waiting, ...ends];

@@ -49,10 +49,13 @@ export const schedOp = defineHypercall({
   },
 });
 
-/** Sleeps until an event is pending: delivery is open meanwhile, whatever the mask was. */
+/**
+ * Sleeps until an event is pending: delivery is open meanwhile, whatever the mask was. One that is pending and cannot be taken
+ * does not count: only a new one ends the sleep (Xen 4.17, vcpu_block, local_events_need_delivery).
+ */
 function block({ domain, vcpu }: Call): number {
   domain.platform.ram.setU8(vcpu.state.info + 1, 0);
-  if (upcallPending(domain, vcpu)) return 0;
+  if (upcallPending(domain, vcpu) && !domain.guest.interruptsOff?.()) return 0;
   fallAsleep(domain, vcpu, []);
   return 0;
 }
