@@ -31,6 +31,23 @@ describe('the state hash', () => {
     expect(new Set(seen).size).toBe(seen.length);
   });
 
+  it('changes with any element of what a device or an interface keeps', () => {
+    const { cpu, snapshots } = testPlatform();
+    const kept = { frames: new Uint32Array(5000), pages: new Uint16Array(3), time: 0.5 };
+    snapshots.addState('kept', kept);
+    const seen = [stateHash(cpu, snapshots)];
+    for (const change of [
+      () => kept.frames.fill(0x1234_5678, 4999),
+      () => kept.frames.fill(0x9234_5678, 0, 1),
+      () => kept.pages.fill(9, 2),
+      () => Object.assign(kept, { time: 0.25 }),
+    ]) {
+      change();
+      seen.push(stateHash(cpu, snapshots));
+    }
+    expect(new Set(seen).size).toBe(seen.length);
+  });
+
   it('does not tell a dirty frame of zeros from one that was never touched', () => {
     const { cpu, hash } = machine();
     const before = hash();
