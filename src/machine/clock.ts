@@ -34,6 +34,8 @@ export class Clock {
   private readonly handlers: (() => void)[] = [];
   private readonly deadlines: number[] = [];
   private next = NEVER;
+  /** The first of those that fall due then. */
+  private nextSlot = 0;
   private sliceEnd = 0;
 
   /** `onSkip` hears the total of skipped nanoseconds each time that it grows: the time stamp counter runs on in a halt. */
@@ -78,7 +80,7 @@ export class Clock {
     const now = this.now();
     let ran = 0;
     while (this.next <= now && ran < limit) {
-      const slot = this.deadlines.indexOf(this.next);
+      const slot = this.nextSlot;
       this.set(slot, NEVER);
       this.handlers[slot]!();
       ran++;
@@ -117,16 +119,20 @@ export class Clock {
     const old = this.deadlines[slot]!;
     if (old === deadline) return;
     this.deadlines[slot] = Math.min(deadline, NEVER);
-    if (deadline < this.next) this.next = deadline;
-    else if (old === this.next) this.findNext();
+    if (deadline < this.next || (deadline === this.next && slot < this.nextSlot)) {
+      this.next = deadline;
+      this.nextSlot = slot;
+    } else if (slot === this.nextSlot) this.findNext();
     if (deadline < this.sliceEnd) this.counter.requestExitAt(deadline - this.skipped);
   }
 
   private findNext(): void {
-    let next = NEVER;
+    this.next = NEVER;
+    this.nextSlot = 0;
     for (let i = 0; i < this.deadlines.length; i++) {
-      if (this.deadlines[i]! < next) next = this.deadlines[i]!;
+      if (this.deadlines[i]! >= this.next) continue;
+      this.next = this.deadlines[i]!;
+      this.nextSlot = i;
     }
-    this.next = next;
   }
 }

@@ -76,6 +76,8 @@ const REQUESTED: Stop = { kind: 'requested' };
 
 export class Machine {
   readonly parts: MachineParts;
+  private readonly clock: Clock;
+  private readonly power: Power;
   private readonly cpu: MachineCpu;
   private readonly options: MachineOptions;
   /** `declined`: the CPU has seen the interrupt line up and halts as before: nobody had a vector, and none will before something happens. */
@@ -83,6 +85,8 @@ export class Machine {
 
   constructor(parts: MachineParts, cpu: MachineCpu, options: MachineOptions) {
     this.parts = parts;
+    this.clock = parts.clock;
+    this.power = parts.power;
     this.cpu = cpu;
     this.options = options;
     parts.link.connect(cpu);
@@ -91,7 +95,7 @@ export class Machine {
 
   /** Runs until one of the bounds, or until there is something to say. Call it again to go on. */
   run(bounds: RunBounds = {}): Stop {
-    const { clock } = this.parts;
+    const { clock } = this;
     const last = this.cpu.retired() + (bounds.instructions ?? DEFAULT_SLICE);
     const until = bounds.until ?? NEVER;
     for (let turn = 0; turn < MAX_TURNS; turn++) {
@@ -124,7 +128,7 @@ export class Machine {
 
   /** A host that works on wall time says how late it is; the clock never goes back. */
   wake(now: number): void {
-    this.parts.clock.skipTo(now);
+    this.clock.skipTo(now);
     this.input({ kind: 'wake' });
   }
 
@@ -169,7 +173,8 @@ export class Machine {
 
   /** Runs the CPU up to the next event. */
   private execute(last: number, until: number): Stop | null {
-    const { clock, inputs } = this.parts;
+    const { clock } = this;
+    const { inputs } = this.parts;
     const retired = this.cpu.retired();
     const now = clock.now();
     const end = Math.min(clock.nextDeadline(), until);
@@ -189,11 +194,10 @@ export class Machine {
    * to be seen to first.
    */
   private readonly due = (): boolean => {
-    const { clock } = this.parts;
     // Though none be due, since it was moved: the CPU hears of the next one by this.
-    clock.runDue(MAX_TIMERS);
+    const ran = this.clock.runDue(MAX_TIMERS);
     this.state.declined = false;
-    return this.powerStop() === null && clock.nextDeadline() > clock.now();
+    return this.powerStop() === null && ran < MAX_TIMERS;
   };
 
   private answer(exit: MachineExit): Stop | null {
@@ -238,12 +242,12 @@ export class Machine {
 
   /** Null: the machine runs. */
   private powerStop(): Stop | null {
-    const { state, why } = this.parts.power;
+    const { state, why } = this.power;
     return state === 'running' ? null : { kind: state, why };
   }
 
   private skip(to: number, until: number): null {
-    this.parts.clock.skipTo(Math.min(to, until));
+    this.clock.skipTo(Math.min(to, until));
     return null;
   }
 }

@@ -71,8 +71,12 @@ export function mayRaise(host: LguestHost, vector: number, ring: number): boolea
 export function enterGate(host: LguestHost, vector: number, error: number | null): void {
   const { cpu, state, vcpuWords, frame } = host;
   // A handler that cannot run its first instruction is entered again and again: time passes, so that the run comes to its end.
-  if (state.lastEntry === cpu.retired()) cpu.complete(0);
-  state.lastEntry = cpu.retired();
+  let now = cpu.retired();
+  if (state.lastEntry === now) {
+    cpu.complete(0);
+    now++;
+  }
+  state.lastEntry = now;
   const user = fromGuestUser(host);
   const flags = readFlags(cpu.state);
   let count = 0;
@@ -109,8 +113,9 @@ export function virtualInterrupts(host: LguestHost): boolean {
  */
 function push(host: LguestHost, top: number, count: number): number {
   const { frame, memory, state } = host;
-  const esp = (top - 4 * count) >>> 0;
-  const highest = (top - 4) >>> 0;
+  // Signed: V8 makes an object of a number beyond that.
+  const esp = (top - 4 * count) | 0;
+  const highest = (top - 4) | 0;
   if (highest >>> PAGE_SHIFT === esp >>> PAGE_SHIFT) {
     const gpa = guestPa(host, highest);
     if (gpa >= 0 && !memory.setWords(gpa - 4 * (count - 1), frame, count)) badWrite(host, gpa);
@@ -124,4 +129,4 @@ function push(host: LguestHost, top: number, count: number): number {
 }
 
 const handlerOf = ({ state }: LguestHost, vector: number): number =>
-  (((state.idtHi[vector]! & 0xffff0000) | (state.idtLo[vector]! & 0xffff)) >>> 0) as number;
+  (state.idtHi[vector]! & 0xffff0000) | (state.idtLo[vector]! & 0xffff);

@@ -108,7 +108,6 @@ export const DATA = {
   blocked_interrupts: lguestData.offsetOf('blocked_interrupts'),
   cr2: lguestData.offsetOf('cr2'),
   time_sec: lguestData.offsetOf('time_sec'),
-  time_nsec: lguestData.offsetOf('time_nsec'),
   irq_pending: lguestData.offsetOf('irq_pending'),
   pgdir: lguestData.offsetOf('pgdir'),
   reserve_mem: lguestData.offsetOf('reserve_mem'),

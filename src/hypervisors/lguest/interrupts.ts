@@ -50,10 +50,11 @@ function deliverable(host: LguestHost): number {
 }
 
 /** The wall clock, which stands still for the guest between two such moments. */
-export function writeTime(host: LguestHost): void {
-  const { clock, epochSeconds } = host.platform;
-  const now = clock.now();
+export function writeTime({ platform, view, ramBase, written, state }: LguestHost): void {
+  const now = platform.clock.now();
   const seconds = Math.floor(now / NANOS_PER_SECOND);
-  writeData(host, DATA.time_sec, epochSeconds + seconds);
-  writeData(host, DATA.time_nsec, now - seconds * NANOS_PER_SECOND);
+  const at = state.data + DATA.time_sec;
+  view.setUint32(ramBase + at, platform.epochSeconds + seconds, true);
+  view.setUint32(ramBase + at + 4, now - seconds * NANOS_PER_SECOND, true);
+  written(at, 8);
 }

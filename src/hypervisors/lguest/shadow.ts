@@ -81,9 +81,9 @@ export class Shadow {
     this.switcherTable = switcherTable;
   }
 
-  /** Physical address of the top-level table that the guest runs on, as it calls it. */
+  /** Physical address of the top-level table that the guest runs on, as it calls it. By `>>>` V8 sees that it is whole. */
   top(): number {
-    return this.state.gpgdir[this.state.current]!;
+    return this.state.gpgdir[this.state.current]! >>> 0;
   }
 
   /** NEW_PGTABLE. A table that has a shadow already keeps what is in it. */
