@@ -6,6 +6,7 @@ import type { Engine, EngineParts, Stop } from '../core.ts';
 import { BATCH, FREE_DROPS, MOST_BYTES, THRESHOLD, Tier1 } from '../jit/tier.ts';
 import { EXIT_VECTOR } from '../policy.ts';
 import { checkSegment } from '../segment-check.ts';
+import { hypercall } from '../slow/identity.ts';
 import { slowPaths } from '../slow/registry.ts';
 import { FIELDS, MODE_KEY_LIMIT } from '../state.ts';
 import { CodeCache, MAX_BLOCK, ROOM_ENOUGH, ROOM_SHIFT } from './blocks.ts';
@@ -109,6 +110,10 @@ export class Interpreter implements Engine {
       options.quickDecode === false ? null : quickDecode(decoderModule(), p.memory, tables.at);
     const ways = quickCalls(p.memory, layout, slowNames, {
       slow: (id) => this.slow(id),
+      hypercall: () => {
+        this.slowCalls++;
+        return hypercall.run(p.cx);
+      },
       segment: (seg, offset, bytes, writes) =>
         checkSegment(p.state, seg, offset >>> 0, bytes, writes !== 0),
       acknowledge: p.acknowledge,

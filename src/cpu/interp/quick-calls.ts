@@ -38,11 +38,14 @@ const WAYS: Readonly<Record<string, Way>> = {
   read_control: readControl,
   write_control: writeControl,
   invlpg,
+  hypercall,
 };
 
 /** What is asked where no quick way holds. */
 export interface SlowWays {
   slow(id: number): number;
+  /** The slow path of that name, which interfaces live by. */
+  hypercall(): number;
   segment(segment: number, offset: number, bytes: number, writes: number): number;
   /** See `EngineParts`. */
   acknowledge(): number;
@@ -97,6 +100,7 @@ function quickModule(places: Places, names: readonly string[]): Uint8Array {
   const m = new ModuleBuilder();
   const type = m.type(['i32'], ['i32']);
   const slow = m.importFunction('e', 'slow', ['i32'], ['i32']);
+  const hypercall = m.importFunction('e', 'hypercall', [], ['i32']);
   const checkType = [['i32', 'i32', 'i32', 'i32'] as const, ['i32'] as const] as const;
   const segment = m.importFunction('e', 'segment', ...checkType);
   const acknowledge = m.importFunction('e', 'acknowledge', [], ['i32']);
@@ -115,6 +119,7 @@ function quickModule(places: Places, names: readonly string[]): Uint8Array {
     loadSegment: m.addFunction(m.type(['i32', 'i32', 'i32'], []), loadSegmentFunction().body()),
     flushNonGlobal: flushes.nonGlobal,
     flushPage: flushes.page,
+    hypercall,
   };
   m.addFunction(type, dispatcher(new QuickSite(places, helpers), names, slow).body(), 'slow');
   m.addFunction(m.type(...checkType), checkFunction(places, helpers, segment).body(), 'segment');
@@ -269,6 +274,10 @@ function invlpg(q: QuickSite): void {
   q.unlessExitsUncounted(POLICY_INVLPG);
   q.count(POLICY_INVLPG, COUNTED.invlpg);
   q.c.get(q.st).mem('i64.load', ARG_AT).call(q.helpers.flushPage);
+}
+
+function hypercall(q: QuickSite): void {
+  q.c.call(q.helpers.hypercall).op('return');
 }
 
 function bulk(q: QuickSite): void {

@@ -99,6 +99,7 @@ function side(quick: boolean): Side {
   made.quick = quickCalls(m.memory, m.layout, [...slowPaths.keys()], {
     slow,
     segment: () => 1,
+    hypercall: () => 1,
     ...NO_INTERRUPTS,
   });
   const enter: Cx['enter'] = (vector, error, how) => {
@@ -260,6 +261,7 @@ describe('the quick check of a segment', () => {
         asked++;
         return checkSegment(state, seg, offset >>> 0, bytes, writes !== 0);
       },
+      hypercall: () => 1,
       ...NO_INTERRUPTS,
     });
     const check = segment as (seg: number, offset: number, bytes: number, writes: number) => number;

@@ -42,6 +42,8 @@ export interface Helpers {
   /** Of the TLB: `()`, and `(va i64)`. */
   readonly flushNonGlobal: number;
   readonly flushPage: number;
+  /** See `SlowWays`. */
+  readonly hypercall: number;
 }
 
 export class QuickSite {

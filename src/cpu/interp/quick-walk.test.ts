@@ -118,6 +118,7 @@ function quickWays(m: SmallMachine, behind: Ways): Ways {
   const { slow } = quickCalls(m.memory, m.layout, names, {
     slow: (id) => behind.slow(names[id] as string, m.state.arg64(0), m.state.arg64(1)),
     segment: () => 1,
+    hypercall: () => 1,
     ...NO_INTERRUPTS,
   });
   return {
