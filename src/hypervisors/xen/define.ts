@@ -126,6 +126,8 @@ export interface ArgumentPlace {
 
 /** A sub-operation; those of a call stand by their numbers, which are small. */
 export interface DefinedSub extends SubOperation {
+  /** As manifests spell it: the call, a dot, and the name. */
+  readonly entryName: string;
   /** `callers`, or all of them, by `callerBit`. */
   readonly callerBits: number;
   /** There is nothing to look at before `handle`. */
@@ -144,8 +146,6 @@ export interface DefinedHypercall<A extends ArgumentKinds = ArgumentKinds> exten
   /** The arguments as a handler sees them, of whatever call `source` is set to; read when they are asked for. */
   readonly values: ArgumentValues<A>;
   readonly source: ArgumentSource;
-  /** As manifests spell them: the call, a dot, and its sub-operation; by the number of that. */
-  readonly entryNames: ReadonlyMap<number, string>;
   /** `callers`, by `callerBit`. */
   readonly callerBits: number;
   readonly subMask: number;
@@ -161,17 +161,11 @@ export function defineHypercall<const A extends ArgumentKinds>(
     return place;
   });
   if (narrowAt > MOST_ARGUMENTS) bug(`hypercall ${call.name} has too many arguments`);
-  const entryNames = new Map(
-    Object.entries(call.subOperations ?? {}).map(([n, sub]) => [
-      Number(n),
-      `${call.name}.${sub.name}`,
-    ]),
-  );
   const source: ArgumentSource = { from: ownWords(), wide: true };
   const { number, name, ref, callers, args, handle, unknown, subMask = -1, first } = call;
   const { refuse, notModelled, inPlace, requests, requestAt } = call;
   const { subOperations } = call;
-  const subs = subsOf(subOperations);
+  const subs = subsOf(name, subOperations);
   const second = order[1] ?? null;
   const callerBits = callerBitsOf(callers);
   const values = valuesOf<A>(order, source);
@@ -179,7 +173,7 @@ export function defineHypercall<const A extends ArgumentKinds>(
   // biome-ignore format: a line for what the call says, and one for what is worked out.
   const whole: Whole<DefinedHypercall<A>> = {
     number, name, ref, callers, args, handle, unknown, subMask, first, refuse, notModelled, inPlace, requests, requestAt,
-    subOperations, callerBits, order, values, source, entryNames, subs, second, plain,
+    subOperations, callerBits, order, values, source, subs, second, plain,
   };
   return whole as DefinedHypercall<A>;
 }
@@ -187,21 +181,22 @@ export function defineHypercall<const A extends ArgumentKinds>(
 /** All members, whether there is something in them or not: objects of one shape, whose members V8 finds at once. */
 type Whole<T> = { readonly [K in keyof Required<T>]: T[K] | undefined };
 
-function subsOf(subOperations: SubOperations = {}): (DefinedSub | null)[] {
+function subsOf(call: string, subOperations: SubOperations = {}): (DefinedSub | null)[] {
   const subs: (DefinedSub | null)[] = [];
   for (const [number, sub] of Object.entries(subOperations)) {
     while (subs.length <= Number(number)) subs.push(null);
-    subs[Number(number)] = inOneShape(sub);
+    subs[Number(number)] = inOneShape(call, sub);
   }
   return subs;
 }
 
-function inOneShape(sub: SubOperation): DefinedSub {
+function inOneShape(call: string, sub: SubOperation): DefinedSub {
+  const entryName = `${call}.${sub.name}`;
   const { name, handle, refuse, first, notModelled, callers } = sub;
   const callerBits = callers ? callerBitsOf(callers) : -1;
   const plain = handle !== undefined && refuse === undefined;
   // biome-ignore format: as above.
-  const whole: Whole<DefinedSub> = { name, handle, refuse, first, notModelled, callers, callerBits, plain };
+  const whole: Whole<DefinedSub> = { name, handle, refuse, first, notModelled, callers, callerBits, plain, entryName };
   return whole as DefinedSub;
 }
 

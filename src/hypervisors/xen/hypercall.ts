@@ -6,7 +6,6 @@ import { NO_ARGUMENTS } from '../seen.ts';
 import { ENOSYS } from './abi/errno.ts';
 import {
   type AnyHypercall,
-  type ArgumentPlace,
   argumentAt,
   type Call,
   type Caller,
@@ -14,6 +13,7 @@ import {
   type CallWords,
   CONTINUE,
   callerBit,
+  type DefinedSub,
   type Frame,
   type HypercallTable,
   LEFT,
@@ -163,7 +163,7 @@ function performWatched(call: AnyHypercall | null, frame: Frame, number: number)
   const { seen, onlyCounted } = frame.domain.platform;
   if (call) useArguments(call, frame);
   // Before it is answered: a call that continues changes its words.
-  const name = call ? entryName(call) : `hypercall ${number}`;
+  const name = call ? entryName(call, frame.from) : `hypercall ${number}`;
   const args = onlyCounted || !seen || !call ? NO_ARGUMENTS : plainArguments(call.values);
   const result = call && !isLeftOut(call, name, frame) ? answer(call, frame) : -ENOSYS;
   const effect = typeof result === 'number' ? result : UNANSWERED[result];
@@ -174,7 +174,8 @@ function performWatched(call: AnyHypercall | null, frame: Frame, number: number)
 /** Without one sub-operation the call itself is still there. */
 function isLeftOut(call: AnyHypercall, name: string, { domain }: Frame): boolean {
   const { lacks } = domain.platform;
-  return call.notModelled === undefined && !!(lacks?.(call.name) || lacks?.(name));
+  if (lacks === undefined || call.notModelled !== undefined) return false;
+  return lacks(call.name) || lacks(name);
 }
 
 function useArguments({ source }: AnyHypercall, { from, wide }: Frame): void {
@@ -183,14 +184,15 @@ function useArguments({ source }: AnyHypercall, { from, wide }: Frame): void {
 }
 
 /** As manifests spell it: the call, and behind a dot its sub-operation. */
-function entryName(call: AnyHypercall): string {
-  const [first] = call.order;
-  if (!first || call.entryNames.size === 0) return call.name;
-  return call.entryNames.get(subNumber(call, first)) ?? call.name;
-}
+const entryName = (call: AnyHypercall, from: CallWords): string =>
+  subOf(call, askedOf(call, from))?.entryName ?? call.name;
 
-const subNumber = (call: AnyHypercall, first: ArgumentPlace): number =>
-  call.subMask & (argumentAt(first, call.source) as number);
+/** Its first argument, which is of 32 bits, says which one. */
+const askedOf = (call: AnyHypercall, { words, at }: CallWords): number =>
+  words[at[0]!]! & call.subMask;
+
+const subOf = ({ subs }: AnyHypercall, asked: number): DefinedSub | null =>
+  asked >= 0 && asked < subs.length ? subs[asked]! : null;
 
 function plainArguments(args: Readonly<Record<string, unknown>>): Record<string, number | string> {
   const pairs = Object.entries(args).map(([name, value]) => {
@@ -222,10 +224,9 @@ function refusal(call: AnyHypercall, context: Call): number {
 }
 
 function subOperation(call: AnyHypercall, context: CallFrame): CallResult {
-  const { words, at } = context.from;
-  const { subs, second } = call;
-  const asked = words[at[0]!]! & call.subMask;
-  const sub = asked >= 0 && asked < subs.length ? subs[asked]! : null;
+  const { second } = call;
+  const asked = askedOf(call, context.from);
+  const sub = subOf(call, asked);
   if (sub === null || (sub.callerBits & context.callerBit) === 0) {
     logOnce(context.domain, `${call.name}: there is no sub-operation ${asked}`);
     return call.unknown ?? -ENOSYS;
