@@ -52,9 +52,10 @@ async function fuzz(): Promise<number> {
   // The least of a round, three times running: V8 keeps a machine or two alive for a round now and then, and lets go.
   let over = 0;
   let held = Number.POSITIVE_INFINITY;
+  let grown = 0;
   for (let round = 1; failed.size < chosen.length; round++) {
     for (const subject of chosen) {
-      if (seed === null && Date.now() >= end) return finish(seeds, round, failed);
+      if (seed === null && Date.now() >= end) return finish(seeds, round, failed, grown);
       if (failed.has(subject.name)) continue;
       const wrong = await attempt(subject, seed ?? round, counter);
       seeds++;
@@ -66,6 +67,7 @@ async function fuzz(): Promise<number> {
     }
     if (seed !== null) break;
     if (round === 2) baseline = held;
+    if (round > 2) grown = Math.max(grown, held - baseline);
     over = round > 2 && held - baseline > GROWTH_MAX ? over + 1 : 0;
     if (over === 3) {
       failed.add('memory');
@@ -76,7 +78,7 @@ async function fuzz(): Promise<number> {
     }
     held = Number.POSITIVE_INFINITY;
   }
-  return finish(seeds, seed ?? 0, failed);
+  return finish(seeds, seed ?? 0, failed, grown);
 }
 
 async function attempt(
@@ -97,9 +99,9 @@ function heldBytes(): number {
   return heapUsed + external;
 }
 
-function finish(seeds: number, last: number, failed: ReadonlySet<string>): number {
+function finish(seeds: number, last: number, failed: ReadonlySet<string>, grown: number): number {
   process.stdout.write(
-    `${seeds} seeds over ${chosen.length} subjects, the last one ${last}: ${failed.size} failed\n`,
+    `${seeds} seeds over ${chosen.length} subjects, the last one ${last}: ${failed.size} failed; at most ${(grown / MEBIBYTE).toFixed(1)} MiB more held than in round 2\n`,
   );
   return failed.size;
 }
