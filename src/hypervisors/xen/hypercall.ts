@@ -179,7 +179,8 @@ function isLeftOut(call: AnyHypercall, name: string, { domain }: Frame): boolean
 }
 
 function useArguments({ source }: AnyHypercall, { from, wide }: Frame): void {
-  source.from = from;
+  // As a rule they are the same as last time, and a reference that is written anew costs the collector's look at it.
+  if (source.from !== from) source.from = from;
   source.wide = wide;
 }
 
@@ -207,7 +208,7 @@ function answer(call: AnyHypercall, frame: Frame): CallResult {
   if ((call.callerBits & frame.callerBit) === 0) return -ENOSYS;
   useArguments(call, frame);
   const context = frame as CallFrame;
-  context.call = call;
+  if (context.call !== call) context.call = call;
   if (!call.plain) {
     const refused = refusal(call, context);
     if (refused !== 0) return refused;
