@@ -167,6 +167,7 @@ function disturbFrame({ m }: Side, seed: number, long: boolean): void {
     m.write32(sp + 2 * bytes, m.read32(sp + 2 * bytes) ^ flag);
   }
   if (!long && r.chance(40)) moveToRing1(m, sp, r.pick([CODE1, CODE1, CODE3, CODE0]), r);
+  else if (long && r.chance(40)) moveToRing3(m, sp, r);
   else if (r.chance(15)) m.write32(sp + bytes, r.pick([CODE0, CODE3, ABSENT, 0, OTHER_CODE3]));
   if (r.chance(15)) m.write32(sp + 4 * bytes, r.pick([DATA0, DATA3, ABSENT, 0]));
 }
@@ -184,6 +185,18 @@ function moveToRing1(m: SmallMachine, sp: number, selector: number, r: Random): 
   m.write32(sp + 16, DATA3);
 }
 
+/** As a 64-bit kernel of xen-pv: in ring 3, and back to it. */
+function moveToRing3(m: SmallMachine, sp: number, r: Random): void {
+  enterRing3(m, true);
+  m.state.setGpr(4, BigInt(sp));
+  m.state.set('eflags', m.state.get('eflags') | (r.pick([0, 1, 3]) << EFLAGS_IOPL_SHIFT));
+  m.cx.modeChanged();
+  m.write32(sp + 8, r.pick([CODE3, CODE3, CODE3, CODE3, OTHER_CODE3, CODE0]));
+  m.write32(sp + 32, r.pick([DATA3, DATA3, DATA3, DATA3, DATA0, 0, 3]));
+  // A return has to read the frame by user entries.
+  if (r.chance(70)) m.mmu.read(sp, 40, 'current');
+}
+
 function returnFrom(s: Side, long: boolean, quick: boolean): 0 | 1 {
   const { m, cx } = s;
   const rec = m.layout.engine + RECORD_AT;
@@ -194,8 +207,9 @@ function returnFrom(s: Side, long: boolean, quick: boolean): 0 | 1 {
   m.state.setVa('horizon', 1001); // SmallMachine counts 1000.
   if (!quick) return iret.run(cx);
   const before = s.asked;
+  const ring3 = m.state.get('cpl') === 3;
   const faulted = (s.quick.slow as (id: number) => 0 | 1)(IRET);
-  if (s.asked === before) count('return', long);
+  if (s.asked === before) count(ring3 ? 'return in ring 3,' : 'return', long);
   return faulted;
 }
 
@@ -245,7 +259,13 @@ describe('the quick ways of events', () => {
       });
       expect(ends[1], `seed ${seed}`).toEqual(ends[0]);
     }
-    expect([...taken.keys()].sort()).toEqual(['event 32', 'event 64', 'return 32', 'return 64']);
+    expect([...taken.keys()].sort()).toEqual([
+      'event 32',
+      'event 64',
+      'return 32',
+      'return 64',
+      'return in ring 3, 64',
+    ]);
     expect(Math.min(...taken.values())).toBeGreaterThan(10);
   });
 });

@@ -73,7 +73,7 @@ interface Return {
 }
 
 /**
- * From an inner ring, to the same or to ring 3, from a frame and through descriptors that the TLB maps and that need no
+ * To the same ring or to ring 3, from a frame and through descriptors that the TLB maps and that need no
  * accessed flag. Where anything is to be refused nothing is done here. SDM 2A IRET.
  */
 export function iret(q: QuickSite): void {
@@ -89,7 +89,6 @@ export function iret(q: QuickSite): void {
     flags: take(),
   };
   q.unlessExits(POLICY_IRET);
-  q.load('cpl').i32(3).op('i32.eq').brIf(q.decline);
   q.only(() => q.load('eflags'), EFLAGS_NT | EFLAGS_VM, 0);
   q.load('rec')
     .mem('i32.load8_u', R_OSIZE)
@@ -104,10 +103,10 @@ export function iret(q: QuickSite): void {
   c.end();
 }
 
-/** From ring 0 to 64-bit code. */
+/** From ring 0 to 64-bit code, or in ring 3, where kernels of xen-pv run. */
 function iretq(q: QuickSite, r: Return): void {
   const { c, st, v } = q;
-  q.load('cpl').brIf(q.decline);
+  q.load('cpl').i32(3).op('i32.rem_u').brIf(q.decline);
   c.get(st)
     .mem('i64.load', GPR_AT + RSP * 8)
     .i32(FRAME_BYTES);
@@ -127,6 +126,8 @@ function iretq(q: QuickSite, r: Return): void {
     .op('i32.or')
     .brIf(q.decline);
   readFrame(q, r, FRAME_CS, FRAME_FLAGS);
+  c.get(r.rpl);
+  q.load('cpl').op('i32.lt_u').brIf(q.decline);
   descriptor(q, r.cs, r.code, CODE64, () => c.get(r.rpl));
   c.get(r.frame).mem('i32.load16_u', FRAME_SS).set(r.ss);
   c.i32(0).set(r.stack);
@@ -136,7 +137,11 @@ function iretq(q: QuickSite, r: Return): void {
   descriptor(q, r.ss, r.stack, STACK64, () => c.get(r.rpl));
   c.end();
   c.get(r.rpl).iff();
-  unlessOuterRefuses(q, r);
+  q.only(() => c.get(r.rpl), -1, 3);
+  q.only(() => c.get(r.flags), EFLAGS_AC, 0);
+  q.load('cpl').op('i32.eqz').iff();
+  unlessInnerSegments(q);
+  c.end();
   c.end();
   q.store('rip', () => c.get(r.frame).mem('i64.load', FRAME_RIP));
   q.setGpr(RSP, () => c.get(r.frame).mem('i64.load', FRAME_RSP));
@@ -151,6 +156,7 @@ function iretq(q: QuickSite, r: Return): void {
 /** Between flat segments, so that the mode key stays as it is. */
 function iretd(q: QuickSite, r: Return): void {
   const { c, st } = q;
+  q.load('cpl').i32(3).op('i32.eq').brIf(q.decline);
   q.only(() => q.load('cr0'), CR0_PE, CR0_PE);
   q.only(() => q.load('efer'), EFER_LMA, 0);
   q.only(() => q.load('modeKey'), -1, 32 | MODE_KEY_FLAT);
