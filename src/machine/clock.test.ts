@@ -36,6 +36,25 @@ test('timers run by deadline, and in the order of registration when they fall du
   expect(clock.nextDeadline()).toBe(NEVER);
 });
 
+test('whatever was set, moved and cancelled before: the earliest runs first, of equal ones the first registered', () => {
+  const names = ['a', 'b', 'c', 'd'];
+  const changes = fc.array(fc.tuple(fc.nat(3), fc.constantFrom(1, 2, 3, NEVER)), { minLength: 1 });
+  fc.assert(
+    fc.property(changes, (list) => {
+      const cpu = new SteppedCpu();
+      const clock = new Clock(cpu);
+      const ran: string[] = [];
+      const timers = names.map((name) => clock.timer(name, () => ran.push(name)));
+      for (const [slot, deadline] of list) timers[slot]!.set(deadline);
+      const set = timers.filter((timer) => timer.deadline() !== NEVER);
+      const expected = set.toSorted((x, y) => x.deadline() - y.deadline()).map(({ name }) => name);
+      cpu.count = 3;
+      expect(clock.runDue(10)).toBe(expected.length);
+      expect(ran).toEqual(expected);
+    }),
+  );
+});
+
 test('a cancelled or moved timer does not run at its old deadline', () => {
   const cpu = new SteppedCpu();
   const clock = new Clock(cpu);
