@@ -1,7 +1,8 @@
 // A trap in the ROM: which call it is, its words, and what it does; the two entries without a number too.
 
 import { CS } from '../../cpu/descriptors.ts';
-import { FIELDS } from '../../cpu/state.ts';
+import { FIELDS, SEG_AT, SEG_BASE, SEG_STRIDE } from '../../cpu/state.ts';
+import { codePlace } from '../../cpu/tlb-place.ts';
 import type { SeenArguments } from '../seen.ts';
 import { RELOCATION } from './abi.ts';
 import type { VmiCall, Words } from './calls/define.ts';
@@ -19,6 +20,10 @@ import {
   TRAP_BYTES,
 } from './rom/layout.ts';
 import { answer, kernelRing, RAX, RCX, RDI, RDX, RSI, stackWord, type VmiVcpu } from './vcpu.ts';
+
+/** Words of the vCPU. */
+const [CPL, MODE, RIP] = [FIELDS.cpl.at >> 2, FIELDS.codeMode.at >> 2, FIELDS.rip.at >> 2];
+const CS_BASE = (SEG_AT + CS * SEG_STRIDE + SEG_BASE) >> 2;
 
 const isCall = (value: unknown): value is VmiCall =>
   typeof value === 'object' && value !== null && 'number' in value && 'handle' in value;
@@ -42,11 +47,12 @@ export const entryName = ({ name }: VmiCall): string => `VMI_${name}`;
 
 /** VMCALL: a call if it lies in the ROM and the kernel has made it; `false` is #UD, as everywhere else. */
 export function trapped(vcpu: VmiVcpu): boolean | 'faulted' {
-  const { state, mmu } = vcpu.platform.cpu;
-  if (state.word(FIELDS.cpl) !== kernelRing(vcpu) || state.word(FIELDS.codeMode) !== 32)
-    return false;
-  const linear = (state.word(FIELDS.rip) + state.segBase(CS) - TRAP_BYTES) >>> 0;
-  const offset = mmu.fetch(linear) - ROM_AT;
+  const { vcpuWords, allWords, platform } = vcpu;
+  if (vcpuWords[CPL] !== kernelRing(vcpu) || vcpuWords[MODE] !== 32) return false;
+  const linear = (vcpuWords[RIP]! + vcpuWords[CS_BASE]! - TRAP_BYTES) | 0;
+  const place = codePlace(allWords, vcpuWords, linear, 0);
+  const gpa = place >= 0 ? place : platform.cpu.mmu.fetch(linear >>> 0);
+  const offset = gpa - ROM_AT;
   if (offset < 0 || offset >= ROM_BYTES) return false;
   const number = callAt(offset);
   if (number === INIT) return initialise(vcpu);

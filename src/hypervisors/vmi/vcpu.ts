@@ -49,6 +49,9 @@ export interface VmiVcpu {
   readonly ring: 0 | 1;
   readonly state: VmiState;
   readonly alarms: Alarms;
+  /** All of linear memory, and of that the vCPU's own words. */
+  readonly allWords: Int32Array;
+  readonly vcpuWords: Int32Array;
   /** Of the call under way. */
   readonly words: MutableWords;
   /** What a device or an MSR answers, in halves. */
