@@ -1,7 +1,5 @@
 // A domain's time: the per-vCPU time area, the wall clock at its zero, runstates, and the timers behind VIRQ_TIMER.
 
-import type { StructPatch } from '../../base/struct.ts';
-import type { Narrow } from './abi/layout.ts';
 import {
   sharedInfo,
   TSC_SHIFT,
@@ -18,31 +16,28 @@ const TIME_AT = vcpuInfo.wide.offsetOf('time'); // The same in both word sizes.
 /** Xen refuses periods below a millisecond (common/domain.c). */
 export const PERIOD_MIN_NANOS = 1_000_000;
 
+/** A time area as it is written each time a timer fires: what never changes stands in it. */
+const area = new Uint8Array(vcpuTimeInfo.wide.size);
+const areaView = new DataView(area.buffer);
+vcpuTimeInfo.wide.write(areaView, 0, {
+  tsc_to_system_mul: TSC_TO_SYSTEM_MUL,
+  tsc_shift: TSC_SHIFT,
+});
+const [VERSION, TSC, SYSTEM] = (['version', 'tsc_timestamp', 'system_time'] as const).map((name) =>
+  vcpuTimeInfo.wide.offsetOf(name),
+) as [number, number, number];
+
 /** The vCPU cannot look while this runs, so the version is even before and after. */
 export function writeTime(domain: XenDomain, vcpu: XenVcpu): void {
-  const { ram } = domain.platform;
-  const bytes = ram.read(vcpu.state.info + TIME_AT, vcpuTimeInfo.wide.size);
-  if (!bytes) return;
-  const view = new DataView(bytes.buffer);
-  vcpuTimeInfo.wide.write(view, 0, timeNow(domain, view.getUint32(0, true)));
-  ram.write(vcpu.state.info + TIME_AT, bytes);
-  if (vcpu.state.timeArea === 0) return;
-  domain.guest.writeVirtual(vcpu.state.timeArea, bytes);
-}
-
-function timeNow(
-  domain: XenDomain,
-  oldVersion: number,
-): StructPatch<Narrow<(typeof vcpuTimeInfo)['wide']['fields']>> {
-  const tsc = domain.platform.cpu.cx.tsc();
-  return {
-    version: (oldVersion + (oldVersion & 1) + 2) >>> 0,
-    tsc_timestamp: { lo: Number(tsc & 0xffff_ffffn), hi: Number(tsc >> 32n) },
-    system_time: systemTime(domain),
-    tsc_to_system_mul: TSC_TO_SYSTEM_MUL,
-    tsc_shift: TSC_SHIFT,
-    flags: 0,
-  };
+  const { ram, cpu } = domain.platform;
+  const at = vcpu.state.info + TIME_AT;
+  const old = ram.u32(at + VERSION);
+  if (old < 0) return;
+  areaView.setUint32(VERSION, old + (old & 1) + 2, true);
+  areaView.setBigUint64(TSC, cpu.cx.tsc(), true);
+  areaView.setBigUint64(SYSTEM, BigInt(systemTime(domain)), true);
+  ram.write(at, area);
+  if (vcpu.state.timeArea !== 0) domain.guest.writeVirtual(vcpu.state.timeArea, area);
 }
 
 /** Wall time when the system time was 0. */
