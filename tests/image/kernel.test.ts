@@ -165,10 +165,11 @@ test('a bzImage that ends before its protected-mode part does is refused, though
   const image = Buffer.alloc(1024 + paragraphs * 16);
   whole.copy(image);
   image.writeUInt32LE(paragraphs, 0x1f4);
-  expect(refusal(() => parseBzImage(image))).toBe('nothing refused');
-  expect(refusal(() => parseBzImage(image.subarray(0, image.length - 1)))).toBe(
-    'image/corrupt-bzimage',
-  );
+  const without = (bytes: number) =>
+    refusal(() => parseBzImage(image.subarray(0, image.length - bytes)));
+  // The last paragraph need not be whole.
+  for (const bytes of [0, 1, 15]) expect(without(bytes)).toBe('nothing refused');
+  expect(without(16)).toBe('image/corrupt-bzimage');
 });
 
 test('a bzImage whose payload has no length says so, whatever its protocol', () => {
