@@ -72,8 +72,8 @@ export function parseBzImage(bytes: Uint8Array, what = 'The bzImage'): BzImage {
   const header = readHeader(bytes, what);
   const setupBytes = (header.setup_sects + 1) * SECTOR_BYTES;
   const system = r.slice(setupBytes, bytes.length - setupBytes);
-  // Behind the payload comes the code that unpacks it: a file cut off there would load, and crash. Before protocol 2.08,
-  // which brought the checksum at the end (boot.rst), the last paragraph was not filled up.
+  // Behind the payload comes the code that unpacks it: a file cut off there would load, and crash. The last paragraph need not
+  // be whole: Linux fills it up since its checksum (boot.rst, protocol 2.08), memtest86+ does not.
   r.slice(setupBytes, Math.max(0, (header.syssize - 1) * PARAGRAPH_BYTES + 1));
   const { payload_offset, payload_length } = header;
   const payload =
