@@ -1,21 +1,17 @@
 // hvm_op: the parameters by which guest and toolstack agree on rings, ports and the way of an upcall.
 
-import { EFAULT, EINVAL, ENOENT, ENOSYS, EOPNOTSUPP } from '../../xen/abi/errno.ts';
+import { EFAULT, EINVAL, ENOENT, EOPNOTSUPP } from '../../xen/abi/errno.ts';
 import * as abi from '../../xen/abi/hvm.ts';
 import { type Call, defineHypercall } from '../../xen/define.ts';
 import { vcpuOf } from '../../xen/domain.ts';
 import { notMine } from '../../xen/domid.ts';
-import { systemTime } from '../../xen/runstate.ts';
-import { traceEvent } from '../../xen/trace-call.ts';
+import { HVM_OPS_ALIKE } from '../../xen/hvm-ops.ts';
 import { upcallPending } from '../../xen/upcall.ts';
 import { getParam, setParam } from '../parameters.ts';
 import type { PvhDomain } from '../physmap.ts';
 
 /** Vectors below are exceptions. */
 const FIRST_VECTOR = 16;
-
-/** hvm/hvm_op.h keeps the numbers; dm_op and memory_op took over. */
-const MOVED = [-ENOSYS, 'other calls do this since Xen 4.5 and 4.9'] as const;
 
 export const hvmOp = defineHypercall({
   number: 34,
@@ -24,11 +20,9 @@ export const hvmOp = defineHypercall({
   callers: ['hvm'],
   args: { op: 'u32', arg: 'gva' },
   subOperations: {
+    ...HVM_OPS_ALIKE,
     [abi.HVMOP_set_param]: { name: 'HVMOP_set_param', handle: setParam },
     [abi.HVMOP_get_param]: { name: 'HVMOP_get_param', handle: getParam },
-    [abi.HVMOP_set_pci_intx_level]: { name: 'HVMOP_set_pci_intx_level', refuse: MOVED },
-    [abi.HVMOP_set_isa_irq_level]: { name: 'HVMOP_set_isa_irq_level', refuse: MOVED },
-    [abi.HVMOP_set_pci_link_route]: { name: 'HVMOP_set_pci_link_route', refuse: MOVED },
     [abi.HVMOP_flush_tlbs]: {
       name: 'HVMOP_flush_tlbs',
       handle: ({ domain }, arg) => {
@@ -42,27 +36,10 @@ export const hvmOp = defineHypercall({
       first: ({ guest }, at) => (guest.bytes(at, abi.HVM_PAGETABLE_DYING_BYTES) ? 0 : -EFAULT),
       refuse: [-EOPNOTSUPP, 'there are no shadow page tables that could be told'],
     },
-    [abi.HVMOP_get_time]: {
-      name: 'HVMOP_get_time',
-      handle: ({ domain, guest }, at) =>
-        guest.write(abi.hvmGetTime, at, { now: systemTime(domain) }) ? 0 : -EFAULT,
-    },
-    [abi.HVMOP_xentrace]: { name: 'HVMOP_xentrace', handle: traceEvent },
-    [abi.HVMOP_set_mem_access]: { name: 'HVMOP_set_mem_access', refuse: MOVED },
-    [abi.HVMOP_get_mem_access]: { name: 'HVMOP_get_mem_access', refuse: MOVED },
     [abi.HVMOP_get_mem_type]: { name: 'HVMOP_get_mem_type', handle: memType },
     [abi.HVMOP_set_evtchn_upcall_vector]: {
       name: 'HVMOP_set_evtchn_upcall_vector',
       handle: setUpcallVector,
-    },
-    [abi.HVMOP_guest_request_vm_event]: {
-      name: 'HVMOP_guest_request_vm_event',
-      // Nobody monitors the domain.
-      handle: (_call, at) => (at === 0 ? 0 : -EINVAL),
-    },
-    [abi.HVMOP_altp2m]: {
-      name: 'HVMOP_altp2m',
-      refuse: [-EOPNOTSUPP, 'the domain has one physical memory map (altp2m is off, the default)'],
     },
   },
 });
