@@ -153,8 +153,6 @@ function put(sink: ByteSink, value: Plain): void {
   }
 }
 
-const LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
-
 class ByteSink {
   private bytes = new Uint8Array(4096);
   private view = new DataView(this.bytes.buffer);
@@ -179,9 +177,7 @@ class ByteSink {
 
   /** As doubles: a table of an interface may have one for each frame of the machine, so they are converted at once. */
   integers(values: Uint16Array | Uint32Array): void {
-    const doubles = new Float64Array(values);
-    if (LITTLE_ENDIAN) this.all(new Uint8Array(doubles.buffer));
-    else for (const value of doubles) this.double(value);
+    this.all(new Uint8Array(new Float64Array(values).buffer));
   }
 
   text(value: string): void {
