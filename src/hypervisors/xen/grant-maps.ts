@@ -3,7 +3,7 @@
 import type { Pair, StructValue } from '../../base/struct.ts';
 import * as abi from './abi/grant-table.ts';
 import type { XenDomain } from './domain.ts';
-import type { GrantMap, GrantState } from './grant-state.ts';
+import type { GrantMap, GrantState, GrantUse } from './grant-state.ts';
 import { changeInUse, grantEntries, readGrant } from './grants.ts';
 
 const PAGE_BYTES = 4096;
@@ -13,8 +13,9 @@ const MAPS_MAX = 1024 * 256;
 
 type MapArgument = StructValue<(typeof abi.gnttabMapGrantRef)['wide']['fields']>;
 
-export const activeMaps = ({ maps }: GrantState): readonly GrantMap[] =>
-  maps.filter(({ flags }) => flags & WAYS);
+/** Whether the domain maps the entry. */
+export const isMapped = ({ uses }: GrantState, ref: number): boolean =>
+  (uses[ref]?.maps ?? 0) !== 0;
 const writes = ({ flags }: Pick<GrantMap, 'flags'>): boolean => (flags & abi.GNTMAP_readonly) === 0;
 const isNull = ({ lo, hi }: Pair): boolean => lo === 0 && hi === 0;
 
@@ -30,8 +31,8 @@ export function mapGranted(
   if (grants.pins.some((pin) => pin.ref === ref)) return abi.GNTST_general_error;
   const frame = grantedFrame(domain, ref, flags);
   if (frame < 0) return frame;
-  const handle = freeHandle(grants);
-  if (handle < 0) return abi.GNTST_no_space;
+  const handle = grants.free.at(-1) ?? grants.maps.length;
+  if (handle >= MAPS_MAX) return abi.GNTST_no_space;
   const write = writes({ flags });
   if (flags & abi.GNTMAP_device_map && !grantWays.hold(frame, write))
     return abi.GNTST_general_error;
@@ -39,26 +40,29 @@ export function mapGranted(
     if (flags & abi.GNTMAP_device_map) grantWays.letGo(frame, write);
     return abi.GNTST_general_error;
   }
+  grants.free.pop();
   grants.maps[handle] = { ref, frame, flags };
+  const use = useOf(grants, ref);
+  use.frame = frame;
+  use.maps++;
+  if (write) use.writes++;
   changeInUse(domain, ref, abi.GTF_reading | (write ? abi.GTF_writing : 0), 0);
   return { handle, dev_bus_addr: busAddress(frame) };
 }
 
 /** The entry is asked again only for more than it is in use for: what it said before holds until then. */
 function grantedFrame(domain: XenDomain, ref: number, flags: number): number {
-  const held = activeMaps(domain.state.grants).filter((map) => map.ref === ref);
-  const first = held[0];
-  if (first && (!writes({ flags }) || held.some(writes))) return first.frame;
+  const { frame, maps, writes: written } = useOf(domain.state.grants, ref);
+  if (maps !== 0 && (!writes({ flags }) || written !== 0)) return frame;
   const grant = readGrant(domain, ref, domain.id);
   if (!grant || grant.bytes !== PAGE_BYTES || (grant.readonly && writes({ flags })))
     return abi.GNTST_general_error;
-  return first?.frame ?? grant.frame;
+  return maps !== 0 ? frame : grant.frame;
 }
 
-function freeHandle({ maps }: GrantState): number {
-  const free = maps.findIndex(({ flags }) => (flags & WAYS) === 0);
-  if (free >= 0) return free;
-  return maps.length < MAPS_MAX ? maps.length : -1;
+function useOf({ uses }: GrantState, ref: number): GrantUse {
+  while (uses.length <= ref) uses.push({ frame: 0, maps: 0, writes: 0 });
+  return uses[ref]!;
 }
 
 interface Unmapping {
@@ -81,29 +85,34 @@ export function unmapGranted(
     const { lo, hi } = busAddress(frame);
     if (bus.lo !== lo || bus.hi !== hi) return abi.GNTST_bad_dev_addr;
     grantWays.letGo(frame, writes(map));
-    map.flags &= ~abi.GNTMAP_device_map;
-    showUse(domain, map.ref);
+    unmapped(domain, handle, abi.GNTMAP_device_map);
   }
   if (!isNull(host) && map.flags & abi.GNTMAP_host_map) {
     const other = instead && !isNull(instead) ? instead : null;
     if (!grantWays.unmap(host, frame, map.flags, other)) return abi.GNTST_general_error;
-    map.flags &= ~abi.GNTMAP_host_map;
-    showUse(domain, map.ref);
+    unmapped(domain, handle, abi.GNTMAP_host_map);
   }
   return abi.GNTST_okay;
 }
 
 /** What nobody uses the entry for any more is not shown in it. */
-function showUse(domain: XenDomain, ref: number): void {
-  const held = activeMaps(domain.state.grants).filter((map) => map.ref === ref);
-  const over =
-    (held.length === 0 ? abi.GTF_reading : 0) | (held.some(writes) ? 0 : abi.GTF_writing);
-  changeInUse(domain, ref, 0, over);
+function unmapped(domain: XenDomain, handle: number, way: number): void {
+  const { grants } = domain.state;
+  const map = grants.maps[handle]!;
+  const use = useOf(grants, map.ref);
+  map.flags &= ~way;
+  if ((map.flags & WAYS) === 0) {
+    grants.free.push(handle);
+    use.maps--;
+    if (writes(map)) use.writes--;
+  }
+  const over = (use.maps === 0 ? abi.GTF_reading : 0) | (use.writes === 0 ? abi.GTF_writing : 0);
+  changeInUse(domain, map.ref, 0, over);
 }
 
 /** The table is gone; mappings stay in the page tables, as those of any page do. */
 export function forgetMaps({ guest, state }: XenDomain): void {
-  for (const map of activeMaps(state.grants))
+  for (const map of state.grants.maps)
     if (map.flags & abi.GNTMAP_device_map) guest.grantWays?.letGo(map.frame, writes(map));
 }
 

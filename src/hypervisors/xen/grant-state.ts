@@ -3,10 +3,18 @@
 /** A grant of its own that the domain has mapped; its handle is its place in the list. */
 export interface GrantMap {
   ref: number;
-  /** What the entry said when it was mapped first. */
   frame: number;
   /** GNTMAP_*: ways that are mapped still, and how. None of the ways: the handle is free. */
   flags: number;
+}
+
+/** What the mappings of one entry come to. */
+export interface GrantUse {
+  /** What the entry said when it was mapped first. */
+  frame: number;
+  /** How many there are, and how many of these are for writing. */
+  maps: number;
+  writes: number;
 }
 
 export interface GrantState {
@@ -17,6 +25,10 @@ export interface GrantState {
   /** References that the host has mapped, the frames behind them, and how often. */
   pins: { ref: number; frame: number; count: number }[];
   maps: GrantMap[];
+  /** Handles that are free again: a guest may have so many that no call can look through them. */
+  free: number[];
+  /** By reference. */
+  uses: GrantUse[];
 }
 
 export const freshGrants = (): GrantState => ({
@@ -25,4 +37,6 @@ export const freshGrants = (): GrantState => ({
   statusFrames: [],
   pins: [],
   maps: [],
+  free: [],
+  uses: [],
 });

@@ -4,7 +4,7 @@ import { EBUSY, EINVAL } from './abi/errno.ts';
 import * as abi from './abi/grant-table.ts';
 import type { XenDomain } from './domain.ts';
 import { grantFrame } from './grant-frames.ts';
-import { activeMaps } from './grant-maps.ts';
+import { isMapped } from './grant-maps.ts';
 import { entryAddress, grantEntries, markInUse } from './grants.ts';
 
 const PAGE_BYTES = 4096;
@@ -16,8 +16,9 @@ export function setVersion(domain: XenDomain, wanted: number): number {
   const { grants } = domain.state;
   if (wanted !== 1 && wanted !== 2) return -EINVAL;
   if (grants.version === wanted) return 0;
-  const inUse = [...grants.pins, ...activeMaps(grants)];
-  if (inUse.some(({ ref }) => ref >= abi.GNTTAB_NR_RESERVED_ENTRIES)) return -EBUSY;
+  const beyond = (ref: number) => ref >= abi.GNTTAB_NR_RESERVED_ENTRIES;
+  if (grants.pins.some(({ ref }) => beyond(ref))) return -EBUSY;
+  if (grants.uses.some((_, ref) => beyond(ref) && isMapped(grants, ref))) return -EBUSY;
   const { ram } = domain.platform;
   const kept = Array.from({ length: abi.GNTTAB_NR_RESERVED_ENTRIES }, (_, ref) => {
     const at = entryAddress(domain, ref);
@@ -46,8 +47,8 @@ export function swapEntries(domain: XenDomain, a: number, b: number): number {
   const { grants } = domain.state;
   const { version } = grants;
   if (a === b) return abi.GNTST_okay;
-  const inUse = [...grants.pins, ...activeMaps(grants)];
-  if (inUse.some(({ ref }) => ref === a || ref === b)) return abi.GNTST_eagain;
+  if (grants.pins.some(({ ref }) => ref === a || ref === b)) return abi.GNTST_eagain;
+  if (isMapped(grants, a) || isMapped(grants, b)) return abi.GNTST_eagain;
   const { ram } = domain.platform;
   const bytes = version === 1 ? V1_BYTES : V2_BYTES;
   const [atA, atB] = [entryAddress(domain, a), entryAddress(domain, b)];
