@@ -297,10 +297,13 @@ export function viewsOf(memory: WebAssembly.Memory): Views {
 export class State {
   readonly base: number;
   readonly views: Views;
+  /** All of it, by words. Signed: of a number beyond 2^31 that a call passes, V8 makes an object. */
+  readonly words: Int32Array;
 
   constructor(views: Views, base: number) {
     this.views = views;
     this.base = base;
+    this.words = views.i32.subarray(base >> 2, (base + STATE_BYTES) >> 2);
   }
 
   /** By name; hot paths give the field itself (`FIELDS.cpl`), which needs no lookup. */

@@ -2,7 +2,6 @@
 
 import { beforeEach, expect, it } from 'vitest';
 import { FRAME_CODE, FRAME_WATCH } from './frames.ts';
-import { STATE_BYTES } from './state.ts';
 import { enablePaging, map, P, W } from './testing/page-tables.ts';
 import { type SmallMachine, smallMachine } from './testing/small-machine.ts';
 import { codePlace, tlbPlace } from './tlb-place.ts';
@@ -18,14 +17,9 @@ beforeEach(() => {
   map(m, '4-level', VA, BigInt(FRAME) | P | W);
 });
 
-function vcpuWords(): Int32Array {
-  const first = m.state.base >> 2;
-  return m.state.views.i32.subarray(first, first + (STATE_BYTES >> 2));
-}
-
 const place = (lo: number, bytes: number, writes: 0 | 1, hi = 0): number =>
-  tlbPlace(m.state.views.i32, vcpuWords(), lo, hi, bytes, writes);
-const code = (lo: number, hi = 0): number => codePlace(m.state.views.i32, vcpuWords(), lo, hi);
+  tlbPlace(m.state.views.i32, m.state.words, lo, hi, bytes, writes);
+const code = (lo: number, hi = 0): number => codePlace(m.state.views.i32, m.state.words, lo, hi);
 
 it('a page that nobody has come to yet has none', () => {
   expect(place(VA, 8, 0)).toBe(0);

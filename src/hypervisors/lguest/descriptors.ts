@@ -50,7 +50,7 @@ const HELD_WORDS = SELECTOR + 1;
 /** Behind those, the entry that they come from. */
 const [LO, HI] = [HELD_WORDS, HELD_WORDS + 1];
 /** No segment has such words. */
-const nothing = () => new Uint32Array(HI + 1).fill(0xffffffff);
+const nothing = () => new Int32Array(HI + 1).fill(-1);
 
 export class Descriptors {
   private host!: LguestHost;
@@ -118,15 +118,15 @@ export class Descriptors {
     );
   }
 
-  private holds(segment: number, selector: number, noted: Uint32Array): boolean {
+  private holds(segment: number, selector: number, noted: Int32Array): boolean {
     const { vcpuWords, view, ramBase } = this.host;
     if (noted[SELECTOR] !== selector) return false;
     for (let n = 0; n < HELD_WORDS; n++) if (vcpuWords[segment + n] !== noted[n]) return false;
     const at = ramBase + this.at + (selector >>> 3) * 8;
-    return view.getUint32(at, true) === noted[LO] && view.getUint32(at + 4, true) === noted[HI];
+    return view.getInt32(at, true) === noted[LO] && view.getInt32(at + 4, true) === noted[HI];
   }
 
-  private note(segment: number, to: Uint32Array, { lo, hi }: Descriptor): void {
+  private note(segment: number, to: Int32Array, { lo, hi }: Descriptor): void {
     to.set(this.host.vcpuWords.subarray(segment, segment + HELD_WORDS));
     to.set([lo, hi], LO);
   }

@@ -76,7 +76,7 @@ export interface LguestHost {
   readonly ramBase: number;
   readonly written: (gpa: number, bytes: number) => void;
   /** The vCPU's state, by words. */
-  readonly vcpuWords: Uint32Array;
+  readonly vcpuWords: Int32Array;
   readonly shadow: Shadow;
   readonly descriptors: Descriptors;
   /** For the words that a handler finds on its stack, the lowest first. */

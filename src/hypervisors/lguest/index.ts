@@ -3,7 +3,7 @@
 import { FRAME_MMIO } from '../../cpu/frames.ts';
 import { type ExitPolicy, POLICY_INT, POLICY_INTERRUPTS } from '../../cpu/policy.ts';
 import { ramListener } from '../../cpu/ram-written.ts';
-import { FIELDS, STATE_BYTES } from '../../cpu/state.ts';
+import { FIELDS } from '../../cpu/state.ts';
 import { NEVER } from '../../machine/clock.ts';
 import { GuestRam } from '../../machine/memory.ts';
 import { type Attached, defineInterface, type Platform } from '../define.ts';
@@ -101,7 +101,7 @@ function createHost(platform: Platform): { host: LguestHost; page: DevicePage } 
     view: cpu.views.data,
     ramBase: cpu.layout.ramBase,
     written,
-    vcpuWords: cpu.views.u32.subarray(cpu.state.base >> 2, (cpu.state.base + STATE_BYTES) >> 2),
+    vcpuWords: cpu.state.words,
     shadow,
     descriptors,
     frame: new Uint32Array(6),

@@ -26,7 +26,7 @@ export function deliverInterrupt(host: LguestHost): boolean {
   if (state.pending === 0 || state.data < 0) return false;
   const ready = deliverable(host);
   if (ready === 0) return !state.halted;
-  const eip = vcpuWords[RIP]!;
+  const eip = vcpuWords[RIP]! >>> 0;
   if (eip >= state.noirqStart && eip < state.noirqEnd) return !state.halted;
   if (state.halted) {
     writeData(host, DATA.irq_enabled, EFLAGS_IF);

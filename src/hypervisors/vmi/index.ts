@@ -3,7 +3,6 @@
 import type { PolicyExit } from '../../cpu/border.ts';
 import { PF } from '../../cpu/control-bits.ts';
 import type { ExitPolicy } from '../../cpu/policy.ts';
-import { STATE_BYTES } from '../../cpu/state.ts';
 import { startOfDay } from '../boot/start.ts';
 import { type Attached, type CallFact, defineInterface, type Platform } from '../define.ts';
 import { HARDWARE_MACHINES, hardwareBorder } from '../hw/border.ts';
@@ -51,7 +50,7 @@ function attach(platform: Platform, version: string): Attached {
     state,
     alarms: createAlarms(platform, state.alarms),
     allWords: cpu.views.i32,
-    vcpuWords: cpu.views.i32.subarray(cpu.state.base >> 2, (cpu.state.base + STATE_BYTES) >> 2),
+    vcpuWords: cpu.state.words,
     words: noWords(),
     out: new Uint32Array(2),
   };

@@ -6,7 +6,7 @@ import type { InstructionExit, PolicyExit } from '../../cpu/border.ts';
 import { EFLAGS_TF } from '../../cpu/control-bits.ts';
 import { FRAME_MMIO } from '../../cpu/frames.ts';
 import { type ExitPolicy, POLICY_SYSCALL } from '../../cpu/policy.ts';
-import { FIELDS, STATE_BYTES } from '../../cpu/state.ts';
+import { FIELDS } from '../../cpu/state.ts';
 import { type Attached, defineInterface, type Guest, type Platform } from '../define.ts';
 import { callFacts } from '../xen/call-facts.ts';
 import { XEN_DEVICES } from '../xen/devices/devices.ts';
@@ -152,7 +152,7 @@ function createPv(
     words: cpu.views.i32,
     bytes: cpu.views.u8,
     ramBase: cpu.layout.ramBase,
-    vcpuWords: cpu.views.i32.subarray(cpu.state.base >> 2, (cpu.state.base + STATE_BYTES) >> 2),
+    vcpuWords: cpu.state.words,
     frame: new Int32Array(FRAME_BYTES / 4),
   };
   const pv = made as PvDomain;
